@@ -1,0 +1,80 @@
+"""Reading, writing and resampling of audio.
+
+One place for file formats and rates; it never changes loudness.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from eeg2music.errors import InputError
+from eeg2music.files import atomic_path
+from eeg2music.types import SAMPLE_RATE_HZ, FloatArray
+
+
+def read_audio(
+    path: str | os.PathLike[str],
+    *,
+    sample_rate_hz: int = SAMPLE_RATE_HZ,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+) -> FloatArray:
+    """Read a stretch of a sound file as mono.
+
+    Returns
+    -------
+    (samples,) float32 at `sample_rate_hz`. Zero-padded at the end if the file is shorter
+    than start + duration.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, not audio, or not finite.
+    """
+    import soundfile
+
+    file = Path(path)
+    if not file.is_file():
+        raise InputError(f"No audio file at {file}", remedy="check the path")
+    try:
+        with soundfile.SoundFile(file) as handle:
+            rate = handle.samplerate
+            handle.seek(min(round(start_s * rate), handle.frames))
+            count = -1 if duration_s is None else round(duration_s * rate)
+            data = handle.read(count, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise InputError(
+            f"{file} is not an audio file that can be read ({error})", allowed="WAV, FLAC, OGG or MP3"
+        ) from error
+    mono = np.asarray(data.mean(axis=1), dtype=np.float32)
+    if not np.isfinite(mono).all():
+        raise InputError(f"{file} holds samples that are not finite", remedy="export the audio again")
+    mono = resample(mono, rate, sample_rate_hz)
+    if duration_s is not None:
+        wanted = round(duration_s * sample_rate_hz)
+        mono = np.pad(mono[:wanted], (0, max(0, wanted - mono.size)))
+    return mono
+
+
+def write_audio(path: str | os.PathLike[str], audio: FloatArray, sample_rate_hz: int = SAMPLE_RATE_HZ) -> None:
+    """Write (samples,) or (channel, samples) as 16-bit PCM WAV (or what the suffix says), atomically."""
+    import soundfile
+
+    data = np.clip(np.asarray(audio, dtype=np.float32).T, -1.0, 1.0)
+    with atomic_path(path) as temporary:
+        soundfile.write(temporary, data, sample_rate_hz, subtype="PCM_16")
+
+
+def resample(audio: FloatArray, from_hz: float, to_hz: float) -> FloatArray:
+    """Resample along the last axis with soxr (high quality). (…, samples) float32."""
+    if from_hz == to_hz:
+        return np.asarray(audio, dtype=np.float32)
+    import soxr
+
+    array = np.asarray(audio, dtype=np.float32)
+    flat = array.reshape(-1, array.shape[-1]).T
+    out = soxr.resample(np.ascontiguousarray(flat), from_hz, to_hz, quality="HQ")
+    return np.ascontiguousarray(out.T.reshape(*array.shape[:-1], -1), dtype=np.float32)

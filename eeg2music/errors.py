@@ -1,0 +1,66 @@
+"""The errors that the library raises.
+
+Each says in one line what is wrong (with the offending value), what is allowed,
+and the remedy. The command line prints that line and exits with code 2; library
+code never prints and never exits.
+"""
+
+from __future__ import annotations
+
+
+class Eeg2MusicError(Exception):
+    """Base of all errors a user can mend.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong, naming the thing and the offending value.
+    allowed : str, optional
+        What would have been accepted.
+    remedy : str, optional
+        What to do about it.
+    """
+
+    def __init__(self, what: str, *, allowed: str | None = None, remedy: str | None = None) -> None:
+        self.what = what
+        self.allowed = allowed
+        self.remedy = remedy
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        parts = [self.what.rstrip(".")]
+        if self.allowed:
+            parts.append(f"Allowed: {self.allowed.rstrip('.')}")
+        if self.remedy:
+            parts.append(f"Remedy: {self.remedy.rstrip('.')}")
+        return " ".join(". ".join(parts).split()) + "."
+
+
+class InputError(Eeg2MusicError):
+    """A recording, an audio file or an argument that cannot be used."""
+
+
+class ConfigError(Eeg2MusicError):
+    """A configuration key or value that does not exist or does not fit."""
+
+
+class CheckpointError(Eeg2MusicError):
+    """A checkpoint that is missing, pickled, damaged, or whose shapes do not fit."""
+
+
+class DataError(Eeg2MusicError):
+    """A data set or cache that is incomplete or inconsistent."""
+
+
+class LeakError(Eeg2MusicError):
+    """A split in which training and test share a song, a trial or a recording."""
+
+
+class MissingExtraError(Eeg2MusicError):
+    """An optional dependency that is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"The package {package!r} is not installed",
+            remedy=f"pip install 'eeg2music[{extra}]'",
+        )
