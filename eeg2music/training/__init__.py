@@ -1,0 +1,1 @@
+"""One accelerate loop, and one file for each thing that is trained."""
