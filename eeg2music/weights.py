@@ -1,0 +1,127 @@
+"""Weights on disk: safetensors and a config, loaded strictly.
+
+A folder holds `config.json` and `diffusion_pytorch_model.safetensors` (the diffusers
+layout). Keys that are missing, left over or of another shape are an error: a model is
+never run on weights it was not trained with. Pickled weights are never opened.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from eeg2music.errors import CheckpointError
+from eeg2music.files import atomic_path, read_json, sha256_folder, write_json
+
+WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
+CONFIG_NAME = "config.json"
+PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """Read one safetensors file.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, pickled or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    file = Path(path)
+    refuse_pickle(file.parent if file.suffix == ".safetensors" and not file.exists() else file)
+    if not file.is_file():
+        raise CheckpointError(f"No weights at {file}", allowed="a folder with config.json and a .safetensors file")
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{file} is damaged or not safetensors ({error})", remedy="copy it again") from None
+
+
+def refuse_pickle(path: Path) -> None:
+    """Raise a CheckpointError if `path` is a pickle, or a folder with nothing but pickled weights."""
+    files = [path] if path.is_file() else sorted(path.glob("*")) if path.is_dir() else []
+    pickles = [file for file in files if file.suffix in PICKLE_SUFFIXES]
+    safe = any(file.suffix == ".safetensors" for file in files)
+    if pickles and not safe:
+        raise CheckpointError(
+            f"{pickles[0]} is a pickled checkpoint, and opening it could run code",
+            allowed="safetensors",
+            remedy="convert it in an environment you trust, with safetensors.torch.save_file",
+        )
+
+
+def load_model(kind: type[M], folder: str | os.PathLike[str], *, weights_name: str = WEIGHTS_NAME) -> M:
+    """Build `kind` from `folder/config.json` and load its weights strictly, in float32, in eval mode."""
+    root = Path(folder)
+    refuse_pickle(root)
+    config_file = root / CONFIG_NAME
+    if not config_file.is_file():
+        raise CheckpointError(f"No checkpoint at {root}: {CONFIG_NAME} is missing", remedy="check the path")
+    try:
+        config = read_json(config_file)
+        model = kind.from_config(config)  # type: ignore[attr-defined]
+    except (ValueError, TypeError, KeyError) as error:
+        raise CheckpointError(f"{config_file} does not describe a {kind.__name__} ({error})") from None
+    load_strictly(model, read_state(root / weights_name), source=str(root))
+    return model.float().eval()
+
+
+def load_strictly(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
+    """`load_state_dict(strict=True)` whose complaint is one readable line."""
+    own = model.state_dict()
+    missing = sorted(set(own) - set(state))
+    extra = sorted(set(state) - set(own))
+    misfits = [key for key in own if key in state and own[key].shape != state[key].shape]
+    if misfits:
+        key = misfits[0]
+        raise CheckpointError(
+            f"The weights in {source} do not fit: {key} has shape {tuple(state[key].shape)}",
+            allowed=str(tuple(own[key].shape)),
+            remedy="use the config that was saved with the weights",
+        )
+    if missing or extra:
+        names = ", ".join((missing or extra)[:3])
+        raise CheckpointError(
+            f"The weights in {source} do not fit: {len(missing)} missing and {len(extra)} unknown keys ({names})",
+            remedy="use the config that was saved with the weights",
+        )
+    model.load_state_dict(dict(state), strict=True)
+
+
+def save_model(model: Any, folder: str | os.PathLike[str], *, dtype: torch.dtype | None = None) -> Path:
+    """Write a ConfigMixin model as config.json + safetensors.
+
+    Parameters
+    ----------
+    dtype : floating-point tensors are stored in it (bf16 halves the file); kept as they are if None.
+    """
+    from safetensors.torch import save_file
+
+    root = Path(folder)
+    root.mkdir(parents=True, exist_ok=True)
+    state = {}
+    for key, tensor in model.state_dict().items():
+        stored = tensor.detach().cpu()
+        if dtype is not None and stored.is_floating_point():
+            stored = stored.to(dtype)
+        state[key] = stored.contiguous().clone()
+    with atomic_path(root / WEIGHTS_NAME) as temporary:
+        save_file(state, temporary, metadata={"format": "pt"})
+    import json
+
+    write_json(root / CONFIG_NAME, json.loads(model.to_json_string()))
+    return root
+
+
+def checkpoint_sha256(folder: str | os.PathLike[str]) -> str:
+    """One hash over all weights below a checkpoint folder."""
+    return sha256_folder(folder, "*.safetensors")
