@@ -1,0 +1,321 @@
+"""The command line: arguments, progress and exit codes.
+
+The only module that prints or exits. Each command builds a config, calls one function of the
+library and says where the result lies. A mistake of the user's is one line and exit code 2.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from eeg2music import __version__
+from eeg2music.errors import Eeg2MusicError
+
+app = typer.Typer(
+    name="eeg2music",
+    help="Decode music from recordings of a brain, and measure how much of it came from the brain.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Seed = Annotated[int | None, typer.Option(help="The one seed that everything random derives from.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, or auto.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="Dotted overrides, e.g. sampling.steps=8")]
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        code = app(standalone_mode=False)
+    except Eeg2MusicError as error:
+        err.print(f"[red]error:[/red] {_plain(str(error))}", soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        err.print("stopped")
+        sys.exit(130)
+    except Exception as error:
+        if not hasattr(error, "exit_code"):  # not one of click's own
+            raise
+        message = getattr(error, "format_message", lambda: str(error))()
+        if message:
+            err.print(f"[red]error:[/red] {_plain(message)}", soft_wrap=True)
+        sys.exit(error.exit_code)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _plain(text: str) -> str:
+    """Escape rich markup, so that a path in brackets stays readable."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _version(value: bool) -> None:
+    if value:
+        out.print(f"eeg2music {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more about what happens.")] = False,
+) -> None:
+    """Decode music from recordings of a brain, and measure how much of it came from the brain."""
+    if verbose:
+        logging.getLogger("eeg2music").setLevel(logging.INFO)
+
+
+def _show(config: Any) -> None:
+    """Print a resolved config as YAML."""
+    import yaml
+
+    values = config if isinstance(config, dict) else config.model_dump(mode="json")
+    out.print(yaml.safe_dump(values, sort_keys=False, allow_unicode=True).rstrip(), markup=False)
+
+
+def _seeded(overrides: list[str] | None, seed: int | None, key: str = "seed") -> list[str]:
+    return [*(overrides or []), *([f"{key}={seed}"] if seed is not None else [])]
+
+
+class _Steps:
+    """Prints a line for each finished step of a pipeline."""
+
+    def __init__(self) -> None:
+        self._status = err.status("starting")
+
+    def __enter__(self) -> _Steps:
+        self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._status.stop()
+
+    def __call__(self, step: str, artefact: object = None) -> None:
+        self._status.update(_plain(step))
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--out", help="Where the stems, the mix and the report go.")] = Path(
+        "out/demo"
+    ),
+    overrides: Overrides = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Folder of models; the small shipped ones by default.")
+    ] = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    dry_run: DryRun = False,
+) -> None:
+    """Simulate a held-out listener, decode the music, mix it, score it, report it."""
+    from eeg2music.config import load_config
+    from eeg2music.demo import DemoConfig, run_demo
+
+    config = load_config(DemoConfig, None, _seeded(overrides, seed))
+    if dry_run:
+        return _show(config)
+    with _Steps() as hook:
+        report = run_demo(config, folder, checkpoint=checkpoint, device=device, hook=hook)
+    from eeg2music.report.words import demo_summary
+
+    out.print(demo_summary(report, folder), soft_wrap=True, markup=False)
+    return None
+
+
+@app.command()
+def simulate(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the BIDS data set.")],
+    overrides: Overrides = None,
+    config_file: Annotated[Path | None, typer.Option("--config", help="YAML file.")] = None,
+    subjects: Annotated[int | None, typer.Option(help="Number of listeners; 0 writes music only.")] = None,
+    songs: Annotated[int | None, typer.Option(help="Number of songs.")] = None,
+    repeats: Annotated[int | None, typer.Option(help="How often the repeated songs are heard.")] = None,
+    snr: Annotated[str | None, typer.Option(help="clean (0 dB), real, or decibels.")] = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    dry_run: DryRun = False,
+) -> None:
+    """Write a BIDS data set of simulated people who listen to composed music."""
+    from eeg2music.config import load_config
+    from eeg2music.simulation.dataset import SimulationConfig
+    from eeg2music.simulation.dataset import simulate as run
+
+    named = {"subjects": subjects, "songs": songs, "repeats": repeats, "snr": snr}
+    given = [f"{key}={value}" for key, value in named.items() if value is not None]
+    config = load_config(SimulationConfig, config_file, [f"out={folder}", *given, *_seeded(overrides, seed)])
+    if dry_run:
+        return _show(config)
+    with _Steps():
+        run(config)
+    out.print(f"Wrote {folder}", soft_wrap=True, markup=False)
+    return None
+
+
+@app.command()
+def prepare(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="BIDS data set, a folder of recordings, or one file.")],
+    cache: Annotated[Path, typer.Option("--out", help="Folder of the prepared cache.")],
+    overrides: Overrides = None,
+    config_file: Annotated[Path | None, typer.Option("--config", help="YAML file.")] = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    dry_run: DryRun = False,
+) -> None:
+    """Preprocess and window recordings into a memory-mapped cache."""
+    from eeg2music.config import load_config
+    from eeg2music.recordings.prepared import PrepareConfig
+    from eeg2music.recordings.prepared import prepare as run
+
+    config = load_config(PrepareConfig, config_file, overrides or [])
+    if dry_run:
+        return _show(config)
+    with _Steps():
+        path = run(data, cache, config)
+    out.print(f"Wrote {path}", soft_wrap=True, markup=False)
+    return None
+
+
+@app.command()
+def train(
+    name: Annotated[str, typer.Argument(help="codec, clap, scorer, encoder or diffusion.")],
+    config_file: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file.")],
+    overrides: Overrides = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    dry_run: DryRun = False,
+) -> None:
+    """Train one of the models. The same command again resumes."""
+    from eeg2music.training import loop
+
+    given = _seeded(overrides, seed, key="train.seed")
+    if dry_run:
+        return _show(loop.resolve(name, config_file, given))
+    with _Progress() as progress:
+        folder = loop.train(name, config_file, given, device=device, progress=progress)
+    out.print(f"Wrote {folder}", soft_wrap=True, markup=False)
+    return None
+
+
+@app.command()
+def generate(
+    recording: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="A recording (EDF, BDF, BrainVision, FIF, …) or a prepared cache.")
+    ],
+    folder: Annotated[Path, typer.Option("--out", help="Where the stems, the mix and the report go.")],
+    overrides: Overrides = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Folder of models; the small shipped ones by default.")
+    ] = None,
+    channels: Annotated[str | None, typer.Option(help="Comma-separated names of the channels to use.")] = None,
+    montage: Annotated[
+        str | None, typer.Option(help="Name of a standard montage, if the file has no positions.")
+    ] = None,
+    start: Annotated[float | None, typer.Option(help="Start in seconds.")] = None,
+    stop: Annotated[float | None, typer.Option(help="Stop in seconds.")] = None,
+    line_freq: Annotated[float | None, typer.Option(help="50 or 60 Hz; found from the signal by default.")] = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    dry_run: DryRun = False,
+) -> None:
+    """Turn a recording into stems, a mix and a report."""
+    from eeg2music.config import load_config
+    from eeg2music.generation import GenerateConfig, run_generate
+
+    named = {
+        "channels": f"[{channels}]" if channels else None,
+        "montage": montage,
+        "start_s": start,
+        "stop_s": stop,
+        "line_freq_hz": line_freq,
+    }
+    given = [f"{key}={value}" for key, value in named.items() if value is not None]
+    config = load_config(GenerateConfig, None, [*given, *_seeded(overrides, seed)])
+    if dry_run:
+        return _show(config)
+    with _Steps() as hook:
+        report = run_generate(recording, folder, config, checkpoint=checkpoint, device=device, hook=hook)
+    from eeg2music.report.words import generate_summary
+
+    out.print(generate_summary(report, folder), soft_wrap=True, markup=False)
+    return None
+
+
+@app.command()
+def evaluate(
+    config_file: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file.")],
+    folder: Annotated[Path, typer.Option("--out", help="Where scores and report go.")],
+    overrides: Overrides = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    dry_run: DryRun = False,
+) -> None:
+    """Retrieval, identification and FAD, each beside its controls."""
+    from eeg2music.config import load_config
+    from eeg2music.evaluation.runner import EvaluateConfig, run_evaluation
+
+    config = load_config(EvaluateConfig, config_file, _seeded(overrides, seed))
+    if dry_run:
+        return _show(config)
+    with _Steps() as hook:
+        scores = run_evaluation(config, folder, device=device, hook=hook)
+    from eeg2music.report.words import evaluation_summary
+
+    out.print(evaluation_summary(scores, folder), soft_wrap=True, markup=False)
+    return None
+
+
+@app.command()
+def info(
+    thing: Annotated[Path, typer.Argument(metavar="CHECKPOINT|RECORDING", help="A folder of models or a recording.")],
+    channels: Annotated[str | None, typer.Option(help="Comma-separated names of the channels to use.")] = None,
+    montage: Annotated[str | None, typer.Option(help="Name of a standard montage.")] = None,
+) -> None:
+    """Say in plain words what a checkpoint or a recording is."""
+    from eeg2music.report.describe import describe
+
+    for line in describe(thing, channels=channels.split(",") if channels else None, montage=montage):
+        out.print(line, soft_wrap=True, markup=False)
+
+
+class _Progress:
+    """A bar for training: step, loss, and an estimate of the time left."""
+
+    def __enter__(self) -> _Progress:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total}"),
+            TimeRemainingColumn(),
+            console=err,
+        )
+        self._task = self._bar.add_task("training", total=None)
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, step: int, total: int, figures: dict[str, float]) -> None:
+        loss = figures.get("loss")
+        text = "training" if loss is None else f"loss {loss:.4g}"
+        self._bar.update(self._task, completed=step, total=total, description=text)
+
+
+if __name__ == "__main__":
+    main()
