@@ -1,0 +1,1 @@
+"""What a person reads and looks at afterwards: figures, one HTML page, plain sentences."""

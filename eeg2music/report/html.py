@@ -1,0 +1,91 @@
+"""One self-contained page: pictures inside, sounds beside it.
+
+Takes a finished report dictionary and figures; measures nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from eeg2music.files import write_text
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{ title }}</title>
+<style>
+ body { font: 16px/1.5 system-ui, sans-serif; color: #1d2433; background: #fbfaf7; margin: 0 auto; padding: 2rem 1rem;
+        max-width: 62rem; }
+ h1 { font-size: 1.7rem; margin: 0 0 .3rem } h2 { font-size: 1.15rem; margin: 2.2rem 0 .4rem }
+ .lead { color: #4a5264; margin-top: 0 } .warn { background: #fff1dc; border-left: 4px solid #c2410c; padding: .6rem .9rem }
+ .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem } audio { width: 100% }
+ .player { background: #fff; border: 1px solid #e3e0d8; border-radius: 8px; padding: .6rem .8rem; margin: .5rem 0 }
+ .player b { display: block; font-size: .9rem } img { max-width: 100%; border-radius: 6px }
+ table { border-collapse: collapse; font-size: .88rem; width: 100% } th, td { text-align: left; padding: .28rem .5rem;
+ border-bottom: 1px solid #e3e0d8; vertical-align: top } th { font-weight: 600 } td.num { font-variant-numeric: tabular-nums }
+ @media (max-width: 44rem) { .pair { grid-template-columns: 1fr } }
+</style></head><body>
+<h1>{{ title }}</h1><p class="lead">{{ lead }}</p>
+{% for text in warnings %}<p class="warn">{{ text }}</p>{% endfor %}
+{% for group in players %}<h2>{{ group.title }}</h2>{% if group.note %}<p>{{ group.note }}</p>{% endif %}
+<div class="pair">{% for sound in group.sounds %}<div class="player"><b>{{ sound.label }}</b>
+<audio controls preload="none" src="{{ sound.file }}"></audio></div>{% endfor %}</div>{% endfor %}
+{% for table in tables %}<h2>{{ table.title }}</h2>{% if table.note %}<p>{{ table.note }}</p>{% endif %}
+<table><tr>{% for head in table.heads %}<th>{{ head }}</th>{% endfor %}</tr>
+{% for row in table.rows %}<tr>{% for cell in row %}<td class="num">{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table>{% endfor %}
+{% for figure in figures %}<h2>{{ figure.title }}</h2>{% if figure.note %}<p>{{ figure.note }}</p>{% endif %}
+<img alt="{{ figure.title }}" src="data:image/png;base64,{{ figure.data }}">{% endfor %}
+</body></html>
+"""
+
+
+def write_page(
+    path: Path,
+    *,
+    title: str,
+    lead: str,
+    warnings: Sequence[str] = (),
+    players: Sequence[Mapping[str, Any]] = (),
+    tables: Sequence[Mapping[str, Any]] = (),
+    figures: Sequence[tuple[str, str, bytes]] = (),
+) -> None:
+    """Write the page.
+
+    players: {"title", "note", "sounds": [{"label", "file"}]}, files relative to the page.
+    tables: {"title", "note", "heads", "rows"}. figures: (title, note, PNG bytes).
+    """
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    drawn = [
+        {"title": name, "note": note, "data": base64.b64encode(data).decode("ascii")} for name, note, data in figures
+    ]
+    html = environment.from_string(_PAGE).render(
+        title=title,
+        lead=lead,
+        warnings=list(warnings),
+        players=[{"note": None, **group} for group in players],
+        tables=[{"note": None, **table} for table in tables],
+        figures=drawn,
+    )
+    write_text(path, html)
+
+
+def score_row(name: str, score: Mapping[str, Any] | None) -> list[str]:
+    """A table row of one identification score."""
+    if not score or score.get("accuracy") is None:
+        return [name, "not measured", "", "", "", ""]
+    low, high = score["ci95"]
+    return [
+        name,
+        f"{score['accuracy']:.3f}",
+        f"{low:.3f} to {high:.3f}",
+        f"{score['top1']:.3f}",
+        f"{score['p_value']:.4f}",
+        f"{score['n']} of {score['gallery_size']}",
+    ]
+
+
+SCORE_HEADS = ["condition", "pairwise", "95 % interval", "top-1", "p", "n of gallery"]
