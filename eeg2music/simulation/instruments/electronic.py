@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eeg2music.simulation.instruments.engine import (
+    Array,
     NoteRequest,
     dial,
     envelope,
@@ -22,7 +23,7 @@ from eeg2music.simulation.instruments.engine import (
     phase_track,
     tables_from,
 )
-from eeg2music.types import SAMPLE_RATE_HZ, FloatArray
+from eeg2music.types import SAMPLE_RATE_HZ
 
 _CUTOFFS = 9
 
@@ -54,7 +55,7 @@ class Subtractive:
     vibrato_cents: float = 0.0
     tracking: float = 0.5
 
-    def __call__(self, note: NoteRequest) -> FloatArray:
+    def __call__(self, note: NoteRequest) -> Array:
         timbre = note.timbre
         attack = min(self.attack_s * dial(timbre.attack, 0.4, 2.5), 0.7 * note.duration_s)
         gain = envelope(note.duration_s, attack, self.decay_s, self.sustain, self.release_s * dial(timbre.release, 0.5, 2))
@@ -76,7 +77,7 @@ class Subtractive:
             audio += self.sub * oscillate(tables, phase_track(note.frequency_hz / 2, gain.size), position * 0.5)
         return audio * gain * (0.3 + 0.7 * note.velocity)
 
-    def _rows(self, note: NoteRequest) -> FloatArray:
+    def _rows(self, note: NoteRequest) -> Array:
         timbre = note.timbre
         harmonic = np.arange(1, partial_count(note.frequency_hz) + 1)
         width = 0.12 + 0.34 * timbre.character
@@ -119,7 +120,7 @@ class FrequencyModulation:
     vibrato_cents: float = 0.0
     tremolo_hz: float = 0.0
 
-    def __call__(self, note: NoteRequest) -> FloatArray:
+    def __call__(self, note: NoteRequest) -> Array:
         timbre = note.timbre
         attack = min(self.attack_s * dial(timbre.attack, 0.5, 2.5), 0.6 * note.duration_s)
         decay = self.decay_s * dial(timbre.release, 0.6, 1.6) * (261.6 / note.frequency_hz) ** 0.2

@@ -9,12 +9,16 @@ in with the request, so that the same request gives the same samples.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from eeg2music.simulation.song import Timbre
-from eeg2music.types import SAMPLE_RATE_HZ, FloatArray
+from eeg2music.types import SAMPLE_RATE_HZ
+
+Array = NDArray[np.floating[Any]]
 
 TABLE_SIZE = 1024
 TOP_HZ = 11_000.0
@@ -38,7 +42,7 @@ class NoteRequest:
     duration_s: float
     velocity: float
     timbre: Timbre
-    noise: FloatArray
+    noise: Array
 
 
 def samples(seconds: float) -> int:
@@ -51,7 +55,7 @@ def dial(value: float, low: float, high: float) -> float:
     return float(low * (high / low) ** value)
 
 
-def noise_slice(note: NoteRequest, count: int, shift: float = 0.0) -> FloatArray:
+def noise_slice(note: NoteRequest, count: int, shift: float = 0.0) -> Array:
     """(count,) noise; where it is taken from depends on pitch, length and ``shift``, so that notes differ."""
     pool = note.noise
     start = int(pool.size * ((note.frequency_hz * 0.0137 + note.duration_s * 0.731 + shift) % 1.0))
@@ -63,7 +67,7 @@ def partial_count(frequency_hz: float) -> int:
     return int(np.clip(TOP_HZ // frequency_hz, 1, MAX_PARTIALS))
 
 
-def tables_from(amplitudes: FloatArray, phases: FloatArray | None = None) -> FloatArray:
+def tables_from(amplitudes: Array, phases: Array | None = None) -> Array:
     """Single-cycle tables from harmonic amplitudes.
 
     Args:
@@ -82,7 +86,7 @@ def tables_from(amplitudes: FloatArray, phases: FloatArray | None = None) -> Flo
     return np.concatenate([tables, tables[:, :1]], axis=1).astype(np.float32)
 
 
-def oscillate(tables: FloatArray, phase: FloatArray, position: FloatArray | None = None) -> FloatArray:
+def oscillate(tables: Array, phase: Array, position: Array | None = None) -> Array:
     """Read the stack of tables.
 
     Args:
@@ -109,7 +113,7 @@ def oscillate(tables: FloatArray, phase: FloatArray, position: FloatArray | None
 
 def phase_track(
     frequency_hz: float, count: int, *, vibrato_hz: float = 0.0, depth_cents: float = 0.0, onset_s: float = 0.25
-) -> FloatArray:
+) -> Array:
     """(count,) phase in cycles, with a vibrato that fades in over ``onset_s``."""
     time = np.arange(count) / SAMPLE_RATE_HZ
     if depth_cents <= 0.0:
@@ -120,7 +124,7 @@ def phase_track(
     return frequency_hz * time + deviation * wobble
 
 
-def envelope(hold_s: float, attack_s: float, decay_s: float, sustain: float, release_s: float) -> FloatArray:
+def envelope(hold_s: float, attack_s: float, decay_s: float, sustain: float, release_s: float) -> Array:
     """(samples,) attack (raised cosine), exponential decay to ``sustain``, exponential release to silence."""
     hold = samples(max(hold_s, 0.01))
     tail = samples(release_s * 1.6 + 0.004)
@@ -135,7 +139,7 @@ def envelope(hold_s: float, attack_s: float, decay_s: float, sustain: float, rel
     return result.astype(np.float32)
 
 
-def resonances(frequencies_hz: FloatArray, peaks: tuple[tuple[float, float, float], ...], floor: float) -> FloatArray:
+def resonances(frequencies_hz: Array, peaks: tuple[tuple[float, float, float], ...], floor: float) -> Array:
     """Amplitude response of a body or a vocal tract.
 
     Args:
@@ -148,7 +152,7 @@ def resonances(frequencies_hz: FloatArray, peaks: tuple[tuple[float, float, floa
     return response
 
 
-def lowpass_response(frequencies_hz: FloatArray, cutoff_hz: float, resonance: float, slope: float = 2.0) -> FloatArray:
+def lowpass_response(frequencies_hz: Array, cutoff_hz: float, resonance: float, slope: float = 2.0) -> Array:
     """Amplitude response of a resonant low-pass of order ``2 * slope``; resonance 0 = none, 1 = strong."""
     ratio = np.asarray(frequencies_hz) / cutoff_hz
     damping = 1.4 * (1.0 - 0.86 * resonance)
@@ -156,14 +160,14 @@ def lowpass_response(frequencies_hz: FloatArray, cutoff_hz: float, resonance: fl
     return second_order * (1.0 + ratio**4) ** (-(slope - 1.0) / 2.0)
 
 
-def one_pole(signal: FloatArray, cutoff_hz: float, *, high: bool = False) -> FloatArray:
+def one_pole(signal: Array, cutoff_hz: float, *, high: bool = False) -> Array:
     """First-order low-pass (or its complement) along the last axis."""
     keep = float(np.exp(-2 * np.pi * cutoff_hz / SAMPLE_RATE_HZ))
     low = lfilter([1.0 - keep], [1.0, -keep], signal)
     return (signal - low if high else low).astype(np.float32)
 
 
-def band(signal: FloatArray, centre_hz: float, quality: float) -> FloatArray:
+def band(signal: Array, centre_hz: float, quality: float) -> Array:
     """Second-order band-pass with unit gain at the centre."""
     omega = 2 * np.pi * min(centre_hz, 11_500.0) / SAMPLE_RATE_HZ
     alpha = np.sin(omega) / (2 * quality)
@@ -172,7 +176,7 @@ def band(signal: FloatArray, centre_hz: float, quality: float) -> FloatArray:
     return lfilter(numerator, denominator, signal).astype(np.float32)
 
 
-def ring(frequencies_hz: FloatArray, decays_s: FloatArray, gains: FloatArray, excitation: FloatArray) -> FloatArray:
+def ring(frequencies_hz: Array, decays_s: Array, gains: Array, excitation: Array) -> Array:
     """A bank of damped resonators (modes) struck by ``excitation``.
 
     Args:

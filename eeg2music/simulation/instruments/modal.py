@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eeg2music.simulation.instruments.engine import NoteRequest, dial, envelope, noise_slice, one_pole, ring
-from eeg2music.types import SAMPLE_RATE_HZ, FloatArray
+from eeg2music.simulation.instruments.engine import Array, NoteRequest, dial, envelope, noise_slice, one_pole, ring
+from eeg2music.types import SAMPLE_RATE_HZ
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Struck:
     release_s: float = 0.12
     let_ring: bool = False
 
-    def __call__(self, note: NoteRequest) -> FloatArray:
+    def __call__(self, note: NoteRequest) -> Array:
         timbre = note.timbre
         decay = self.decay_s * dial(timbre.release, 0.55, 1.7) * (261.6 / note.frequency_hz) ** 0.5
         hold = max(note.duration_s, min(decay * 0.6, 1.6)) if self.let_ring else note.duration_s
@@ -48,7 +48,7 @@ class Struck:
             audio *= 1.0 + 0.5 * timbre.vibrato * np.sin(2 * np.pi * rate * seconds)
         return audio * gain * (0.25 + 0.75 * note.velocity)
 
-    def _blow(self, note: NoteRequest, count: int) -> FloatArray:
+    def _blow(self, note: NoteRequest, count: int) -> Array:
         """(count,) a short raised cosine (hard mallet = shorter) and a little knock."""
         hardness = self.hardness_hz * dial(note.timbre.brightness, 0.6, 1.7) * (0.6 + 0.6 * note.velocity)
         width = min(count, max(3, int(SAMPLE_RATE_HZ / max(hardness, 200.0))))
@@ -70,7 +70,7 @@ class Piano:
     partials: int = 16
     release_s: float = 0.12
 
-    def __call__(self, note: NoteRequest) -> FloatArray:
+    def __call__(self, note: NoteRequest) -> Array:
         timbre = note.timbre
         gain = envelope(note.duration_s, 0.0012, 9.0, 1.0, self.release_s * dial(timbre.release, 0.5, 2.0))
         harmonic = np.arange(1, self.partials + 1)

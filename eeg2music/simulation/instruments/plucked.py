@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eeg2music.simulation.instruments.engine import (
+    Array,
     NoteRequest,
     dial,
     envelope,
@@ -23,7 +24,7 @@ from eeg2music.simulation.instruments.engine import (
     resonances,
     tables_from,
 )
-from eeg2music.types import SAMPLE_RATE_HZ, FloatArray
+from eeg2music.types import SAMPLE_RATE_HZ
 
 _MOMENTS_S = np.array([0.0, 0.008, 0.02, 0.045, 0.09, 0.17, 0.3, 0.55, 1.0, 1.8, 3.2])
 Peaks = tuple[tuple[float, float, float], ...]
@@ -52,7 +53,7 @@ class Plucked:
     strings: int = 1
     release_s: float = 0.08
 
-    def __call__(self, note: NoteRequest) -> FloatArray:
+    def __call__(self, note: NoteRequest) -> Array:
         timbre = note.timbre
         gain = envelope(note.duration_s, 0.0015, 9.0, 1.0, self.release_s * dial(timbre.release, 0.5, 2.0))
         tables = tables_from(self._rows(note))
@@ -67,7 +68,7 @@ class Plucked:
         click = one_pole(noise_slice(note, gain.size), 2500.0) * np.exp(-seconds / 0.004)
         return (audio + 0.3 * self.roughness * click) * gain * (0.25 + 0.75 * note.velocity)
 
-    def _rows(self, note: NoteRequest) -> FloatArray:
+    def _rows(self, note: NoteRequest) -> Array:
         """(moment, partial) amplitudes of the string."""
         timbre = note.timbre
         harmonic = np.arange(1, partial_count(note.frequency_hz) + 1)

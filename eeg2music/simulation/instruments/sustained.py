@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eeg2music.simulation.instruments.engine import (
+    Array,
     NoteRequest,
     band,
     dial,
@@ -21,7 +22,7 @@ from eeg2music.simulation.instruments.engine import (
     resonances,
     tables_from,
 )
-from eeg2music.types import SAMPLE_RATE_HZ, FloatArray
+from eeg2music.types import SAMPLE_RATE_HZ
 
 _EFFORTS = np.array([2.1, 1.55, 1.2, 1.0, 0.85])  # exponent of the spectral slope, soft to loud
 Peaks = tuple[tuple[float, float, float], ...]
@@ -59,7 +60,7 @@ class Sustained:
     swell: float = 0.25
     swell_s: float = 0.3
 
-    def __call__(self, note: NoteRequest) -> FloatArray:
+    def __call__(self, note: NoteRequest) -> Array:
         timbre = note.timbre
         attack = min(self.attack_s * dial(timbre.attack, 0.4, 2.5), 0.6 * note.duration_s)
         release = self.release_s * dial(timbre.release, 0.5, 2.0)
@@ -75,7 +76,7 @@ class Sustained:
         air = band(noise_slice(note, gain.size), centre, 0.9) * (1.0 + 2.5 * np.exp(-seconds / 0.05))
         return (audio + self.breath * 3.0 * air) * gain * swell * wobble * (0.3 + 0.7 * note.velocity)
 
-    def _players(self, note: NoteRequest, tables: FloatArray, position: FloatArray, rate_hz: float) -> FloatArray:
+    def _players(self, note: NoteRequest, tables: Array, position: Array, rate_hz: float) -> Array:
         timbre = note.timbre
         depth = self.vibrato_cents * 2.0 * timbre.vibrato
         spread = self.spread_cents * 2.0 * timbre.detune if self.players > 1 else 0.0
@@ -91,7 +92,7 @@ class Sustained:
             audio += oscillate(tables, phase + 0.37 * player, position)
         return audio / np.sqrt(self.players)
 
-    def _rows(self, note: NoteRequest) -> FloatArray:
+    def _rows(self, note: NoteRequest) -> Array:
         timbre = note.timbre
         harmonic = np.arange(1, partial_count(note.frequency_hz) + 1)
         frequencies = harmonic * note.frequency_hz
@@ -120,7 +121,7 @@ class Organ:
     release_s: float = 0.05
     overtone_slope: float = 2.6
 
-    def __call__(self, note: NoteRequest) -> FloatArray:
+    def __call__(self, note: NoteRequest) -> Array:
         timbre = note.timbre
         attack = self.attack_s * dial(timbre.attack, 0.5, 2.5)
         gain = envelope(note.duration_s, attack, 5.0, 1.0, self.release_s * dial(timbre.release, 0.5, 2.0))

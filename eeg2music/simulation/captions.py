@@ -1,0 +1,122 @@
+"""Words for a song: several paraphrased captions of the mix and of each stem, from the composition alone.
+
+It never looks at audio. Wording is drawn from the song's own seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from eeg2music.seeding import numpy_rng
+from eeg2music.simulation.instruments import words_for
+from eeg2music.simulation.song import Song
+from eeg2music.simulation.styles import STYLES
+from eeg2music.simulation.theory import MINOR_THIRD_MODES
+from eeg2music.types import STEMS
+
+_TEMPI = ((66, ("very slow", "largo")), (86, ("slow", "unhurried")), (108, ("moderate", "mid-tempo")),
+          (132, ("lively", "upbeat")), (160, ("fast", "brisk")), (1e9, ("very fast", "racing")))  # fmt: skip
+_DENSITIES = ((0.34, ("sparse", "minimal")), (0.64, ("moderately busy", "balanced")), (2.0, ("dense", "busy")))
+_TIMBRES = ((0.36, ("dark", "mellow")), (0.64, ("warm", "natural")), (2.0, ("bright", "crisp")))
+_REGISTERS = ((48, ("very low", "deep")), (60, ("low", "low-register")), (72, ("middle", "mid-register")),
+              (84, ("high", "high-register")), (200, ("very high", "piercing")))  # fmt: skip
+_TOUCHES = ((0.45, ("staccato", "short")), (0.8, ("detached", "articulated")), (9.0, ("legato", "sustained")))
+_RATES = ((1.2, ("sparse", "few")), (3.0, ("steady", "moderate")), (6.0, ("busy", "many")), (1e9, ("very busy", "rapid")))
+_MODE_MOODS = {
+    "major": ("happy", "sunny"), "lydian": ("dreamy", "wondering"), "mixolydian": ("easygoing", "bluesy"),
+    "dorian": ("cool", "soulful"), "minor": ("sad", "melancholic"), "phrygian": ("dark", "mysterious"),
+}  # fmt: skip
+_ROLES = {
+    "drums": ("drum track", "beat", "percussion part"), "bass": ("bass line", "bass part", "low end"),
+    "harmony": ("accompaniment", "chord part", "backing"), "melody": ("melody", "lead line", "solo"),
+}  # fmt: skip
+
+
+def _level(table: Sequence[tuple[float, tuple[str, ...]]], value: float) -> tuple[str, ...]:
+    return next(words for limit, words in table if value < limit)
+
+
+class _Words:
+    """Draws one synonym after another."""
+
+    def __init__(self, song: Song) -> None:
+        self._song = song
+        self._rng = numpy_rng(song.seed, "song", song.style, song.index, "captions")
+
+    def of(self, options: Sequence[str]) -> str:
+        return options[int(self._rng.integers(len(options)))]
+
+    def instrument(self, stem: str) -> str:
+        return self.of(words_for(self._song.timbres[stem].instrument))
+
+    def tempo(self) -> str:
+        return self.of(_level(_TEMPI, self._song.tempo_bpm))
+
+    def density(self) -> str:
+        return self.of(_level(_DENSITIES, self._song.density))
+
+    def timbre(self) -> str:
+        mean = float(np.mean([timbre.brightness for timbre in self._song.timbres.values()]))
+        return self.of(_level(_TIMBRES, mean))
+
+    def mood(self) -> str:
+        quick = self._song.tempo_bpm >= 110
+        minor = self._song.mode in MINOR_THIRD_MODES
+        pace = {(True, True): "tense", (True, False): "joyful", (False, True): "gloomy", (False, False): "peaceful"}
+        options = (*_MODE_MOODS[self._song.mode], *STYLES[self._song.style].moods, pace[quick, minor])
+        return self.of(options)
+
+    def key(self) -> str:
+        return f"{self._song.key_name} {self._song.mode}"
+
+    def feel(self) -> str:
+        meter = {3: "three-four time", 4: "four-four time", 5: "five-four time"}[self._song.beats_per_bar]
+        swung = "with a swung feel" if self._song.swing > 0.54 else "with a straight feel"
+        return self.of((f"in {meter}", swung))
+
+
+def describe_mix(song: Song) -> list[str]:
+    """Five paraphrases about the whole song."""
+    words = _Words(song)
+    bpm = round(song.tempo_bpm)
+    style = song.style
+    drums, bass, harmony, melody = (words.instrument(stem) for stem in STEMS)
+    return [
+        f"A {words.mood()} {style} piece at {bpm} bpm in {words.key()}, with {melody}, {harmony}, {bass} and {drums}.",
+        f"{words.tempo()} {words.density()} {style} {words.feel()}: {words.instrument('melody')} over "
+        f"{words.instrument('harmony')}, {words.timbre()} sound, key of {words.key()}.",
+        f"{style} music, {words.tempo()} tempo ({bpm} bpm), {words.mood()} and {words.timbre()}; "
+        f"{words.instrument('bass')} and {words.instrument('drums')} under a {words.instrument('melody')} lead.",
+        f"A {words.density()}, {words.timbre()} {style} track in {words.key()} {words.feel()}, "
+        f"{words.instrument('harmony')} chords, {bpm} beats per minute.",
+        f"{words.mood()} {words.tempo()} {style} with {words.instrument('harmony')} and {words.instrument('melody')}.",
+    ]
+
+
+def describe_stem(song: Song, stem: str) -> list[str]:
+    """Four paraphrases about one stem."""
+    words = _Words(song)
+    notes = song.notes[stem]
+    per_second = len({note.onset_s for note in notes}) / song.duration_s
+    timbre = words.of(_level(_TIMBRES, song.timbres[stem].brightness))
+    rate = words.of(_level(_RATES, per_second))
+    role = words.of(_ROLES[stem])
+    name = words.instrument(stem)
+    bpm = round(song.tempo_bpm)
+    if stem == "drums":
+        return [
+            f"{rate} {name} at {bpm} bpm.",
+            f"A {timbre} {song.style} {role} on {words.instrument(stem)}, {words.tempo()} tempo, {words.feel()}.",
+            f"{words.instrument(stem)} playing a {rate} {song.style} beat.",
+            f"{timbre} {name}, {bpm} beats per minute, {words.tempo()}.",
+        ]
+    register = words.of(_level(_REGISTERS, float(np.mean([note.pitch for note in notes])) if notes else 60.0))
+    touch = words.of(_level(_TOUCHES, song.articulation[stem]))
+    return [
+        f"A {timbre} {name} {role} in {words.key()}, {register} register, {touch}.",
+        f"{touch} {words.instrument(stem)} playing a {rate} {song.style} {words.of(_ROLES[stem])} at {bpm} bpm.",
+        f"{words.instrument(stem)}, {register}, {words.tempo()} tempo, key of {words.key()}.",
+        f"{rate} {timbre} {song.style} {role} played by {name}.",
+    ]
