@@ -1,0 +1,65 @@
+"""`accelerate launch -m eeg2music.training NAME CONFIG [key=value …]`: train one thing on this machine's processes.
+
+The same as `eeg2music train NAME CONFIG` for use under a launcher. SIGTERM and SIGINT end the run with a
+checkpoint and an export. Errors a user can mend are one line, exit code 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+
+import yaml
+
+from eeg2music.errors import Eeg2MusicError
+from eeg2music.training.config import resolve
+from eeg2music.training.loop import train
+
+logger = logging.getLogger("eeg2music.training")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Train as the arguments say; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="eeg2music.training")
+    parser.add_argument("name", help="what to train: codec, clap, encoder, diffusion, scorer")
+    parser.add_argument("config", help="YAML file, or the name of one that ships, such as codec/smoke")
+    parser.add_argument("overrides", nargs="*", help="dotted overrides, such as train.steps=100")
+    parser.add_argument("--dry-run", action="store_true", help="show the resolved config and stop")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    for noisy in ("accelerate", "transformers", "diffusers", "torch", "matplotlib"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        if options.dry_run:
+            config = resolve(options.name, options.config, options.overrides)
+            sys.stdout.write(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+            return 0
+        stop = _StopRequest()
+        result = train(options.name, options.config, options.overrides, should_stop=stop)
+    except Eeg2MusicError as error:
+        logger.error("%s", error)
+        return 2
+    logger.info("%s at step %d: %s", "Finished" if result.finished else "Stopped", result.step, result.export)
+    return 0
+
+
+class _StopRequest:
+    """True once the process has been asked to end."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def _ask(self, number: int, frame: object) -> None:
+        self.asked = True
+
+    def __call__(self) -> bool:
+        return self.asked
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

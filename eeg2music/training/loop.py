@@ -1,0 +1,377 @@
+"""The one training loop. It runs any task: devices, processes, precision, schedule, average, checkpoints.
+
+A run is resumed by the same command, and the weights, the average, the optimizer and the losses then equal
+those of an uninterrupted run to the bit: items and dropout depend on (seed, step) alone, and a checkpoint
+appears whole or not at all. The loop prints nothing; it reports to `progress` and to the log.
+
+Files in `train.out`: config.json, log.jsonl, checkpoints/step-…/, tensorboard/, export/.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from eeg2music import __version__
+from eeg2music.errors import CheckpointError, ConfigError, DataError
+from eeg2music.files import atomic_folder, read_json, write_json
+from eeg2music.seeding import derive_seed
+from eeg2music.training import checkpoint, runtime
+from eeg2music.training.config import RunConfig, TrainConfig, identity, resolve
+from eeg2music.training.ema import Ema
+from eeg2music.training.gather import gather
+from eeg2music.training.history import History
+from eeg2music.training.order import Plan, micro_batches
+from eeg2music.training.registry import TASKS
+from eeg2music.training.task import Batch
+
+logger = logging.getLogger(__name__)
+
+MANIFEST_FILE = "training_manifest.json"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands. `losses` are means since the last report."""
+
+    step: int
+    steps: int
+    losses: dict[str, float]
+    seconds_per_step: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a run ended. `finished` is False if the time limit or a stop request ended it."""
+
+    out: Path
+    export: Path
+    step: int
+    finished: bool
+    losses: dict[str, float]
+    figures: dict[str, float]
+
+
+def train(
+    name: str,
+    config_path: str | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    progress: Callable[[Progress], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> TrainResult:
+    """Train a task, or go on with it.
+
+    Parameters
+    ----------
+    name : an entry of `TASKS`
+    config_path : YAML with sections `task` and `train`; overrides are "train.steps=100"
+    progress : called every `train.log_every` steps on the main process
+    should_stop : asked after each step; True ends the run with a checkpoint and an export
+
+    Raises
+    ------
+    ConfigError, DataError, CheckpointError
+    """
+    return run(name, resolve(name, config_path, overrides), progress=progress, should_stop=should_stop)
+
+
+def run(
+    name: str,
+    config: RunConfig,
+    *,
+    progress: Callable[[Progress], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> TrainResult:
+    """`train` with a resolved config."""
+    loop = _Loop(name, config)
+    loop.resume()
+    return loop.go(progress or (lambda _: None), should_stop or (lambda: False))
+
+
+class _Loop:
+    """The state of a run: what is trained, with what, and how far it is."""
+
+    def __init__(self, name: str, config: RunConfig) -> None:
+        self.began = time.monotonic()
+        self.name, self.config, self.train = name, config, config.train
+        self.accelerator = runtime.start(self.train)
+        self.main = self.accelerator.is_main_process
+        self.out = Path(self.train.out)
+        self.task = TASKS[name](config.task, seed=self.train.seed)
+        self.items = self.task.train_items()
+        self.manifest = self.task.manifest()
+        self.plan = Plan(
+            n_items=len(self.items),
+            batch_size=self.train.batch_size,
+            accumulation=self.train.accumulation,
+            seed=self.train.seed,
+            rank=self.accelerator.process_index,
+            processes=self.accelerator.num_processes,
+        )
+        torch.manual_seed(derive_seed(self.train.seed, "init"))
+        self.model = self.task.build_model()
+        self.ema = Ema(self.model, self.train.ema_decay)
+        self.ema.model.to(self.accelerator.device)
+        self.optimizer = _optimizer(self.model, self.train)
+        self.wrapped, self.stepper = self.accelerator.prepare(self.model, self.optimizer)
+        self.history = History(self.out, active=self.main, tensorboard=self.train.tensorboard)
+        self.step = 0
+        self.seconds_before = 0.0
+        self.figures: dict[str, float] = {}
+
+    # -- resuming ------------------------------------------------------------------------------
+
+    def resume(self) -> None:
+        """Take up the newest complete checkpoint, if there is one."""
+        root = self.out / "checkpoints"
+        found = checkpoint.complete(root)
+        self.accelerator.wait_for_everyone()
+        if self.main:
+            checkpoint.clean(root)
+            write_json(self.out / "config.json", self.config.model_dump(mode="json"))
+        if not found:
+            self.history.restart(0, {})
+            return
+        newest = found[-1]
+        self._check_same(newest.state)
+        state = checkpoint.load(newest, model=self.model, ema=self.ema.model, optimizer=self.optimizer)
+        if self.accelerator.scaler is not None and state["scaler"]:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.step, self.seconds_before, self.figures = newest.step, state["seconds"], state["figures"]
+        self.history.restart(self.step, state["sums"])
+        logger.info("%s goes on at step %d of %d", self.name, self.step, self.train.steps)
+
+    def _check_same(self, state: dict[str, Any]) -> None:
+        before, now = state["identity"], _json(identity(self.config))
+        if state["name"] != self.name:
+            raise ConfigError(f"{self.out} holds a training of {state['name']!r}", remedy="give another train.out")
+        changed = [key for key in sorted(_flat(before) | _flat(now)) if _flat(before).get(key) != _flat(now).get(key)]
+        if changed:
+            key = changed[0]
+            raise ConfigError(
+                f"{self.out} was begun with {key} = {_flat(before).get(key)!r}, not {_flat(now).get(key)!r}"
+                + (f" (and {len(changed) - 1} more differ)" if len(changed) > 1 else ""),
+                allowed="a change of steps, time limit, logging and saving only",
+                remedy="use the values it was begun with, or give another train.out",
+            )
+        if state["data_hash"] != self.manifest.get("data_hash"):
+            raise DataError(
+                f"The training data of {self.out} has changed since the run was begun",
+                remedy="restore the data, or give another train.out",
+            )
+
+    # -- training ------------------------------------------------------------------------------
+
+    def go(self, progress: Callable[[Progress], None], should_stop: Callable[[], bool]) -> TrainResult:
+        """Train to the end, the time limit or a stop request."""
+        batches = micro_batches(self.items, self.plan, self.step, self.train.steps, self.train.workers)
+        clock = _Clock()
+        stopped = False
+        while self.step < self.train.steps and not stopped:
+            self.history.add(self._one_step(batches))
+            self.step += 1
+            clock.tick()
+            if self.step % self.train.log_every == 0 or self.step == self.train.steps:
+                self._log(progress, clock)
+            stopped = self._agree(should_stop() or self._out_of_time())
+            last = stopped or self.step == self.train.steps
+            if last or (self.train.valid_every and self.step % self.train.valid_every == 0):
+                self._validate()
+            if last or self.step % self.train.save_every == 0:
+                self._save()
+            if last or (self.train.export_every and self.step % self.train.export_every == 0):
+                self._export()
+            clock.resume()
+        if not self._is_exported():  # killed between the last checkpoint and the export
+            self._export()
+        self.history.close()
+        self.accelerator.wait_for_everyone()
+        return TrainResult(
+            out=self.out, export=self.out / "export", step=self.step,
+            finished=self.step >= self.train.steps, losses=self.history.latest, figures=self.figures,
+        )  # fmt: skip
+
+    def _one_step(self, batches: Iterator[Batch]) -> dict[str, Tensor]:
+        rate = learning_rate(self.train, self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.wrapped.train()
+        self.optimizer.zero_grad(set_to_none=True)
+        totals: dict[str, Tensor] = {}
+        for micro in range(self.train.accumulation):
+            runtime.reseed(self.step, micro, self.accelerator.process_index, seed=self.train.seed)
+            batch = {key: value.to(self.accelerator.device) for key, value in next(batches).items()}
+            last = micro == self.train.accumulation - 1
+            with contextlib.nullcontext() if last else self.accelerator.no_sync(self.wrapped):
+                parts = self.task.loss(self.wrapped, batch, step=self.step, gather=gather)
+                self.accelerator.backward(parts["loss"] / self.train.accumulation)
+            for key, value in parts.items():
+                part = value.detach().double() / self.train.accumulation
+                totals[key] = totals[key] + part if key in totals else part
+        if self.train.grad_clip is not None:
+            totals["grad_norm"] = self.accelerator.clip_grad_norm_(
+                self.wrapped.parameters(), self.train.grad_clip
+            ).double()
+        self.stepper.step()
+        self.ema.update(self.model, self.step)
+        return totals
+
+    def _log(self, progress: Callable[[Progress], None], clock: _Clock) -> None:
+        losses = self.history.write(self.step, self.accelerator, learning_rate(self.train, self.step - 1))
+        if not math.isfinite(losses["loss"]):
+            raise ConfigError(
+                f"The loss of {self.name} is {losses['loss']} at step {self.step}",
+                remedy="lower train.learning_rate, or train with train.precision=no",
+            )
+        if not self.main:
+            return
+        left = (self.train.steps - self.step) * clock.seconds_per_step
+        if self.train.time_limit_minutes is not None:
+            left = min(left, self.train.time_limit_minutes * 60 - (time.monotonic() - self.began))
+        left = max(0.0, left)
+        progress(Progress(self.step, self.train.steps, losses, clock.seconds_per_step, left))
+        logger.info(
+            "%s step %d/%d loss %.4f %.3f s/step, %.1f min left",
+            self.name, self.step, self.train.steps, losses["loss"], clock.seconds_per_step, left / 60,
+        )  # fmt: skip
+
+    def _validate(self) -> None:
+        if self.main:
+            with torch.no_grad():
+                self.figures = dict(self.task.evaluate(self.ema.model))
+            self.history.validated(self.step, self.figures)
+            logger.info("%s step %d: %s", self.name, self.step, _readable(self.figures))
+        self.accelerator.wait_for_everyone()
+
+    # -- writing -------------------------------------------------------------------------------
+
+    @property
+    def _seconds(self) -> float:
+        return self.seconds_before + time.monotonic() - self.began
+
+    def _save(self) -> None:
+        sums = self.history.sums(self.accelerator)
+        if self.main:
+            scaler = self.accelerator.scaler
+            state = {
+                "name": self.name,
+                "identity": identity(self.config),
+                "data_hash": self.manifest.get("data_hash"),
+                "scaler": scaler.state_dict() if scaler is not None else {},
+                "sums": sums,
+                "seconds": self._seconds,
+                "figures": self.figures,
+            }
+            checkpoint.save(
+                self.out / "checkpoints", self.step, model=self.model, ema=self.ema.model,
+                optimizer=self.optimizer, state=state, keep=self.train.keep,
+            )  # fmt: skip
+        self.accelerator.wait_for_everyone()
+
+    def _export(self) -> None:
+        if self.main:
+            with atomic_folder(self.out / "export") as folder, torch.no_grad():
+                self.task.export(self.ema.model, folder)
+                write_json(folder / MANIFEST_FILE, self._card())
+            logger.info("%s exported at step %d", self.name, self.step)
+        self.accelerator.wait_for_everyone()
+
+    def _is_exported(self) -> bool:
+        file = self.out / "export" / MANIFEST_FILE
+        return file.is_file() and read_json(file)["step"] == self.step
+
+    def _card(self) -> dict[str, Any]:
+        return {
+            "trained": self.name,
+            "version": __version__,
+            "step": self.step,
+            "config": self.config.model_dump(mode="json"),
+            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            "seconds": round(self._seconds, 1),
+            "hardware": runtime.hardware(self.accelerator.device),
+            "processes": self.accelerator.num_processes,
+            "figures": self.figures,
+            **self.manifest,
+        }
+
+    # -- stopping ------------------------------------------------------------------------------
+
+    def _out_of_time(self) -> bool:
+        limit = self.train.time_limit_minutes
+        return limit is not None and time.monotonic() - self.began >= limit * 60
+
+    def _agree(self, stop: bool) -> bool:
+        """All processes stop at the same step: where one wants to."""
+        if self.accelerator.num_processes == 1:
+            return stop
+        votes = self.accelerator.reduce(torch.tensor(float(stop), device=self.accelerator.device), "sum")
+        return bool(votes > 0)
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """The rate of optimizer step number `step` (from 0)."""
+    rate = config.learning_rate
+    if step < config.warmup_steps:
+        return rate * (step + 1) / config.warmup_steps
+    if config.schedule == "constant":
+        return rate
+    if config.schedule == "cooldown":
+        return rate * min(1.0, (config.steps - step) / config.cooldown_steps)
+    share = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+    return rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+class _Clock:
+    """Seconds per step, a moving average that leaves validation and saving out."""
+
+    def __init__(self) -> None:
+        self.seconds_per_step = 0.0
+        self._since = time.monotonic()
+
+    def tick(self) -> None:
+        last = time.monotonic() - self._since
+        self.seconds_per_step = last if not self.seconds_per_step else 0.95 * self.seconds_per_step + 0.05 * last
+
+    def resume(self) -> None:
+        self._since = time.monotonic()
+
+
+def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    matrices = [parameter for parameter in trained if parameter.ndim >= 2]
+    vectors = [parameter for parameter in trained if parameter.ndim < 2]
+    groups = [  # biases, norms and temperatures are not shrunk
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=config.learning_rate, betas=config.betas, fused=True
+    )
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(values, dict):
+        return {prefix: values}
+    return {key: value for name, child in values.items() for key, value in _flat(child, f"{prefix}.{name}").items()}
+
+
+def _json(values: dict[str, Any]) -> dict[str, Any]:
+    import json
+
+    result: dict[str, Any] = json.loads(json.dumps(values))
+    return result
+
+
+def _readable(figures: dict[str, float]) -> str:
+    return ", ".join(f"{key} {value:.4g}" for key, value in figures.items())
