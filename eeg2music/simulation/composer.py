@@ -144,13 +144,16 @@ def _draw_harmony(
     """One loop of chords for each section, laid out phrase by phrase."""
     hold_bars = pick(rng, style.harmonic_rhythm)
     hold = max(1, round(hold_bars * steps_per_bar))
-    length = max(1, round(phrase_bars * steps_per_bar / hold))
+    # a loop may be longer than a phrase: each section takes it up where it left it
+    length = int(rng.choice([2, 3, 4, 4, 4, 6, 8]))
     loops = {section: _draw_loop(style, rng, scale, length) for section in sorted(set(sections))}
+    played = dict.fromkeys(loops, 0)
     slots: list[Slot] = []
     for phrase, section in enumerate(sections):
         start, end = phrase * phrase_bars * steps_per_bar, min(bars, (phrase + 1) * phrase_bars) * steps_per_bar
-        for place, step in enumerate(range(start, end, hold)):
-            slots.append(Slot(step, min(step + hold, end), loops[section][place % length]))
+        for step in range(start, end, hold):
+            slots.append(Slot(step, min(step + hold, end), loops[section][played[section] % length]))
+            played[section] += 1
     return tuple(slots)
 
 

@@ -85,10 +85,10 @@ class Subtractive:
             "saw": 1.0 / harmonic,
             "square": np.where(harmonic % 2 == 1, 1.0, 0.03) / harmonic,
             "pulse": np.abs(np.sin(np.pi * harmonic * width)) / harmonic,
-            "triangle": np.where(harmonic % 2 == 1, 1.0, 0.12) / harmonic**1.6,
+            "triangle": np.where(harmonic % 2 == 1, 1.0, 0.2) / harmonic**1.35,
         }[self.wave]
         rest = self.cutoff_hz * dial(timbre.brightness, 0.45, 2.2) * (note.frequency_hz / 261.6) ** self.tracking
-        rest = max(rest, 0.9 * note.frequency_hz)
+        rest = max(rest, 2.2 * note.frequency_hz)
         cutoffs = rest * 2.0 ** (np.linspace(0.0, self.sweep_octaves, _CUTOFFS))
         resonance = min(0.95, self.resonance * dial(timbre.character, 0.5, 1.8))
         filters = [lowpass_response(harmonic * note.frequency_hz, min(c, 14_000.0), resonance) for c in cutoffs]

@@ -37,7 +37,8 @@ class Struck:
         decay = self.decay_s * dial(timbre.release, 0.55, 1.7) * (261.6 / note.frequency_hz) ** 0.5
         hold = max(note.duration_s, min(decay * 0.6, 1.6)) if self.let_ring else note.duration_s
         gain = envelope(hold, 0.0008, 9.0, 1.0, self.release_s * dial(timbre.release, 0.5, 2.0))
-        ratios = np.asarray(self.ratios) * (1.0 + 0.02 * (timbre.character - 0.5) * np.arange(len(self.ratios)))
+        ratios = np.asarray(self.ratios)
+        ratios = ratios * np.where(ratios > 1.0, 1.0 + 0.04 * (timbre.character - 0.5), 1.0)
         gains = np.asarray(self.gains) * ratios ** (1.6 * (timbre.brightness - 0.5) + 0.5 * (note.velocity - 0.6))
         decays = decay / ratios**self.damping
         blow = self._blow(note, gain.size)
@@ -46,7 +47,7 @@ class Struck:
             seconds = np.arange(gain.size) / SAMPLE_RATE_HZ
             rate = self.tremolo_hz * dial(timbre.vibrato, 0.5, 1.6)
             audio *= 1.0 + 0.5 * timbre.vibrato * np.sin(2 * np.pi * rate * seconds)
-        return audio * gain * (0.25 + 0.75 * note.velocity)
+        return audio * gain * (0.25 + 0.75 * note.velocity) * (note.frequency_hz / 261.6) ** 0.4
 
     def _blow(self, note: NoteRequest, count: int) -> Array:
         """(count,) a short raised cosine (hard mallet = shorter) and a little knock."""
@@ -87,4 +88,5 @@ class Piano:
         audio += ring(frequencies[:8] * (1 + 0.0012 * timbre.detune), decays[:8] * 0.35, 0.8 * gains[:8], blow)
         seconds = np.arange(gain.size) / SAMPLE_RATE_HZ
         thump = one_pole(noise_slice(note, gain.size), 700.0) * np.exp(-seconds / 0.012)
-        return (audio + 0.35 * thump) * gain * (0.2 + 0.8 * note.velocity)
+        level = (0.2 + 0.8 * note.velocity) * (note.frequency_hz / 261.6) ** 0.3
+        return (audio + 0.35 * thump) * gain * level

@@ -50,7 +50,7 @@ def play_melody(
 
 
 def _draw_motive(plan: Plan, rng: np.random.Generator) -> Motive:
-    count = plan.rate("melody", 0.8, 4.6)
+    count = plan.rate("melody", 1.1, 5.4)
     cell = draw_cell(rng, plan.weights, count, plan.syncopation["melody"], first=rng.random() < 0.6)
     leap = rng.uniform(0.1, 0.45)
     moves = tuple(
