@@ -199,14 +199,18 @@ def train(
     dry_run: DryRun = False,
 ) -> None:
     """Train one of the models. The same command again resumes."""
+    from eeg2music.training import config as training_config
     from eeg2music.training import loop
 
     given = _seeded(overrides, seed, key="train.seed")
+    if device != "auto":
+        given.append(f"train.device={device}")
     if dry_run:
-        return _show(loop.resolve(name, config_file, given))
+        return _show(training_config.resolve(name, str(config_file), given))
     with _Progress() as progress:
-        folder = loop.train(name, config_file, given, device=device, progress=progress)
-    out.print(f"Wrote {folder}", soft_wrap=True, markup=False)
+        result = loop.train(name, str(config_file), given, progress=progress)
+    state = "finished" if result.finished else "stopped before its last step; the same command goes on"
+    out.print(f"{name}: {state} at step {result.step}. Weights: {result.export}", soft_wrap=True, markup=False)
     return None
 
 
@@ -311,10 +315,10 @@ class _Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def __call__(self, step: int, total: int, figures: dict[str, float]) -> None:
-        loss = figures.get("loss")
+    def __call__(self, progress: Any) -> None:
+        loss = progress.losses.get("loss")
         text = "training" if loss is None else f"loss {loss:.4g}"
-        self._bar.update(self._task, completed=step, total=total, description=text)
+        self._bar.update(self._task, completed=progress.step, total=progress.steps, description=text)
 
 
 if __name__ == "__main__":

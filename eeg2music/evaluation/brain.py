@@ -1,0 +1,149 @@
+"""How much of the music came from the brain: the brain's score beside its seven controls.
+
+Each control answers one doubt:
+
+==================  =====================================================================================
+shuffled            the recording of another song: nothing but the prior is left (expected at chance)
+phase_randomized    same spectrum and cross-spectrum, no timing (expected at chance)
+time_shifted        the same window, shifted in a circle: tempo and level survive, timing does not
+other_subject       another listener's recording of the same song: what is shared between listeners
+no_brain            the generator without any condition, same seed (expected at chance)
+random_encoder      the encoder with freshly drawn weights (expected at chance)
+oracle              the conditions read off the audio itself: the ceiling of the generator
+==================  =====================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from eeg2music.errors import DataError
+from eeg2music.evaluation.controls import derangement, phase_randomize, reinitialised, time_shift
+from eeg2music.evaluation.heard import Heard, condition_vectors, scorer_vectors, take
+from eeg2music.evaluation.identification import identify
+from eeg2music.pipeline import BrainToMusicPipeline, SamplingConfig
+from eeg2music.seeding import numpy_rng
+from eeg2music.types import WINDOW_S, Conditions, FloatArray, Window
+
+CONTROLS = (
+    "shuffled",
+    "phase_randomized",
+    "time_shifted",
+    "other_subject",
+    "no_brain",
+    "random_encoder",
+    "oracle",
+)
+AT_CHANCE = ("shuffled", "phase_randomized", "no_brain", "random_encoder")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that the scores of one SNR level are computed from.
+
+    other : the same songs heard by another listener, query by query; None leaves that control out
+    oracle : the audio's own conditions, one row per gallery song
+    scorer : an encoder that conditions nothing
+    """
+
+    pipeline: BrainToMusicPipeline
+    heard: Heard
+    other: Heard | None
+    oracle: Conditions
+    scorer: Any
+    seed: int
+
+
+def control_conditions(name: str, evidence: Evidence) -> Conditions | None:
+    """Conditions of the brain ("brain") or of a control, one row per query; None where there are none."""
+    heard, pipeline, seed = evidence.heard, evidence.pipeline, evidence.seed
+    if name == "no_brain":
+        return None
+    if name == "oracle":
+        return take(evidence.oracle, heard.target)
+    if name == "other_subject":
+        if evidence.other is None:
+            return None
+        return pipeline.encode(evidence.other.windows)
+    if name == "random_encoder":
+        trained = pipeline.encoder
+        return pipeline.with_encoder(reinitialised(trained, seed)).encode(heard.windows)
+    return pipeline.encode(_changed_windows(name, heard, seed))
+
+
+def _changed_windows(name: str, heard: Heard, seed: int) -> Sequence[Window]:
+    if name == "brain":
+        return heard.windows
+    if name == "shuffled":
+        order = derangement(np.asarray(heard.target), numpy_rng(seed, "shuffled"))
+        return [heard.windows[row] for row in order]
+    changes: dict[str, Callable[..., FloatArray]] = {"phase_randomized": phase_randomize, "time_shifted": time_shift}
+    if name not in changes:
+        raise DataError(f"No control named {name!r}", allowed=", ".join(("brain", *CONTROLS)))
+    return [
+        replace(window, eeg=changes[name](window.eeg, numpy_rng(seed, name, window.window_id)))
+        for window in heard.windows
+    ]
+
+
+def embedding_score(conditions: Conditions | None, evidence: Evidence, *, songs: str = "cluster") -> dict[str, Any]:
+    """Identification in the conditioning space: decoded embeddings against those of the gallery's audio."""
+    gallery = condition_vectors(evidence.oracle)
+    count = len(evidence.heard.windows)
+    # Without conditions every gallery row ties, which the tie rule scores at exactly chance.
+    query = np.zeros((count, gallery.shape[1]), np.float32) if conditions is None else condition_vectors(conditions)
+    return _identify(query, gallery, evidence, space="conditioning space (mix and stem embeddings)")
+
+
+def generated_score(stems: FloatArray, evidence: Evidence, gallery: FloatArray, rows: Sequence[int]) -> dict[str, Any]:
+    """Identification of generated clips (clip, stem, samples) by the scorer. rows : which queries they belong to."""
+    query = scorer_vectors(evidence.scorer, stems)
+    chosen = replace(evidence, heard=evidence.heard.select(rows))
+    return _identify(query, gallery, chosen, space="scorer (not used for conditioning)")
+
+
+def _identify(query: FloatArray, gallery: FloatArray, evidence: Evidence, *, space: str) -> dict[str, Any]:
+    heard = evidence.heard
+    score = identify(
+        query,
+        gallery,
+        heard.target,
+        songs=heard.query_songs,
+        subjects=heard.query_subjects,
+        seed=evidence.seed,
+    )
+    return {**score, "space": space, "style": heard.style}
+
+
+def generate_clips(
+    conditions: Conditions | None, evidence: Evidence, rows: Sequence[int], sampling: SamplingConfig
+) -> FloatArray:
+    """Clips of the chosen queries, (clip, stem, samples).
+
+    The noise depends on the window alone, so that brain and controls differ in their conditions only.
+    """
+    ids = [evidence.heard.windows[row].window_id for row in rows]
+    given = None if conditions is None else take(conditions, list(rows))
+    output = evidence.pipeline(given, sample_ids=ids, seed=evidence.seed, duration_s=WINDOW_S, sampling=sampling)
+    return output.stems
+
+
+def surprises(scores: dict[str, dict[str, Any]]) -> list[str]:
+    """Sentences for controls that do not sit where they should."""
+    found = []
+    for name in AT_CHANCE:
+        for kind in ("embedding", "generated"):
+            score = scores.get(name, {}).get(kind)
+            if not score or score.get("accuracy") is None:
+                continue
+            low, high = score["ci95"]
+            if not low <= score["chance"] <= high and score["accuracy"] != score["chance"]:
+                found.append(
+                    f"{name.replace('_', ' ')} ({kind}) should be at chance {score['chance']:.2f} "
+                    f"but has {score['accuracy']:.3f} [{low:.3f}, {high:.3f}]"
+                )
+    return found

@@ -1,0 +1,100 @@
+"""What was heard and what was recorded, side by side: the material of every score.
+
+Queries are windows of recordings, the gallery holds one window of each song. Holds data and
+computes the audio's own conditions; scores nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from eeg2music.errors import DataError
+from eeg2music.targets.curves import control_curves
+from eeg2music.types import Conditions, FloatArray, Window
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Windows of recordings and the gallery of music windows they belong to.
+
+    Attributes
+    ----------
+    windows : n windows of recordings, one length
+    target : (n,) row of the gallery that was heard in each
+    stems : (gallery, stem, samples) float32 at 24 kHz
+    songs : song id of each gallery row
+    style : the one style that all songs share ("mixed" if they don't)
+    """
+
+    windows: tuple[Window, ...]
+    target: NDArray[np.int64]
+    stems: FloatArray
+    songs: tuple[str, ...]
+    style: str
+
+    def __post_init__(self) -> None:
+        if len(set(self.songs)) != len(self.songs):
+            raise DataError("A song stands twice in the gallery", allowed="one window of each song")
+        if len(self.windows) != len(self.target):
+            raise DataError(f"{len(self.windows)} windows but {len(self.target)} targets")
+
+    @property
+    def query_songs(self) -> tuple[str, ...]:
+        return tuple(self.songs[row] for row in self.target)
+
+    @property
+    def query_subjects(self) -> tuple[str, ...]:
+        return tuple(window.subject for window in self.windows)
+
+    def select(self, rows: Sequence[int]) -> Heard:
+        """Keep some queries; the gallery stays whole."""
+        return replace(self, windows=tuple(self.windows[row] for row in rows), target=self.target[list(rows)])
+
+
+@torch.no_grad()
+def audio_conditions(clap: object, stems: FloatArray, *, batch_size: int = 8) -> Conditions:
+    """The conditions that the audio itself has: (clip, stem, samples) -> Conditions of `clip` rows."""
+    parts = []
+    for start in range(0, len(stems), batch_size):
+        audio = torch.from_numpy(np.ascontiguousarray(stems[start : start + batch_size]))
+        clips, count, samples = audio.shape
+        of_stems = clap.embed_audio(audio.reshape(clips * count, samples))  # type: ignore[attr-defined]
+        of_mix = clap.embed_audio(audio.sum(1))  # type: ignore[attr-defined]
+        parts.append(Conditions(of_mix, of_stems.reshape(clips, count, -1), control_curves(audio)))
+    return concatenate(parts)
+
+
+def concatenate(parts: Sequence[Conditions]) -> Conditions:
+    """Stack conditions along the batch."""
+    names = [name for name, value in vars(parts[0]).items() if value is not None]
+    return Conditions(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+
+
+def take(conditions: Conditions, rows: Sequence[int] | NDArray[np.int64]) -> Conditions:
+    """Rows of conditions, in the order asked for."""
+    index = torch.as_tensor(np.asarray(rows), dtype=torch.long)
+    return conditions.map(lambda tensor: tensor[index])
+
+
+def condition_vectors(conditions: Conditions) -> FloatArray:
+    """The embeddings of the mix and of every stem as one vector per clip.
+
+    (clip, (1 + stem) * embedding), unit norm: the cosine between two such vectors is the mean of the
+    cosines of their parts. The control curves are left out, so that this measures the embeddings alone.
+    """
+    parts = torch.cat([conditions.global_embedding[:, None], conditions.stem_embedding], dim=1)
+    unit = torch.nn.functional.normalize(parts.float(), dim=-1).flatten(1)
+    return (unit / np.sqrt(parts.shape[1])).cpu().numpy()
+
+
+@torch.no_grad()
+def scorer_vectors(scorer: object, stems: FloatArray, *, batch_size: int = 16) -> FloatArray:
+    """The scorer's embedding of the sum of the stems, before the mixer. (clip, stem, samples) -> (clip, dim)."""
+    mixes = torch.from_numpy(np.ascontiguousarray(stems.sum(1)))
+    parts = [scorer.embed(mixes[i : i + batch_size]) for i in range(0, len(mixes), batch_size)]  # type: ignore[attr-defined]
+    return torch.cat(parts).float().cpu().numpy()

@@ -1,0 +1,198 @@
+"""Recording -> conditions -> latents -> stems, on one screen.
+
+The brain encoder takes the place of the CLAP text tower: its embeddings and control curves
+condition the joint stem diffusion. Inference only; training lives in `eeg2music.training`,
+mixing in `eeg2music.mixing`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from eeg2music import compat
+from eeg2music.config import Config, shipped_folder
+from eeg2music.errors import CheckpointError, InputError
+from eeg2music.files import write_json
+from eeg2music.types import (
+    CURVE_RATE_HZ,
+    EEG_RATE_HZ,
+    FRAME_RATE_HZ,
+    SAMPLE_RATE_HZ,
+    WINDOW_S,
+    Conditions,
+    FloatArray,
+    Window,
+)
+from eeg2music.weights import load_model, refuse_pickle
+
+compat.guard_torchaudio()
+
+from diffusers import DiffusionPipeline  # noqa: E402
+
+from eeg2music.codec.encodec import Codec  # noqa: E402
+from eeg2music.diffusion.generate import generate_latents  # noqa: E402
+from eeg2music.diffusion.guidance import Dials  # noqa: E402
+from eeg2music.diffusion.transformer import JointStemTransformer  # noqa: E402
+from eeg2music.encoders.brain import BrainEncoder  # noqa: E402
+
+Hook = Callable[[str, object], None]
+
+
+def no_hook(step: str, artefact: object = None) -> None:
+    """Ignore a pipeline step."""
+
+
+class SamplingConfig(Config):
+    """How the generator samples.
+
+    Attributes
+    ----------
+    steps : number of solver steps
+    embedding_scale, curve_scale : guidance dials for each kind of condition; 1 is off
+    """
+
+    steps: int = 8
+    embedding_scale: float = 1.5
+    curve_scale: float = 1.5
+
+
+@dataclass(frozen=True)
+class PipelineOutput:
+    """stems : (batch, stem, samples) float32 at 24 kHz; conditions : what they were made from."""
+
+    stems: FloatArray
+    conditions: Conditions
+
+
+class BrainToMusicPipeline(DiffusionPipeline):
+    """Stems from the conditions that a brain encoder decodes.
+
+    Components
+    ----------
+    encoder : BrainEncoder, (batch, channel, time) -> Conditions
+    transformer : JointStemTransformer, denoises all stems jointly
+    codec : Codec, latents -> sound
+    """
+
+    def __init__(self, encoder: BrainEncoder, transformer: JointStemTransformer, codec: Codec) -> None:
+        super().__init__()
+        self.register_modules(encoder=encoder, transformer=transformer, codec=codec)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | os.PathLike[str], **_: Any) -> BrainToMusicPipeline:
+        """Load `folder/{encoder,diffusion,codec}` strictly from safetensors.
+
+        Raises
+        ------
+        CheckpointError
+            If a part is missing, pickled, damaged or of another shape.
+        """
+        root = Path(folder)
+        refuse_pickle(root)
+        missing = [name for name in ("encoder", "diffusion", "codec") if not (root / name / "config.json").is_file()]
+        if missing:
+            raise CheckpointError(
+                f"{root} is not a pipeline checkpoint: {', '.join(missing)} missing",
+                allowed="a folder with encoder/, diffusion/ and codec/",
+                remedy="train the missing models, or leave --checkpoint out to use the shipped ones",
+            )
+        encoder = load_model(BrainEncoder, root / "encoder")
+        transformer = load_model(JointStemTransformer, root / "diffusion")
+        return cls(encoder, transformer, Codec.from_pretrained(root / "codec"))
+
+    def save_pretrained(self, folder: str | os.PathLike[str], **_: Any) -> None:
+        """Write every component in its own folder, and a model_index.json."""
+        from eeg2music.weights import save_model
+
+        root = Path(folder)
+        save_model(self.encoder, root / "encoder")
+        save_model(self.transformer, root / "diffusion")
+        self.codec.save_pretrained(root / "codec")
+        write_model_index(root)
+
+    @torch.no_grad()
+    def encode(self, windows: Sequence[Window], *, batch_size: int = 32) -> Conditions:
+        """Decode conditions from windows, which must share one length (channels may differ).
+
+        Each window is computed by itself when channels differ, otherwise in batches.
+        """
+        parts = []
+        for start in range(0, len(windows), batch_size):
+            parts.append(self._encode_batch(windows[start : start + batch_size]))
+        return concatenate(parts)
+
+    def _encode_batch(self, windows: Sequence[Window]) -> Conditions:
+        widest = max(window.eeg.shape[0] for window in windows)
+        eeg = np.zeros((len(windows), widest, windows[0].eeg.shape[1]), dtype=np.float32)
+        positions = np.full((len(windows), widest, 3), np.nan, dtype=np.float32)
+        mask = np.zeros((len(windows), widest), dtype=bool)
+        for row, window in enumerate(windows):
+            count = window.eeg.shape[0]
+            eeg[row, :count], positions[row, :count], mask[row, :count] = (
+                window.eeg,
+                window.positions_m,
+                window.channel_mask,
+            )
+        device = self.encoder.device
+        subject = torch.full((len(windows),), -1, dtype=torch.long, device=device)
+        decoded = self.encoder(
+            torch.from_numpy(eeg).to(device),
+            torch.from_numpy(positions).to(device),
+            torch.from_numpy(mask).to(device),
+            subject,
+        )
+        return Conditions(decoded.global_embedding, decoded.stem_embedding, decoded.curves)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        conditions: Conditions | None,
+        *,
+        sample_ids: Sequence[str],
+        seed: int = 0,
+        duration_s: float = WINDOW_S,
+        sampling: SamplingConfig | None = None,
+        hook: Hook = no_hook,
+    ) -> PipelineOutput:
+        """Generate one clip per row of `conditions`; None generates without a brain.
+
+        Parameters
+        ----------
+        conditions : one row per clip, for clips of one window each
+        sample_ids : names the clips; a clip depends on (seed, its id) and not on its batch
+        """
+        sampling = sampling or SamplingConfig()
+        given = nothing(len(sample_ids), self.transformer) if conditions is None else conditions
+        latents = generate_latents(
+            self.transformer,
+            given.to(self.transformer.device),
+            round(duration_s * FRAME_RATE_HZ),
+            steps=sampling.steps,
+            dials=Dials(embedding_scale=sampling.embedding_scale, curve_scale=sampling.curve_scale),
+            seed=seed,
+            sample_ids=list(sample_ids),
+        )
+        hook("latents", latents)
+        stems = self.decode(latents, round(duration_s * SAMPLE_RATE_HZ))
+        hook("stems", stems)
+        return PipelineOutput(stems, given)
+
+    @torch.no_grad()
+    def decode(self, latents: torch.Tensor, samples: int) -> FloatArray:
+        """(batch, stem, channel, frame) normalised latents -> (batch, stem, samples).
+
+        Clip by clip, so that a clip's bytes do not depend on its neighbours.
+        """
+        clips = []
+        for clip in latents:
+            audio = self.codec.decode(self.codec.denormalize(clip.to(self.codec.device)))
+            clips.append(audio[:, :samples].float().cpu().numpy())
+        return np.stack(clips)

@@ -1,0 +1,70 @@
+"""Plain sentences: the few lines a command prints at its end, and the warnings of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+SIMULATED = (
+    "The small models that ship were trained on simulated brains only. On a recording of a person they have never "
+    "been shown to decode what was heard: take this music as a sonification of the recording."
+)
+DEMO = (
+    "The listener is simulated, at an SNR of {snr:g} dB. Recordings of people lie near {real:g} dB: "
+    "these scores are not a result on people."
+)
+
+
+def score_line(name: str, score: Mapping[str, Any] | None) -> str:
+    """One score with its interval, chance, n and gallery."""
+    if not score or score.get("accuracy") is None:
+        return f"  {name:<18} not measured"
+    low, high = score["ci95"]
+    return (
+        f"  {name:<18} pairwise {score['accuracy']:.2f} [{low:.2f}, {high:.2f}]  top-1 {score['top1']:.2f}  "
+        f"p {score['p_value']:.3g}  (n {score['n']}, gallery {score['gallery_size']}, chance {score['chance']:.2f})"
+    )
+
+
+def sound_lines(report: Mapping[str, Any], folder: Path) -> list[str]:
+    """Where the sound lies, and how long it took to make."""
+    return [
+        f"{folder / str(report['mix'])}: {report['duration_s']:.1f} s, {report['loudness_lufs']:.1f} LUFS, "
+        f"made in {report['real_time_factor']:.2f} of its duration",
+        f"{folder / 'report.html'}: open it to listen and compare with the same seed without the brain",
+    ]
+
+
+def generate_summary(report: Mapping[str, Any], folder: Path) -> str:
+    """What `generate` prints at its end."""
+    return "\n".join([*report.get("notes", []), *report["warnings"], *sound_lines(report, folder)])
+
+
+def demo_summary(report: Mapping[str, Any], folder: Path) -> str:
+    """What `demo` prints at its end."""
+    lines = ["Which of the songs was heard? (embedding space: the conditions as decoded)"]
+    lines.append(score_line("brain", report["identification"]["embedding"]))
+    lines += [score_line(name, control["embedding"]) for name, control in report["controls"].items()]
+    lines.append("The same after generation, judged by the separate scorer")
+    lines.append(score_line("brain", report["identification"]["generated"]))
+    lines += [
+        score_line(name, control["generated"])
+        for name, control in report["controls"].items()
+        if control["generated"] is not None
+    ]
+    return "\n".join([*lines, *report["warnings"], *sound_lines(report, folder)])
+
+
+def evaluation_summary(scores: Mapping[str, Any], folder: Path) -> str:
+    """What `evaluate` prints at its end."""
+    lines = []
+    for level in scores["levels"]:
+        lines.append(f"{level['name']} ({level['snr_db']:g} dB), embedding")
+        lines += [score_line(name, entry["embedding"]) for name, entry in level["scores"].items()]
+        generated = {name: entry["generated"] for name, entry in level["scores"].items() if entry.get("generated")}
+        if generated:
+            lines.append(f"{level['name']} ({level['snr_db']:g} dB), generated")
+            lines += [score_line(name, entry) for name, entry in generated.items()]
+    lines += [f"  ! {text}" for text in scores.get("surprises", [])]
+    return "\n".join([*lines, f"{folder / 'report.html'}", f"{folder / 'scores.json'}"])
