@@ -5,6 +5,7 @@ It never looks at audio. Wording is drawn from the song's own seed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,16 +21,26 @@ _TEMPI = ((66, ("very slow", "largo")), (86, ("slow", "unhurried")), (108, ("mod
           (132, ("lively", "upbeat")), (160, ("fast", "brisk")), (1e9, ("very fast", "racing")))  # fmt: skip
 _DENSITIES = ((0.34, ("sparse", "minimal")), (0.64, ("moderately busy", "balanced")), (2.0, ("dense", "busy")))
 _TIMBRES = ((0.36, ("dark", "mellow")), (0.64, ("warm", "natural")), (2.0, ("bright", "crisp")))
-_REGISTERS = ((48, ("very low", "deep")), (60, ("low", "low-register")), (72, ("middle", "mid-register")),
-              (84, ("high", "high-register")), (200, ("very high", "piercing")))  # fmt: skip
+_REGISTERS = (
+    (48, ("very low", "deep")),
+    (60, ("low", "lower")),
+    (72, ("middle", "medium")),
+    (84, ("high", "upper")),
+    (200, ("very high", "piercing")),
+)
 _TOUCHES = ((0.45, ("staccato", "short")), (0.8, ("detached", "articulated")), (9.0, ("legato", "sustained")))
-_RATES = ((1.2, ("sparse", "few")), (3.0, ("steady", "moderate")), (6.0, ("busy", "many")), (1e9, ("very busy", "rapid")))
+_RATES = (
+    (1.2, ("sparse", "slow-moving")),
+    (3.0, ("steady", "flowing")),
+    (6.0, ("busy", "lively")),
+    (1e9, ("very busy", "rapid")),
+)
 _MODE_MOODS = {
     "major": ("happy", "sunny"), "lydian": ("dreamy", "wondering"), "mixolydian": ("easygoing", "bluesy"),
     "dorian": ("cool", "soulful"), "minor": ("sad", "melancholic"), "phrygian": ("dark", "mysterious"),
 }  # fmt: skip
 _ROLES = {
-    "drums": ("drum track", "beat", "percussion part"), "bass": ("bass line", "bass part", "low end"),
+    "drums": ("drum track", "beat", "percussion part"), "bass": ("low line", "low part", "groove"),
     "harmony": ("accompaniment", "chord part", "backing"), "melody": ("melody", "lead line", "solo"),
 }  # fmt: skip
 
@@ -41,15 +52,19 @@ def _level(table: Sequence[tuple[float, tuple[str, ...]]], value: float) -> tupl
 class _Words:
     """Draws one synonym after another."""
 
-    def __init__(self, song: Song) -> None:
+    def __init__(self, song: Song, stem: str = "mix") -> None:
+        self.stem = stem
         self._song = song
-        self._rng = numpy_rng(song.seed, "song", song.style, song.index, "captions")
+        self._rng = numpy_rng(song.seed, "song", song.style, song.index, f"{stem} captions")
 
     def of(self, options: Sequence[str]) -> str:
         return options[int(self._rng.integers(len(options)))]
 
     def instrument(self, stem: str) -> str:
         return self.of(words_for(self._song.timbres[stem].instrument))
+
+    def role(self, stem: str) -> str:
+        return self.of(_ROLES[stem])
 
     def tempo(self) -> str:
         return self.of(_level(_TEMPI, self._song.tempo_bpm))
@@ -83,7 +98,7 @@ def describe_mix(song: Song) -> list[str]:
     bpm = round(song.tempo_bpm)
     style = song.style
     drums, bass, harmony, melody = (words.instrument(stem) for stem in STEMS)
-    return [
+    captions = [
         f"A {words.mood()} {style} piece at {bpm} bpm in {words.key()}, with {melody}, {harmony}, {bass} and {drums}.",
         f"{words.tempo()} {words.density()} {style} {words.feel()}: {words.instrument('melody')} over "
         f"{words.instrument('harmony')}, {words.timbre()} sound, key of {words.key()}.",
@@ -93,30 +108,45 @@ def describe_mix(song: Song) -> list[str]:
         f"{words.instrument('harmony')} chords, {bpm} beats per minute.",
         f"{words.mood()} {words.tempo()} {style} with {words.instrument('harmony')} and {words.instrument('melody')}.",
     ]
+    return [_sentence(caption) for caption in captions]
 
 
 def describe_stem(song: Song, stem: str) -> list[str]:
     """Four paraphrases about one stem."""
-    words = _Words(song)
-    notes = song.notes[stem]
-    per_second = len({note.onset_s for note in notes}) / song.duration_s
+    words = _Words(song, stem)
+    per_second = len({note.onset_s for note in song.notes[stem]}) / song.duration_s
     timbre = words.of(_level(_TIMBRES, song.timbres[stem].brightness))
     rate = words.of(_level(_RATES, per_second))
-    role = words.of(_ROLES[stem])
-    name = words.instrument(stem)
+    captions = _about_drums(song, words, timbre, rate) if stem == "drums" else _about_pitched(song, words, timbre, rate)
+    return [_sentence(caption) for caption in captions]
+
+
+def _about_drums(song: Song, words: _Words, timbre: str, rate: str) -> list[str]:
     bpm = round(song.tempo_bpm)
-    if stem == "drums":
-        return [
-            f"{rate} {name} at {bpm} bpm.",
-            f"A {timbre} {song.style} {role} on {words.instrument(stem)}, {words.tempo()} tempo, {words.feel()}.",
-            f"{words.instrument(stem)} playing a {rate} {song.style} beat.",
-            f"{timbre} {name}, {bpm} beats per minute, {words.tempo()}.",
-        ]
-    register = words.of(_level(_REGISTERS, float(np.mean([note.pitch for note in notes])) if notes else 60.0))
-    touch = words.of(_level(_TOUCHES, song.articulation[stem]))
     return [
-        f"A {timbre} {name} {role} in {words.key()}, {register} register, {touch}.",
-        f"{touch} {words.instrument(stem)} playing a {rate} {song.style} {words.of(_ROLES[stem])} at {bpm} bpm.",
-        f"{words.instrument(stem)}, {register}, {words.tempo()} tempo, key of {words.key()}.",
-        f"{rate} {timbre} {song.style} {role} played by {name}.",
+        f"{rate} {words.instrument('drums')} at {bpm} bpm.",
+        f"a {timbre} {song.style} {words.role('drums')} on {words.instrument('drums')}, {words.tempo()} tempo, "
+        f"{words.feel()}.",
+        f"{words.instrument('drums')} playing a {rate} {song.style} beat.",
+        f"{timbre} {words.instrument('drums')}, {bpm} beats per minute, {words.tempo()}.",
     ]
+
+
+def _about_pitched(song: Song, words: _Words, timbre: str, rate: str) -> list[str]:
+    stem = words.stem
+    pitches = [note.pitch for note in song.notes[stem]]
+    register = words.of(_level(_REGISTERS, float(np.mean(pitches)) if pitches else 60.0))
+    touch = words.of(_level(_TOUCHES, song.articulation[stem]))
+    bpm = round(song.tempo_bpm)
+    return [
+        f"a {timbre} {words.instrument(stem)} {words.role(stem)} in {words.key()}, {register} register, {touch} notes.",
+        f"{touch} {words.instrument(stem)} playing a {rate} {song.style} {words.role(stem)} at {bpm} bpm.",
+        f"{words.instrument(stem)}, {register} register, {words.tempo()} tempo, key of {words.key()}.",
+        f"{rate} {timbre} {song.style} {words.role(stem)} played by {words.instrument(stem)}.",
+    ]
+
+
+def _sentence(text: str) -> str:
+    """Capital first letter, and "an" before a vowel."""
+    text = re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", text)
+    return text[0].upper() + text[1:]

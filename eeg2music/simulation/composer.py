@@ -6,6 +6,7 @@ It never renders sound. Everything is derived from the song id, so the same id g
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -52,9 +53,7 @@ def compose(song_id: str, *, duration_s: float = 16.0) -> Song:
     plan = _draw_plan(style, generator("plan"), duration_s)
     register = _draw_register(timbres["melody"].instrument, generator("register"))
     events = _play(plan, timbres, articulation, register, generator)
-    notes = {
-        stem: _perform(plan, stem, events[stem], duration_s, style, generator(f"{stem} hands")) for stem in STEMS
-    }
+    notes = {stem: _perform(plan, stem, events[stem], duration_s, style, generator(f"{stem} hands")) for stem in STEMS}
     beats = _beats(plan, duration_s)
     return Song(
         song_id=song_id,
@@ -184,7 +183,14 @@ def _draw_rests(rng: np.random.Generator, bars: int, bar_s: float) -> frozenset[
     return frozenset(rests)
 
 
-def _play(plan, timbres, articulation, register, generator) -> dict[str, list[Event]]:  # type: ignore[no-untyped-def]
+def _play(
+    plan: Plan,
+    timbres: dict[str, Timbre],
+    articulation: dict[str, float],
+    register: int,
+    generator: Callable[[str], np.random.Generator],
+) -> dict[str, list[Event]]:
+    """What the four players play; each hears only the plan."""
     bass, harmony, melody = (INSTRUMENTS[timbres[stem].instrument] for stem in STEMS[1:])
     span = int(generator("span").integers(6, 13))
     return {
@@ -226,10 +232,11 @@ def _draw_levels(rng: np.random.Generator) -> dict[str, float]:
 
 
 def _draw_room(style: Style, rng: np.random.Generator) -> Room:
-    share = rng.uniform(0.6, 1.6)
+    decay_s = round(float(rng.uniform(*style.reverb_s)), 3)
+    share = min(2.2, rng.uniform(0.6, 1.6) * (0.7 + 0.6 * decay_s))  # long rooms are also louder ones
     base = {"drums": 0.1, "bass": 0.04, "harmony": 0.2, "melody": 0.22}
     return Room(
-        decay_s=round(float(rng.uniform(*style.reverb_s)), 3),
+        decay_s=decay_s,
         damping=round(float(rng.random()), 3),
         predelay_s=round(float(rng.uniform(0.0, 0.03)), 4),
         wet={stem: round(float(base[stem] * share * rng.uniform(0.7, 1.3)), 3) for stem in STEMS},

@@ -58,7 +58,8 @@ def tame_peaks(signal: Array, ratio: float) -> Array:
     ceiling = ratio * active_rms(signal)
     knee = 0.6 * ceiling
     over = np.maximum(np.abs(signal) - knee, 0.0)
-    return (np.sign(signal) * (np.minimum(np.abs(signal), knee) + (ceiling - knee) * np.tanh(over / (ceiling - knee + 1e-9)))).astype(np.float32)
+    rounded = (ceiling - knee) * np.tanh(over / (ceiling - knee + 1e-9))
+    return (np.sign(signal) * (np.minimum(np.abs(signal), knee) + rounded)).astype(np.float32)
 
 
 def active_rms(signal: Array) -> float:

@@ -32,7 +32,7 @@ def render(song: Song) -> FloatArray:
     Returns: (stem, samples) float32 at 24 kHz in the order of ``STEMS``. Every value is a multiple of 1/32768; the sum
     over stems and every stem stay below 0.9 in absolute value.
     """
-    count = int(round(song.duration_s * SAMPLE_RATE_HZ))
+    count = round(song.duration_s * SAMPLE_RATE_HZ)
     noise = numpy_rng(song.seed, "song", song.style, song.index, "noise").standard_normal(samples(_NOISE_S))
     noise = noise.astype(np.float32)
     dry = np.stack([_render_stem(song, stem, noise, count) for stem in STEMS])
@@ -82,7 +82,7 @@ def _drums(song: Song, noise: Array, count: int) -> Array:
 
 
 def _add(target: Array, sound: Array, onset_s: float) -> None:
-    start = int(round(onset_s * SAMPLE_RATE_HZ))
+    start = round(onset_s * SAMPLE_RATE_HZ)
     end = min(target.size, start + sound.size)
     if end > start:
         target[start:end] += sound[: end - start]

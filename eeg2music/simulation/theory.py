@@ -121,14 +121,15 @@ def voice_chord(pitch_classes: Sequence[int], center: float, spread: int, previo
 
     Returns: ascending MIDI pitches, one for each pitch class.
     """
-    low, high = int(round(center - spread)), int(round(center + spread))
+    low, high = round(center - spread), round(center + spread)
     options = [[p for p in range(low, high + 1) if p % 12 == pitch_class] for pitch_class in pitch_classes]
     best: list[int] = []
     best_cost = np.inf
     for candidate in product(*options):
         voicing = sorted(candidate)
         gaps = np.diff(voicing)
-        cost = 0.35 * abs(float(np.mean(voicing)) - center) + 2.0 * float(np.sum(gaps < 2)) + 0.5 * max(gaps.max() - 9, 0)
+        cost = 0.35 * abs(float(np.mean(voicing)) - center)
+        cost += 2.0 * float(np.sum(gaps < 2)) + 0.5 * max(float(gaps.max()) - 9.0, 0.0)
         if previous:
             cost += _movement(voicing, previous)
         if cost < best_cost:

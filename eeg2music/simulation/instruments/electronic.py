@@ -58,7 +58,9 @@ class Subtractive:
     def __call__(self, note: NoteRequest) -> Array:
         timbre = note.timbre
         attack = min(self.attack_s * dial(timbre.attack, 0.4, 2.5), 0.7 * note.duration_s)
-        gain = envelope(note.duration_s, attack, self.decay_s, self.sustain, self.release_s * dial(timbre.release, 0.5, 2))
+        gain = envelope(
+            note.duration_s, attack, self.decay_s, self.sustain, self.release_s * dial(timbre.release, 0.5, 2)
+        )
         seconds = np.arange(gain.size) / SAMPLE_RATE_HZ
         sweep_s = abs(self.sweep_s) * dial(timbre.release, 0.6, 1.7)
         opening = np.exp(-seconds / sweep_s) if self.sweep_s > 0 else 1.0 - np.exp(-seconds / sweep_s)

@@ -1,9 +1,9 @@
 """The oscillators and envelopes that every instrument is built from.
 
 A harmonic tone is a *morphing wavetable*: a stack of band-limited single-cycle tables (rows: from the first to the last
-moment of a decay, from closed to open filter, from soft to loud) through which a position travels while the phase turns.
-It costs the same for 4 partials as for 160. It never schedules notes, mixes stems or draws from a generator: noise comes
-in with the request, so that the same request gives the same samples.
+moment of a decay, from closed to open filter, from soft to loud) through which a position travels while the phase
+turns. It costs the same for 4 partials as for 160. Nothing here schedules notes, mixes stems or draws from a
+generator: noise comes in with the request, so that the same request gives the same samples.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class NoteRequest:
 
 def samples(seconds: float) -> int:
     """Seconds to a whole number of samples, at least one."""
-    return max(1, int(round(seconds * SAMPLE_RATE_HZ)))
+    return max(1, round(seconds * SAMPLE_RATE_HZ))
 
 
 def dial(value: float, low: float, high: float) -> float:

@@ -89,7 +89,12 @@ def _snare(hit: Hit, _: int) -> Array:
     blow = np.zeros(count)
     blow[:24] = np.hanning(24)
     pitch = 185.0 * hit.tuning
-    shell = ring(pitch * np.array([1.0, 1.72, 2.3, 3.1]), 0.22 * hit.length * np.array([1, 0.7, 0.6, 0.4]), np.array([1, 0.7, 0.4, 0.3]), blow)
+    shell = ring(
+        pitch * np.array([1.0, 1.72, 2.3, 3.1]),
+        0.22 * hit.length * np.array([1, 0.7, 0.6, 0.4]),
+        np.array([1, 0.7, 0.4, 0.3]),
+        blow,
+    )
     wires = one_pole(hit.noise[:count], kit.noise_hz * hit.bright, high=False)
     wires = one_pole(wires, 900.0, high=True) * _decay(count, 0.24 * hit.length * (0.6 + kit.ring_s))
     return 0.22 * shell + 1.1 * kit.wires * wires
@@ -99,7 +104,9 @@ def _rim(hit: Hit, _: int) -> Array:
     count = samples(0.09)
     blow = hit.noise[:count] * np.exp(-np.arange(count) / 25.0)
     pitch = 820.0 * hit.tuning
-    return 0.5 * ring(np.array([pitch, 2.07 * pitch, 3.4 * pitch]), np.array([0.06, 0.05, 0.04]), np.array([0.5, 0.5, 0.4]), blow)
+    return 0.5 * ring(
+        np.array([pitch, 2.07 * pitch, 3.4 * pitch]), np.array([0.06, 0.05, 0.04]), np.array([0.5, 0.5, 0.4]), blow
+    )
 
 
 def _clap(hit: Hit, _: int) -> Array:
@@ -178,7 +185,12 @@ def _wood(hit: Hit, key: int) -> Array:
     count = samples(0.16)
     blow = np.zeros(count)
     blow[:14] = np.hanning(14)
-    return 0.25 * ring(pitch * np.array([1.0, 2.62, 4.1]), 0.09 * hit.length * np.array([1.0, 0.5, 0.35]), np.array([1.0, 0.5, 0.3]), blow)
+    return 0.25 * ring(
+        pitch * np.array([1.0, 2.62, 4.1]),
+        0.09 * hit.length * np.array([1.0, 0.5, 0.35]),
+        np.array([1.0, 0.5, 0.3]),
+        blow,
+    )
 
 
 def _bell(hit: Hit, key: int) -> Array:
@@ -187,7 +199,9 @@ def _bell(hit: Hit, key: int) -> Array:
     count = samples(length)
     blow = hit.noise[:count] * np.exp(-np.arange(count) / 20.0)
     ratios = np.array([1.0, 1.503, 2.14, 2.71, 3.6])
-    return 0.3 * ring(pitch * ratios, length * np.array([1, 0.8, 0.6, 0.5, 0.4]), np.array([0.5, 0.4, 0.25, 0.2, 0.15]), blow)
+    return 0.3 * ring(
+        pitch * ratios, length * np.array([1, 0.8, 0.6, 0.5, 0.4]), np.array([0.5, 0.4, 0.25, 0.2, 0.15]), blow
+    )
 
 
 SOUNDS: dict[int, Callable[[Hit, int], Array]] = {

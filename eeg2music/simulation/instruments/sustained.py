@@ -133,7 +133,7 @@ class Organ:
         for rank, (ratio, level) in enumerate(self.ranks):
             wobble = 0.6 + 0.8 * ((timbre.character * 7.13 * (rank + 1)) % 1.0)
             for overtone in range(1, 6):
-                place = int(round(2 * ratio * overtone))
+                place = round(2 * ratio * overtone)
                 if 1 <= place <= amplitudes.size:
                     share = level * wobble * max(ratio, 1.0) ** np.log2(tilt) * 0.5
                     amplitudes[place - 1] += share * overtone**-self.overtone_slope

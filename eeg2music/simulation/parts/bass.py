@@ -53,7 +53,11 @@ def _draw_figure(plan: Plan, rng: np.random.Generator, figure: str) -> tuple[Cel
     if figure == "pulse":
         cell: Cell = tuple(range(0, steps, beat // 2 if beat == 4 and plan.density["bass"] > 0.3 else beat))
     elif figure == "offbeat":
-        cell = tuple(step for step in range(steps) if step % beat != 0 and (beat != 4 or step % 2 == 0 or plan.density["bass"] > 0.6))
+        cell = tuple(
+            step
+            for step in range(steps)
+            if step % beat != 0 and (beat != 4 or step % 2 == 0 or plan.density["bass"] > 0.6)
+        )
     elif figure == "bossa":
         cell = tuple(sorted({0, 3 * beat // 2, 2 * beat, *((2 * beat + 3 * beat // 2,) if rng.random() < 0.7 else ())}))
     else:
@@ -90,7 +94,9 @@ def _realise(
     return events
 
 
-def _pitch(plan: Plan, rng: np.random.Generator, step: int, following: int, tone: str, floor: int, previous: int) -> int:
+def _pitch(
+    plan: Plan, rng: np.random.Generator, step: int, following: int, tone: str, floor: int, previous: int
+) -> int:
     chord = plan.chord_at(step).chord
     classes = chord.pitch_classes
     root = floor + (classes[0] - floor) % 12

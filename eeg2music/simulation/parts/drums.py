@@ -82,7 +82,13 @@ def _draw_backbeat(plan: Plan, rng: np.random.Generator) -> Cell:
     if plan.style.triplets == 0.0 and 75 in plan.style.backbeats:  # clave-like line instead of a backbeat
         return draw_cell(rng, plan.weights, int(rng.integers(2, 6)), plan.syncopation["drums"])
     if plan.beats_per_bar == 3:
-        options = ((beat, 2 * beat), (2 * beat,), (beat,), (beat, 2 * beat, 3 * beat - 1), (2 * beat, 2 * beat + beat // 2))
+        options = (
+            (beat, 2 * beat),
+            (2 * beat,),
+            (beat,),
+            (beat, 2 * beat, 3 * beat - 1),
+            (2 * beat, 2 * beat + beat // 2),
+        )
         return options[int(rng.integers(len(options)))]
     if chance < 0.55:
         cell = {beat, 3 * beat}
@@ -108,7 +114,9 @@ def _draw_keeper(plan: Plan, rng: np.random.Generator) -> dict[int, float]:
     elif chance < 0.6:
         cell = tuple(range(0, steps, half))
     elif chance < 0.8 or not quickest:
-        cell = euclid(int(rng.integers(steps // 3 + 1, max(steps // 3 + 2, 3 * steps // 4))), steps, int(rng.integers(steps)))
+        cell = euclid(
+            int(rng.integers(steps // 3 + 1, max(steps // 3 + 2, 3 * steps // 4))), steps, int(rng.integers(steps))
+        )
     else:
         cell = tuple(range(steps))
     period = int(rng.choice([beat, half, 3, beat, 2 * beat]))
@@ -136,7 +144,9 @@ def _fill(plan: Plan, rng: np.random.Generator, strokes: Groove) -> Groove:
     """The end of the bar played around the kit."""
     length = int(rng.integers(1, plan.beats_per_bar // 2 + 2)) * plan.steps_per_beat
     start = max(0, plan.steps_per_bar - length)
-    filled = {key: {step: v for step, v in cell.items() if step < start or key == KICK} for key, cell in strokes.items()}
+    filled = {
+        key: {step: v for step, v in cell.items() if step < start or key == KICK} for key, cell in strokes.items()
+    }
     keys = [int(pick(rng, plan.style.backbeats)), 50, 48, 45, 41]
     steps = [step for step in range(start, plan.steps_per_bar) if rng.random() < 0.35 + 0.5 * plan.density["drums"]]
     for place, step in enumerate(steps):

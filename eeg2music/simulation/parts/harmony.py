@@ -9,8 +9,6 @@ from eeg2music.simulation.parts.rhythm import Cell, draw_cell, vary_cell
 from eeg2music.simulation.parts.weighted import pick
 from eeg2music.simulation.theory import voice_chord
 
-_SUSTAINED_ONLY = "pad"
-
 
 def play_harmony(
     plan: Plan, rng: np.random.Generator, low: int, high: int, articulation: float, *, sustained: bool
@@ -19,11 +17,11 @@ def play_harmony(
 
     Args:
         low, high: MIDI range of the instrument.
-        sustained: whether the instrument can hold a note; one that cannot does not play pads.
+        sustained: whether the instrument can hold a note; one that cannot seldom plays pads.
     """
     figures = dict(plan.style.harmony_figures)
-    if not sustained and _SUSTAINED_ONLY in figures:
-        figures[_SUSTAINED_ONLY] *= 0.25
+    if not sustained and "pad" in figures:
+        figures["pad"] *= 0.25
     figure = pick(rng, figures)
     center = float(np.clip(rng.uniform(50, 70), low + 9, high - 9))
     voicings = _voicings(plan, center, spread=9)
@@ -87,9 +85,7 @@ def _bar_onsets(plan: Plan, rng: np.random.Generator, figure: str, cell: Cell, b
     steps = {start + step for step in vary_cell(rng, cell, plan.steps_per_bar, rate)}
     changes = {slot.start for slot in plan.slots if start <= slot.start < start + plan.steps_per_bar}
     if figure == "pad":
-        held = plan.chord_at(start).start
-        steps = changes if changes or held < start and ("harmony", bar - 1) not in plan.rests and rng.random() < 0.3 else steps
-        return sorted(steps | changes) if changes else sorted(steps)
+        return sorted(steps | changes)
     if figure == "comp":
         steps |= {change for change in changes if rng.random() < 0.5}
     return sorted(steps)

@@ -54,7 +54,8 @@ def _draw_motive(plan: Plan, rng: np.random.Generator) -> Motive:
     cell = draw_cell(rng, plan.weights, count, plan.syncopation["melody"], first=rng.random() < 0.6)
     leap = rng.uniform(0.1, 0.45)
     moves = tuple(
-        int(rng.choice([-4, -3, 3, 4, 5]) if rng.random() < leap else rng.choice([-2, -1, -1, 0, 1, 1, 2])) for _ in cell
+        int(rng.choice([-4, -3, 3, 4, 5]) if rng.random() < leap else rng.choice([-2, -1, -1, 0, 1, 1, 2]))
+        for _ in cell
     )
     return Motive(cell, moves)
 
