@@ -7,7 +7,6 @@ mixing in `eeg2music.mixing`.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,13 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from eeg2music import compat
+from eeg2music.compat import mend_torchaudio
 from eeg2music.config import Config, shipped_folder
 from eeg2music.errors import CheckpointError, InputError
 from eeg2music.files import write_json
 from eeg2music.types import (
     CURVE_RATE_HZ,
-    EEG_RATE_HZ,
+    CURVES,
     FRAME_RATE_HZ,
     SAMPLE_RATE_HZ,
     WINDOW_S,
@@ -33,7 +32,7 @@ from eeg2music.types import (
 )
 from eeg2music.weights import load_model, refuse_pickle
 
-compat.guard_torchaudio()
+mend_torchaudio()
 
 from diffusers import DiffusionPipeline  # noqa: E402
 
@@ -106,7 +105,14 @@ class BrainToMusicPipeline(DiffusionPipeline):
             )
         encoder = load_model(BrainEncoder, root / "encoder")
         transformer = load_model(JointStemTransformer, root / "diffusion")
-        return cls(encoder, transformer, Codec.from_pretrained(root / "codec"))
+        codec = Codec.from_pretrained(root / "codec")
+        if codec.channels != transformer.config.latent_dim:
+            raise CheckpointError(
+                f"The parts of {root} do not fit: the codec has {codec.channels} latent channels, "
+                f"the diffusion model {transformer.config.latent_dim}",
+                remedy="use a codec and a diffusion model that were trained together",
+            )
+        return cls(encoder, transformer, codec)
 
     def save_pretrained(self, folder: str | os.PathLike[str], **_: Any) -> None:
         """Write every component in its own folder, and a model_index.json."""
@@ -117,6 +123,10 @@ class BrainToMusicPipeline(DiffusionPipeline):
         save_model(self.transformer, root / "diffusion")
         self.codec.save_pretrained(root / "codec")
         write_model_index(root)
+
+    def with_encoder(self, encoder: BrainEncoder) -> BrainToMusicPipeline:
+        """The same generator behind another encoder."""
+        return BrainToMusicPipeline(encoder, self.transformer, self.codec)
 
     @torch.no_grad()
     def encode(self, windows: Sequence[Window], *, batch_size: int = 32) -> Conditions:
@@ -166,11 +176,12 @@ class BrainToMusicPipeline(DiffusionPipeline):
 
         Parameters
         ----------
-        conditions : one row per clip, for clips of one window each
+        conditions : one row per clip; embeddings for the whole clip or for equal sections of it
+            (batch, section, …), as `clip_conditions` gives them
         sample_ids : names the clips; a clip depends on (seed, its id) and not on its batch
         """
         sampling = sampling or SamplingConfig()
-        given = nothing(len(sample_ids), self.transformer) if conditions is None else conditions
+        given = no_conditions(len(sample_ids), duration_s, self.transformer) if conditions is None else conditions
         latents = generate_latents(
             self.transformer,
             given.to(self.transformer.device),
@@ -180,9 +191,9 @@ class BrainToMusicPipeline(DiffusionPipeline):
             seed=seed,
             sample_ids=list(sample_ids),
         )
-        hook("latents", latents)
+        hook("latents generated", latents)
         stems = self.decode(latents, round(duration_s * SAMPLE_RATE_HZ))
-        hook("stems", stems)
+        hook("stems decoded", stems)
         return PipelineOutput(stems, given)
 
     @torch.no_grad()
@@ -196,3 +207,101 @@ class BrainToMusicPipeline(DiffusionPipeline):
             audio = self.codec.decode(self.codec.denormalize(clip.to(self.codec.device)))
             clips.append(audio[:, :samples].float().cpu().numpy())
         return np.stack(clips)
+
+    def clip_conditions(self, windows: Sequence[Window], duration_s: float) -> Conditions:
+        """Conditions of one clip of `duration_s` from evenly spread windows over it.
+
+        Returns
+        -------
+        One row: embeddings by section (1, section, …), one section per window; curves (1, stem, curve, frame)
+        cross-faded where windows overlap.
+        """
+        decoded = self.encode(windows)
+        frames = max(1, round(duration_s * CURVE_RATE_HZ))
+        offsets = [round((window.start_s - windows[0].start_s) * CURVE_RATE_HZ) for window in windows]
+        return Conditions(
+            decoded.global_embedding[None],
+            decoded.stem_embedding[None],
+            crossfade(decoded.curves, offsets, frames)[None],
+        )
+
+
+def crossfade(curves: torch.Tensor, offsets: Sequence[int], frames: int) -> torch.Tensor:
+    """Put windows of curves (window, stem, curve, frame) at their offsets, blending overlaps linearly."""
+    length = curves.shape[-1]
+    ramp = torch.minimum(torch.arange(1, length + 1), torch.arange(length, 0, -1)).to(curves)
+    total = curves.new_zeros(*curves.shape[1:-1], frames)
+    weight = curves.new_zeros(frames)
+    for window, offset in zip(curves, offsets, strict=True):
+        stop = min(frames, offset + length)
+        total[..., offset:stop] += (window * ramp)[..., : stop - offset]
+        weight[offset:stop] += ramp[: stop - offset]
+    return total / weight.clamp_min(1e-6)
+
+
+def no_conditions(count: int, duration_s: float, transformer: JointStemTransformer) -> Conditions:
+    """Conditions that are all dropped: the generator's own prior."""
+    stems, dim = len(transformer.config.stems), transformer.config.embedding_dim
+    frames = max(1, round(duration_s * CURVE_RATE_HZ))
+    device = transformer.device
+    none = torch.zeros(count, dtype=torch.bool, device=device)
+    return Conditions(
+        torch.zeros(count, dim, device=device),
+        torch.zeros(count, stems, dim, device=device),
+        torch.zeros(count, stems, len(CURVES), frames, device=device),
+        keep_global=none,
+        keep_stem=none[:, None].expand(count, stems),
+        keep_curves=none[:, None].expand(count, stems),
+    )
+
+
+def concatenate(parts: Sequence[Conditions]) -> Conditions:
+    """Stack conditions along the batch."""
+    names = [name for name, value in vars(parts[0]).items() if value is not None]
+    return Conditions(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+
+
+def write_model_index(folder: Path) -> None:
+    """The diffusers index that says which class lies in which folder."""
+    write_json(
+        folder / "model_index.json",
+        {
+            "_class_name": "BrainToMusicPipeline",
+            "encoder": ["eeg2music", "BrainEncoder"],
+            "diffusion": ["eeg2music", "JointStemTransformer"],
+            "codec": ["transformers", "EncodecModel"],
+        },
+    )
+
+
+def default_checkpoint() -> Path:
+    """The small models that ship."""
+    return shipped_folder("checkpoints") / "mini"
+
+
+def load_pipeline(checkpoint: Path | None = None, device: str = "auto") -> BrainToMusicPipeline:
+    """Load a pipeline onto a device.
+
+    Raises
+    ------
+    CheckpointError, InputError
+        For a checkpoint that does not fit, or a device that is not there.
+    """
+    pipeline = BrainToMusicPipeline.from_pretrained(checkpoint or default_checkpoint())
+    chosen = pick_device(device)
+    for part in (pipeline.encoder, pipeline.transformer, pipeline.codec):
+        part.to(chosen)
+    return pipeline
+
+
+def pick_device(name: str) -> torch.device:
+    """The named device, or the best one there is for "auto"."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"No device {name!r} ({reason})", allowed="cpu, cuda, cuda:N, mps or auto") from None
+    return device

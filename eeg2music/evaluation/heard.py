@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from eeg2music.errors import DataError
+from eeg2music.pipeline import concatenate
 from eeg2music.targets.curves import control_curves
 from eeg2music.types import Conditions, FloatArray, Window
 
@@ -67,12 +68,6 @@ def audio_conditions(clap: object, stems: FloatArray, *, batch_size: int = 8) ->
         of_mix = clap.embed_audio(audio.sum(1))  # type: ignore[attr-defined]
         parts.append(Conditions(of_mix, of_stems.reshape(clips, count, -1), control_curves(audio)))
     return concatenate(parts)
-
-
-def concatenate(parts: Sequence[Conditions]) -> Conditions:
-    """Stack conditions along the batch."""
-    names = [name for name, value in vars(parts[0]).items() if value is not None]
-    return Conditions(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
 
 
 def take(conditions: Conditions, rows: Sequence[int] | NDArray[np.int64]) -> Conditions:
