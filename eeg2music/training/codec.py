@@ -1,0 +1,177 @@
+"""Trains the codec: EnCodec without an adversary, for faithful continuous latents.
+
+Crops of single stems and some mixes; the loss is time-domain (noise-to-signal ratio in dB and L1) and multi-scale
+spectral. A little noise on the latents keeps them smooth and the decoder robust to the errors of the diffusion that will
+write them. The quantizer is fitted afterwards, on the frozen latents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from eeg2music.codec.encodec import Codec, CodecOutput
+from eeg2music.codec.losses import log_mel_distance, noise_to_signal_db, si_sdr_db, spectral_distances
+from eeg2music.config import Config
+from eeg2music.seeding import derive_seed, numpy_rng, torch_generator
+from eeg2music.training.codec_export import finish
+from eeg2music.training.data import MIX, StimuliFolder, random_start_s
+from eeg2music.training.registry import TASKS
+from eeg2music.training.task import Batch, Gather, ItemSource, Task
+from eeg2music.types import SAMPLE_RATE_HZ, STEMS
+
+
+class ModelConfig(Config):
+    """Sizes of the EnCodec; names as in transformers' EncodecConfig."""
+
+    hidden_size: int = 64
+    num_filters: int = 16
+    num_residual_layers: int = 1
+    upsampling_ratios: tuple[int, ...] = (8, 5, 4, 2)
+    num_lstm_layers: int = 1
+    use_causal_conv: bool = False
+    kernel_size: int = 7
+    last_kernel_size: int = 7
+    codebook_size: int = 1024
+
+
+class CodecTaskConfig(Config):
+    """What the codec is trained on, and for what."""
+
+    data: str
+    valid_share: float = Field(0.08, gt=0, lt=1)
+    model: ModelConfig = ModelConfig()
+    crop_s: float = Field(0.5, gt=0.1)
+    mix_share: float = Field(0.15, ge=0, le=1)
+    gain_db: float = Field(6.0, ge=0)
+    latent_noise: float = Field(0.08, ge=0)
+    weight_nsr: float = Field(0.1, ge=0)
+    weight_l1: float = Field(1.0, ge=0)
+    weight_spectral: float = Field(1.0, ge=0)
+    weight_log_spectral: float = Field(0.3, ge=0)
+    fit_songs: int = Field(200, ge=1)
+    quantizer_steps: int = Field(300, ge=1)
+    valid_songs: int = Field(8, ge=1)
+
+
+class StemCrops:
+    """One random crop per song and draw, of a stem or (more seldom) the mix."""
+
+    def __init__(self, music: StimuliFolder, config: CodecTaskConfig, seed: int) -> None:
+        self.music, self.config, self.seed = music, config, seed
+
+    def __len__(self) -> int:
+        return len(self.music)
+
+    def item(self, index: int, draw: int) -> Mapping[str, Any]:
+        """{"audio": (samples,), "noise_seed": int}"""
+        song = self.music.songs[index]
+        rng = numpy_rng(self.seed, "codec", song, draw)
+        name = MIX if rng.random() < self.config.mix_share else STEMS[int(rng.integers(len(STEMS)))]
+        duration_s = self.music.duration_s(song)
+        audio = np.zeros(0, np.float32)
+        for _ in range(4):  # most silence is passed over
+            start_s = random_start_s(rng, duration_s, self.config.crop_s)
+            audio = self.music.crop(song, [name], start_s, self.config.crop_s)[0]
+            if np.abs(audio).max() > 3e-3:
+                break
+        gain = 10 ** (rng.uniform(-self.config.gain_db, self.config.gain_db) / 20)
+        gain = min(gain, 1.0 / max(1.0, float(np.abs(audio).max()))) if gain > 1 else gain
+        gain *= rng.choice((-1.0, 1.0))
+        return {"audio": audio * np.float32(gain), "noise_seed": derive_seed(self.seed, "noise", song, draw)}
+
+
+class CodecModel(nn.Module):
+    """The codec with the running deviation of its latents, which the noise is measured in."""
+
+    running_std: Tensor
+
+    def __init__(self, codec: Codec, noise_share: float) -> None:
+        super().__init__()
+        self.codec = codec
+        self.noise_share = noise_share
+        self.register_buffer("running_std", torch.zeros(codec.channels))
+
+    def forward(self, audio: Tensor, noise: Tensor | None = None) -> CodecOutput:
+        """`noise` (batch, channel, frame) is standard normal; it is scaled to each channel's deviation here."""
+        if noise is not None:
+            noise = noise * (self.noise_share * self.running_std[:, None])
+        output: CodecOutput = self.codec(audio, noise)
+        if self.training:
+            with torch.no_grad():
+                std = output.latents.float().std(dim=(0, 2))
+                self.running_std.lerp_(std, 0.02 if self.running_std.any() else 1.0)
+        return output
+
+
+@TASKS.add("codec")
+class CodecTask(Task):
+    """See the module's docstring."""
+
+    Config = CodecTaskConfig
+    config: CodecTaskConfig
+
+    def __init__(self, config: CodecTaskConfig, *, seed: int) -> None:
+        super().__init__(config, seed=seed)
+        music = StimuliFolder(config.data)
+        self.music = music.split("train", config.valid_share)
+        self.held_out = music.split("valid", config.valid_share)
+
+    def train_items(self) -> ItemSource:
+        return StemCrops(self.music, self.config, self.seed)
+
+    def build_model(self) -> nn.Module:
+        codec = Codec.from_config(sampling_rate=SAMPLE_RATE_HZ, **self.config.model.model_dump())
+        return CodecModel(codec, self.config.latent_noise)
+
+    def loss(self, model: nn.Module, batch: Batch, *, step: int, gather: Gather) -> dict[str, Tensor]:
+        audio = batch["audio"]
+        output: CodecOutput = model(audio, self._noise(batch))
+        decoded = output.audio.float()
+        nsr = noise_to_signal_db(decoded, audio).mean()
+        distance = F.l1_loss(decoded, audio)
+        linear, logarithmic = spectral_distances(decoded, audio)
+        config = self.config
+        total = (
+            config.weight_nsr * nsr
+            + config.weight_l1 * distance
+            + config.weight_spectral * linear
+            + config.weight_log_spectral * logarithmic
+        )
+        return {"loss": total, "nsr_db": nsr, "l1": distance, "spectral": linear, "log_spectral": logarithmic}
+
+    def _noise(self, batch: Batch) -> Tensor:
+        audio, channels = batch["audio"], self.config.model.hidden_size
+        hop = int(np.prod(self.config.model.upsampling_ratios))
+        shape = (channels, -(-audio.shape[-1] // hop))
+        drawn = [torch.randn(shape, generator=torch_generator(int(seed))) for seed in batch["noise_seed"]]
+        return torch.stack(drawn).to(audio.device)
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """SI-SDR and log-mel distance of held-out stems, 4 s each, from continuous latents."""
+        assert isinstance(model, CodecModel)
+        songs = self.held_out.songs[: self.config.valid_songs]
+        device = next(model.parameters()).device
+        figures = {}
+        for name in (*STEMS, MIX):
+            crops = [self.held_out.crop(song, [name], min(4.0, self.held_out.duration_s(song) / 4), 4.0)[0] for song in songs]
+            heard = torch.from_numpy(np.stack([crop for crop in crops if np.abs(crop).max() > 3e-3] or crops)).to(device)
+            decoded = model(heard).audio.float()
+            figures[f"si_sdr_db/{name}"] = float(si_sdr_db(decoded, heard).mean())
+            figures[f"log_mel_db/{name}"] = float(log_mel_distance(decoded, heard).mean())
+        return figures
+
+    def export(self, model: nn.Module, folder: Path) -> None:
+        assert isinstance(model, CodecModel)
+        finish(model.codec, self.music, self.config.fit_songs, self.config.quantizer_steps, self.seed)
+        model.codec.save_pretrained(folder)
+
+    def manifest(self) -> dict[str, Any]:
+        return {**self.music.manifest(), "held_out_songs": list(self.held_out.songs)}
