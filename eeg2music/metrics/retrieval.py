@@ -1,0 +1,233 @@
+"""How well predicted embeddings find their own target among others.
+
+Conventions: row i of `predicted` belongs to row i of `target`; the gallery of a query is
+all rows of `target`, its own included. Similarity is the cosine (`kind="correlation"`:
+Pearson across the embedding, as Denk et al. 2023 have it). Ranks are 1-based. Ties are
+never decided by the order of rows: a rank is the mean over the tied places, and top-k and
+the reciprocal rank are expectations over a random order of the tied items, so that a
+constant prediction scores exactly chance. Pairwise identification is weak (0.95 of 50 is
+about top-1 0.55): report it beside top-k, with the gallery size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import gammaln
+
+from eeg2music.errors import InputError
+from eeg2music.metrics.checks import Float64, embeddings, finite, same_dim
+
+Kind = Literal["cosine", "correlation"]
+
+# Equal rows give products that differ in the last bits, depending on where BLAS puts them. Cosines are at most 1.
+TIE_TOLERANCE = 1e-12
+BLOCK_ROWS = 1024
+
+
+class Standing(NamedTuple):
+    """How many gallery items lie above, and level with, each query's target (itself not counted)."""
+
+    above: NDArray[np.int64]
+    level: NDArray[np.int64]
+    gallery_size: int
+
+
+def similarity_matrix(query: ArrayLike, gallery: ArrayLike, *, kind: Kind = "cosine") -> Float64:
+    """Similarity of every query with every gallery item.
+
+    Parameters
+    ----------
+    query : (n, dim)
+    gallery : (g, dim)
+    kind : "cosine" or "correlation" (Pearson across the dimensions)
+
+    Returns
+    -------
+    (n, g) float64 in [-1, 1]; an all-zero row is 0 to everything.
+
+    >>> similarity_matrix([[2.0, 0.0]], [[1.0, 0.0], [0.0, 3.0]])
+    array([[1., 0.]])
+    """
+    left, right = embeddings("query", query), embeddings("gallery", gallery)
+    same_dim("query", left, "gallery", right)
+    return _unit(left, kind) @ _unit(right, kind).T
+
+
+def standing(similarity: ArrayLike, target_index: ArrayLike, *, tolerance: float | None = None) -> Standing:
+    """Count what lies above each query's target and level with it.
+
+    Parameters
+    ----------
+    similarity : (n, g) larger is nearer
+    target_index : (n,) column of each query's target
+    tolerance : differences up to this are ties; None takes 1e-12 of the largest absolute similarity
+
+    Raises
+    ------
+    InputError
+        For values that are not finite, or an index outside the gallery.
+    """
+    values = finite("similarity", similarity)
+    if values.ndim != 2:
+        raise InputError(f"similarity has shape {values.shape}", allowed="(query, gallery)")
+    index = _target_index(target_index, *values.shape)
+    own = values[np.arange(len(index)), index][:, None]
+    margin = TIE_TOLERANCE * float(np.abs(values).max()) if tolerance is None else tolerance
+    above = (values > own + margin).sum(axis=1)
+    level = (np.abs(values - own) <= margin).sum(axis=1) - 1
+    return Standing(above.astype(np.int64), level.astype(np.int64), values.shape[1])
+
+
+def rank_of_target(similarity: ArrayLike, target_index: ArrayLike) -> Float64:
+    """1-based rank of each query's target, ties at the mean of their places.
+
+    Parameters
+    ----------
+    similarity : (n, g) larger is nearer; queries and gallery need not be equally many
+    target_index : (n,) column of each query's target
+
+    Returns
+    -------
+    (n,) float64 in [1, g].
+
+    >>> rank_of_target([[0.9, 0.5, 0.1], [0.2, 0.2, 0.7]], [1, 0])
+    array([2. , 2.5])
+    """
+    return mean_rank(standing(similarity, target_index))
+
+
+def mean_rank(found: Standing) -> Float64:
+    """Rank with ties at the mean of their places. (n,) in [1, g]."""
+    return 1.0 + found.above + found.level / 2.0
+
+
+def pairwise_score(found: Standing) -> Float64:
+    """Share of the other gallery items that lie below the target, ties counting one half. (n,) in [0, 1]."""
+    if found.gallery_size < 2:
+        raise InputError("The gallery has one item", allowed="two or more: there is nothing to confuse it with")
+    return (found.gallery_size - mean_rank(found)) / (found.gallery_size - 1)
+
+
+def topk_hit(found: Standing, k: int) -> Float64:
+    """Chance that the target is among the first k, tied items in random order. (n,) in [0, 1]."""
+    if not 1 <= k <= found.gallery_size:
+        raise InputError(f"k = {k}", allowed=f"1 to the gallery size, {found.gallery_size}")
+    return np.clip((k - found.above) / (found.level + 1.0), 0.0, 1.0)
+
+
+def reciprocal_rank(found: Standing) -> Float64:
+    """Expected 1 / rank, tied items in random order. (n,) in (0, 1]."""
+    harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, found.gallery_size + 1))])
+    return (harmonic[found.above + found.level + 1] - harmonic[found.above]) / (found.level + 1)
+
+
+def nway_score(found: Standing, n_way: int) -> Float64:
+    """Chance to be the best of `n_way`: the target and n_way - 1 distractors drawn from the gallery.
+
+    The expectation over all draws in closed form, so that no draw is a lucky one. Of t tied
+    items at the top, each is chosen with probability 1 / t.
+    """
+    others = found.gallery_size - 1
+    draws = n_way - 1
+    if not 2 <= n_way <= found.gallery_size:
+        raise InputError(f"n_way = {n_way}", allowed=f"2 to the gallery size, {found.gallery_size}")
+    below = others - found.above - found.level
+    total = np.zeros(len(found.above))
+    for tied in range(min(draws, int(found.level.max(initial=0))) + 1):
+        ways = _choose_log(found.level, tied) + _choose_log(below, draws - tied)
+        total += np.exp(ways - _choose_log(np.asarray(others), draws)) / (tied + 1)
+    return total
+
+
+def identification_accuracy(predicted: ArrayLike, target: ArrayLike, *, kind: Kind = "cosine") -> float:
+    """Mean share of the other targets that a prediction prefers its own target to; chance 0.5.
+
+    Brain2Music's identification accuracy (Denk et al. 2023, section 3.5), there with
+    `kind="correlation"`. Ties count one half.
+
+    Parameters
+    ----------
+    predicted, target : (n, dim), row i belongs to row i, n >= 2
+
+    >>> identification_accuracy([[1, 0], [0, 1], [1, 1]], [[1, 0.1], [0.1, 1], [1, 1]])
+    1.0
+    >>> identification_accuracy([[1, 1], [1, 1]], [[1, 0], [0, 1]])
+    0.5
+    """
+    return float(_paired(predicted, target, kind, pairwise_score).mean())
+
+
+def topk_accuracy(predicted: ArrayLike, target: ArrayLike, k: int, *, kind: Kind = "cosine") -> float:
+    """Share of queries whose target is among the k nearest of all targets; chance k / n.
+
+    The measure of Défossez et al. 2023 (section 2.5). A tie across the k-th place counts by
+    the chance of falling inside.
+
+    >>> topk_accuracy([[1, 0], [1, 0.2]], [[1, 0], [0, 1]], k=1)
+    0.5
+    """
+    return float(_paired(predicted, target, kind, lambda found: topk_hit(found, k)).mean())
+
+
+def mean_reciprocal_rank(predicted: ArrayLike, target: ArrayLike, *, kind: Kind = "cosine") -> float:
+    """Mean of 1 / rank (Voorhees 1999); chance is the mean of 1/1 ... 1/n.
+
+    >>> mean_reciprocal_rank([[1, 0], [1, 0.2]], [[1, 0], [0, 1]])
+    0.75
+    """
+    return float(_paired(predicted, target, kind, reciprocal_rank).mean())
+
+
+def median_rank(predicted: ArrayLike, target: ArrayLike, *, kind: Kind = "cosine") -> float:
+    """Median 1-based rank of the target; chance (n + 1) / 2.
+
+    >>> median_rank([[1, 0], [1, 0.2], [0, 1]], [[1, 0], [0, 1], [0.1, 1]])
+    2.0
+    """
+    return float(np.median(_paired(predicted, target, kind, mean_rank)))
+
+
+def _paired(predicted: ArrayLike, target: ArrayLike, kind: Kind, score: Callable[[Standing], Float64]) -> Float64:
+    """Score each row against all targets, in blocks so that 10,000 rows need no 10,000 x 10,000 matrix."""
+    queries, gallery = embeddings("predicted", predicted), embeddings("target", target)
+    if queries.shape != gallery.shape:
+        raise InputError(f"predicted has shape {queries.shape}, target has {gallery.shape}", allowed="equal shapes")
+    left, right = _unit(queries, kind), _unit(gallery, kind)
+    parts = []
+    for start in range(0, len(left), BLOCK_ROWS):
+        block = left[start : start + BLOCK_ROWS] @ right.T
+        own = np.arange(start, start + len(block))
+        parts.append(score(standing(block, own, tolerance=TIE_TOLERANCE)))
+    return np.concatenate(parts)
+
+
+def _unit(rows: Float64, kind: Kind) -> Float64:
+    if kind not in ("cosine", "correlation"):
+        raise InputError(f"Unknown similarity {kind!r}", allowed="cosine, correlation")
+    centred = rows - rows.mean(axis=1, keepdims=True) if kind == "correlation" else rows
+    norm = np.linalg.norm(centred, axis=1, keepdims=True)
+    # What is left of a constant row after centring is rounding, not direction.
+    floor = 1e-14 * np.sqrt(rows.shape[1]) * np.abs(rows).max(axis=1, keepdims=True)
+    return np.where(norm > floor, centred / np.where(norm > 0, norm, 1.0), 0.0)
+
+
+def _target_index(target_index: ArrayLike, n: int, gallery_size: int) -> NDArray[np.int64]:
+    index = np.asarray(target_index)
+    if index.shape != (n,) or index.dtype.kind not in "iu":
+        raise InputError(
+            f"target_index has shape {index.shape} and type {index.dtype}", allowed=f"({n},) whole numbers"
+        )
+    if index.size and not (index.min() >= 0 and index.max() < gallery_size):
+        raise InputError(f"target_index runs from {index.min()} to {index.max()}", allowed=f"0 to {gallery_size - 1}")
+    return index.astype(np.int64)
+
+
+def _choose_log(n: NDArray[np.int64], k: int) -> Float64:
+    """log C(n, k), minus infinity where k > n."""
+    possible = n >= k
+    safe = np.where(possible, n, k)
+    return np.where(possible, gammaln(safe + 1) - gammaln(k + 1) - gammaln(safe - k + 1), -np.inf)

@@ -1,0 +1,116 @@
+"""The Fréchet distance against scipy in float64 and mpmath with 50 digits."""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+import pytest
+from scipy import linalg
+
+from eeg2music.errors import InputError
+from eeg2music.metrics.frechet import frechet_distance, frechet_from_moments
+
+
+def closed_form(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """(distance, tr A + tr B) as usually written, with scipy's matrix root."""
+    a, b = np.cov(x.T), np.cov(y.T)
+    gap = x.mean(0) - y.mean(0)
+    root = np.trace(linalg.sqrtm(a @ b)).real
+    traces = float(np.trace(a) + np.trace(b))
+    return float(gap @ gap) + traces - 2.0 * float(root), traces
+
+
+def fifty_digits(x: np.ndarray, y: np.ndarray) -> float:
+    with mpmath.workdps(50):
+        rows_x, rows_y = mpmath.matrix(x.tolist()), mpmath.matrix(y.tolist())
+        mean_x, cov_x = _moments(rows_x)
+        mean_y, cov_y = _moments(rows_y)
+        values = mpmath.eig(cov_x * cov_y, left=False, right=False)
+        root = mpmath.fsum(mpmath.sqrt(mpmath.re(v)) for v in values if mpmath.re(v) > 0)
+        dim = x.shape[1]
+        traces = mpmath.fsum(cov_x[i, i] + cov_y[i, i] for i in range(dim))
+        gap = mpmath.fsum((mean_x[i] - mean_y[i]) ** 2 for i in range(dim))
+        return float(gap + traces - 2 * root)
+
+
+def _moments(rows: mpmath.matrix) -> tuple[list, mpmath.matrix]:
+    n, dim = rows.rows, rows.cols
+    mean = [mpmath.fsum(rows[i, j] for i in range(n)) / n for j in range(dim)]
+    centred = mpmath.matrix(n, dim)
+    for i in range(n):
+        for j in range(dim):
+            centred[i, j] = rows[i, j] - mean[j]
+    return mean, centred.T * centred / (n - 1)
+
+
+def test_equals_scipy_on_well_conditioned_data() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(900, 48))
+    y = 0.3 + rng.normal(size=(700, 48)) @ (np.eye(48) + 0.05 * rng.normal(size=(48, 48)))
+    expected, traces = closed_form(x, y)
+    assert frechet_distance(x, y) == pytest.approx(expected, abs=1e-8 * traces)
+
+
+@pytest.mark.parametrize("decay", [2.0, 5.0])
+def test_equals_fifty_digits_on_ill_conditioned_data(decay: float) -> None:
+    """Standard deviations from 1 down to 10^-decay, rotated differently in x and y."""
+    rng = np.random.default_rng(1)
+    scales = np.logspace(0, -decay, 6)
+
+    def rotation() -> np.ndarray:
+        return np.linalg.qr(rng.normal(size=(6, 6)))[0]
+
+    x = rng.normal(size=(12, 6)) * scales @ rotation()
+    y = rng.normal(size=(14, 6)) * scales @ rotation() + 0.01
+    assert frechet_distance(x, y) == pytest.approx(fifty_digits(x, y), abs=1e-13)
+
+
+def test_exact_for_fewer_samples_than_dimensions() -> None:
+    """Two samples each: rank one, so tr((AB)^1/2) is |a·b| for A = aaᵀ, B = bbᵀ."""
+    rng = np.random.default_rng(2)
+    a, b, shift = rng.normal(size=(3, 40))
+    x, y = np.stack([a, -a]), np.stack([b, -b]) + shift
+    expected = shift @ shift + 2 * (a @ a) + 2 * (b @ b) - 4 * abs(a @ b)
+    assert frechet_distance(x, y) == pytest.approx(expected, rel=1e-13)
+
+
+def test_identical_sets_are_at_zero_and_order_of_rows_does_not_matter() -> None:
+    x = np.random.default_rng(3).normal(size=(30, 64))
+    assert frechet_distance(x, x[::-1]) == pytest.approx(0.0, abs=1e-10)
+
+
+def test_gaussian_shift_and_scale_have_the_closed_form() -> None:
+    """For y = s x + c the distance is |m(1-s) - c|² + (1 - s)² tr(S)."""
+    x = np.random.default_rng(4).normal(size=(200, 5))
+    y = 3.0 * x + 1.0
+    gap = y.mean(0) - x.mean(0)
+    expected = gap @ gap + 4.0 * np.trace(np.cov(x.T))
+    assert frechet_distance(x, y) == pytest.approx(expected, rel=1e-12)
+    assert frechet_distance(y, x) == pytest.approx(expected, rel=1e-12)
+
+
+def test_moments_agree_with_samples() -> None:
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(50, 8)), 2.0 + rng.normal(size=(60, 8))
+    found = frechet_from_moments(x.mean(0), np.cov(x.T), y.mean(0), np.cov(y.T))
+    assert found == pytest.approx(frechet_distance(x, y), rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "match"),
+    [
+        ([[0.0, np.nan]] * 3, [[0.0, 1.0]] * 3, "not finite"),
+        ([[0.0]], [[1.0], [2.0]], "n >= 2"),
+        ([[0.0], [1.0]], [[1.0, 2.0], [2.0, 1.0]], "dimension"),
+    ],
+)
+def test_bad_input_is_named(x, y, match: str) -> None:
+    with pytest.raises(InputError, match=match):
+        frechet_distance(x, y)
+
+
+def test_moments_refuse_a_matrix_that_is_no_covariance() -> None:
+    with pytest.raises(InputError, match="eigenvalue"):
+        frechet_from_moments([0, 0], [[1, 0], [0, -1]], [0, 0], np.eye(2))
+    with pytest.raises(InputError, match="shape"):
+        frechet_from_moments([0, 0], np.eye(3), [0, 0], np.eye(2))
