@@ -1,0 +1,56 @@
+"""Stretches of a recording in which nothing was recorded.
+
+Recorders pad with zeros or hold a value; lost packets become NaN. Left alone, the step at such an
+edge rings through every filter. Gaps are bridged by a straight line, and left out of every statistic.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeg2music.types import FloatArray
+
+MIN_GAP_S = 0.1
+_BLOCK = 1 << 16
+
+
+def find_gaps(signal: FloatArray, sfreq_hz: float, *, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(time,) True where every usable channel of (channel, time) stands still, or is not finite, for 0.1 s."""
+    if not usable.any():
+        return np.zeros(signal.shape[1], dtype=bool)
+    still = np.ones(signal.shape[1], dtype=bool)
+    candidates = np.arange(1, signal.shape[1])
+    for row in np.flatnonzero(usable):
+        # Few samples stay candidates after the first channels, so this is far less than a full pass.
+        here, before = signal[row, candidates], signal[row, candidates - 1]
+        candidates = candidates[(here == before) | ~np.isfinite(here)]
+        if not candidates.size:
+            break
+    still[:] = False
+    still[candidates] = True
+    return _long_runs(still, max(2, round(MIN_GAP_S * sfreq_hz)))
+
+
+def _long_runs(flags: NDArray[np.bool_], shortest: int) -> NDArray[np.bool_]:
+    """Keep runs of at least `shortest` steps; a run of steps also covers the sample before it."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
+    out = np.zeros_like(flags)
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        if stop - start >= shortest:
+            out[max(0, start - 1) : stop] = True
+    return out
+
+
+def bridge(signal: FloatArray, gaps: NDArray[np.bool_]) -> FloatArray:
+    """A copy of (channel, time) with gaps and non-finite samples replaced by straight lines."""
+    out = signal.astype(np.float32, copy=True)
+    whole = np.flatnonzero(~gaps)
+    if whole.size and whole.size < gaps.size:
+        for row in out:
+            row[gaps] = np.interp(np.flatnonzero(gaps), whole, row[whole])
+    broken = ~np.isfinite(out)
+    for index in np.flatnonzero(broken.any(axis=1)):
+        good = np.flatnonzero(~broken[index])
+        out[index] = np.interp(np.arange(out.shape[1]), good, out[index, good]) if good.size else 0.0
+    return out

@@ -1,0 +1,80 @@
+"""Cuts a preprocessed recording into the windows that the encoder takes.
+
+Windows start on even samples, so that control curves at 32 Hz fall on the same grid. Never pads:
+a recording shorter than a window is one window of its true length.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from eeg2music.errors import InputError
+from eeg2music.preprocess.eeg import channel_mask
+from eeg2music.types import EEG_RATE_HZ, WINDOW_S, Event, Recording, Window
+
+_GRID = 2
+
+
+def windows(recording: Recording, *, window_s: float = WINDOW_S, hop_s: float = WINDOW_S / 2) -> list[Window]:
+    """Overlapping windows that cover a whole preprocessed recording.
+
+    The last window ends with the recording and overlaps its neighbour by more than the others do.
+    """
+    total = recording.signal_v.shape[1]
+    length, starts = cover(total, window_s, hop_s)
+    return [_cut(recording, start, length) for start in starts]
+
+
+def cover(total: int, window_s: float, hop_s: float) -> tuple[int, list[int]]:
+    """Length and first samples of windows over `total` samples at EEG_RATE_HZ.
+
+    >>> cover(800, 5.0, 2.5)
+    (320, [0, 160, 320, 480])
+    >>> cover(200, 5.0, 2.5)
+    (200, [0])
+    """
+    if hop_s <= 0 or window_s <= 0:
+        raise InputError(f"window = {window_s:g} s, hop = {hop_s:g} s", allowed="both above 0")
+    length = min(_even(window_s * EEG_RATE_HZ), total - total % _GRID)
+    hop = max(_GRID, _even(hop_s * EEG_RATE_HZ))
+    last = (total - length) // _GRID * _GRID
+    starts = list(range(0, last, hop))
+    return length, [*starts, last]
+
+
+def stimulus_windows(
+    recording: Recording, *, window_s: float = WINDOW_S, hop_s: float = WINDOW_S / 2
+) -> Iterator[tuple[Event, int, int]]:
+    """(event, first sample, number of samples) of the windows inside each stimulus.
+
+    A window lies wholly inside its stimulus and inside the recording; stimuli shorter than a window
+    give none. Where an event has no duration, its stimulus ends with the next one or the recording.
+    """
+    heard = sorted((event for event in recording.events if event.stimulus), key=lambda event: event.onset_s)
+    length = _even(window_s * EEG_RATE_HZ)
+    hop = max(_GRID, _even(hop_s * EEG_RATE_HZ))
+    total = recording.signal_v.shape[1]
+    for index, event in enumerate(heard):
+        following = heard[index + 1].onset_s if index + 1 < len(heard) else math.inf
+        end_s = event.onset_s + event.duration_s if event.duration_s > 0 else following
+        last = min(total, math.floor(end_s * EEG_RATE_HZ + 1e-6)) - length
+        first = max(0, math.ceil(event.onset_s * EEG_RATE_HZ / _GRID - 1e-6) * _GRID)
+        for start in range(first, last + 1, hop):
+            yield event, start, length
+
+
+def _cut(recording: Recording, start: int, length: int) -> Window:
+    return Window(
+        eeg=recording.signal_v[:, start : start + length],
+        positions_m=recording.positions_m,
+        channel_mask=channel_mask(recording),
+        subject=recording.subject,
+        window_id=f"{recording.key}/{start}",
+        recording=recording.key,
+        start_s=start / EEG_RATE_HZ,
+    )
+
+
+def _even(samples: float) -> int:
+    return max(_GRID, round(samples / _GRID) * _GRID)

@@ -1,0 +1,153 @@
+"""BIDS data sets: which recordings there are, who was recorded, what was played.
+
+Reads labels of participants only, never their ages, names or remarks. Files that a data set
+announces but lacks are listed together.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from eeg2music.errors import DataError, InputError
+from eeg2music.recordings.contents import READERS
+from eeg2music.recordings.sidecars import KINDS, Sidecars, parse_name
+from eeg2music.types import Recording
+
+_HEADERS_FIRST = (".vhdr", ".edf", ".bdf", ".set", ".fif", ".fif.gz")
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class BidsRecording:
+    """One recording of a data set.
+
+    key : "sub-01_ses-1_task-music_run-2": unique within the data set
+    """
+
+    path: Path
+    key: str
+    subject: str
+    session: str | None
+    task: str | None
+    run: str | None
+    suffix: str
+
+
+class BidsDataset:
+    """A folder in the Brain Imaging Data Structure, EEG, iEEG and MEG.
+
+    Attributes
+    ----------
+    recordings : those whose files are there, sorted by key
+    missing : paths of recordings that sidecars announce, or links that lead nowhere
+    stimuli : the folder that `stim_file` columns are relative to
+
+    Raises
+    ------
+    InputError
+        If the folder is not BIDS.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = Path(root)
+        if not self.root.exists():
+            raise InputError(f"No folder at {self.root}", allowed="a BIDS data set", remedy="check the path")
+        if not (self.root / "dataset_description.json").is_file():
+            raise InputError(
+                f"{self.root} is a folder but not a BIDS data set: it has no dataset_description.json",
+                allowed="a BIDS data set, or one recording",
+                remedy="name the recording itself, or the data set's top folder",
+            )
+        self.stimuli = self.root / "stimuli"
+        self.recordings, self.missing = self._scan()
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Labels such as "sub-01", sorted."""
+        return tuple(sorted({recording.subject for recording in self.recordings}))
+
+    def check(self) -> None:
+        """Refuse a data set with missing files, or with none at all.
+
+        Raises
+        ------
+        DataError
+            Naming the files.
+        """
+        if self.missing:
+            shown = ", ".join(str(path.relative_to(self.root)) for path in self.missing[:_SHOWN])
+            more = f" and {len(self.missing) - _SHOWN} more" if len(self.missing) > _SHOWN else ""
+            raise DataError(
+                f"{len(self.missing)} recording(s) of {self.root} are missing: {shown}{more}",
+                allowed="the data files beside their sidecars",
+                remedy="fetch them, e.g. `datalad get sub-*/` or `git annex get .` in the data set",
+            )
+        if not self.recordings:
+            raise DataError(
+                f"{self.root} holds no EEG, iEEG or MEG recording",
+                allowed="sub-*/[ses-*/]{eeg,ieeg,meg}/*_{eeg,ieeg,meg}.<suffix>",
+                remedy="check that this is the top folder of the data set",
+            )
+
+    def sidecars(self, recording: BidsRecording) -> Sidecars:
+        """The text files beside a recording."""
+        found = Sidecars.of(recording.path)
+        if found is None:
+            raise DataError(f"{recording.path} lies in no BIDS data set")
+        return found
+
+    def read(self, recording: BidsRecording, **options: object) -> Recording:
+        """Read one recording; options as for `read_recording`."""
+        from eeg2music.recordings.read import read_recording
+
+        return read_recording(recording.path, **options)  # type: ignore[arg-type]
+
+    def _scan(self) -> tuple[tuple[BidsRecording, ...], tuple[Path, ...]]:
+        groups: dict[tuple[Path, str, str], list[Path]] = {}
+        for kind in KINDS:
+            for pattern in (f"sub-*/{kind}/*", f"sub-*/ses-*/{kind}/*"):
+                for path in self.root.glob(pattern):
+                    parsed = parse_name(path)
+                    if parsed is not None and parsed[1] == kind:
+                        stem = path.name.split(f"_{kind}.")[0]
+                        groups.setdefault((path.parent, stem, kind), []).append(path)
+                    elif path.name.endswith("_channels.tsv"):
+                        groups.setdefault((path.parent, path.name.removesuffix("_channels.tsv"), kind), [])
+        found, missing = [], []
+        for (folder, stem, kind), paths in sorted(groups.items(), key=lambda item: item[0][1]):
+            data = _data_file(paths)
+            if data is None or not data.exists():
+                missing.append(data or folder / f"{stem}_{kind}.*")
+            else:
+                found.append(_recording(data, kind))
+        return tuple(found), tuple(missing)
+
+
+def _data_file(paths: Sequence[Path]) -> Path | None:
+    """The file to open among those of one recording."""
+    suffixes = [suffix for entry in READERS for suffix in READERS[entry].suffixes]
+    readable = [path for path in paths if any(path.name.lower().endswith(suffix) for suffix in suffixes)]
+
+    def rank(path: Path) -> tuple[int, str]:
+        order = [i for i, suffix in enumerate(_HEADERS_FIRST) if path.name.lower().endswith(suffix)]
+        return (order[0] if order else len(_HEADERS_FIRST), path.name)
+
+    return min(readable, key=rank) if readable else None
+
+
+def _recording(path: Path, kind: str) -> BidsRecording:
+    parsed = parse_name(path)
+    assert parsed is not None  # only such names are grouped
+    entities = parsed[0]
+    return BidsRecording(
+        path=path,
+        key="_".join(f"{key}-{value}" for key, value in entities.items()),
+        subject=f"sub-{entities['sub']}",
+        session=entities.get("ses"),
+        task=entities.get("task"),
+        run=entities.get("run"),
+        suffix=kind,
+    )

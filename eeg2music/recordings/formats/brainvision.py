@@ -1,0 +1,70 @@
+"""BrainVision: a text header (.vhdr), its markers and its samples in companion files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from eeg2music.errors import InputError
+from eeg2music.recordings.contents import READERS, FileContents
+from eeg2music.recordings.through_mne import read_through_mne
+
+_BYTES = {"INT_16": 2, "INT_32": 4, "IEEE_FLOAT_32": 4}
+
+
+@READERS.add("brainvision")
+class BrainVisionReader:
+    """BrainVision Core Data Format."""
+
+    suffixes = (".vhdr", ".ahdr")
+    title = "BrainVision"
+
+    def read(self, path: Path) -> FileContents:
+        import mne
+
+        _check(path)
+        return read_through_mne(path, mne.io.read_raw_brainvision, title=self.title)
+
+
+def companions(path: Path) -> list[Path]:
+    """The data and marker files that a header names."""
+    fields = _fields(path)
+    base = path.with_suffix("").name
+    named = [fields.get("datafile"), fields.get("markerfile")]
+    return [path.parent / name.replace("$b", base) for name in named if name]
+
+
+def _fields(path: Path) -> dict[str, str]:
+    text = path.read_bytes().decode("utf-8", errors="replace")
+    if not text.lstrip("\ufeff").lower().startswith("brain vision"):
+        raise InputError(
+            f"{path} is not a recording: it does not begin like a BrainVision header",
+            allowed="a .vhdr written by BrainVision software",
+            remedy="check that the file is what its name says",
+        )
+    return {key.lower(): value.strip() for key, value in re.findall(r"^(\w+)=(.*)$", text, flags=re.MULTILINE)}
+
+
+def _check(path: Path) -> None:
+    fields = _fields(path)
+    missing = [file.name for file in companions(path) if not file.is_file()]
+    if missing:
+        raise InputError(
+            f"{path.name} names files that are not there: {', '.join(missing)}",
+            allowed="header, marker and data file side by side",
+            remedy="copy the companion files too (git-annex: `git annex get .`), and don't rename one alone",
+        )
+    try:
+        width = _BYTES.get(fields.get("binaryformat", "").upper())
+        row = int(fields["numberofchannels"]) * (width or 0)
+        promised = int(fields["datapoints"]) if fields.get("datapoints") else None
+    except (KeyError, ValueError):
+        return  # MNE names what is wrong with such a header
+    size = companions(path)[0].stat().st_size if companions(path) else 0
+    if row and (size % row or (promised is not None and size < promised * row)):
+        expected = f"{promised * row} bytes" if promised is not None else f"a multiple of {row} bytes"
+        raise InputError(
+            f"{companions(path)[0]} is truncated: the header promises {expected}, the file holds {size}",
+            allowed="a complete file",
+            remedy="copy the file again, or export it anew from the recording software",
+        )

@@ -1,0 +1,137 @@
+"""EDF, EDF+ and BDF. The header is checked against the size of the file: MNE only warns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from eeg2music.errors import InputError
+from eeg2music.recordings.contents import READERS, FileContents
+from eeg2music.recordings.through_mne import read_through_mne
+
+_MAGIC = {".edf": b"0       ", ".rec": b"0       ", ".bdf": b"\xffBIOSEMI"}
+_BYTES = {".edf": 2, ".rec": 2, ".bdf": 3}
+
+
+@dataclass(frozen=True)
+class EdfHeader:
+    """Sizes of an EDF or BDF file, from its header (Kemp et al. 1992, EDF specification).
+
+    Attributes
+    ----------
+    records : number of data records, -1 where the recorder did not finish the header
+    record_s : seconds per record
+    labels, samples : of each signal; samples per record
+    """
+
+    header_bytes: int
+    records: int
+    record_s: float
+    labels: tuple[str, ...]
+    samples: tuple[int, ...]
+
+    def expected_bytes(self, sample_bytes: int) -> int:
+        return self.header_bytes + max(self.records, 0) * sum(self.samples) * sample_bytes
+
+
+def read_header(path: Path) -> EdfHeader:
+    """Parse the sizes only; name, date and comments of the header are skipped.
+
+    Raises
+    ------
+    InputError
+        If the file is not EDF or BDF, or its header is damaged.
+    """
+    magic = _MAGIC[path.suffix.lower()]
+    with path.open("rb") as handle:
+        fixed = handle.read(256)
+        if not fixed.startswith(magic):
+            kind = path.suffix.lstrip(".").upper()
+            raise InputError(
+                f"{path} is not a recording: it does not begin like {kind}",
+                allowed=f"a file written as {kind}",
+                remedy="check that the file is what its name says",
+            )
+        try:
+            if len(fixed) < 256:
+                raise ValueError
+            header_bytes, records = int(fixed[184:192]), int(fixed[236:244])
+            record_s, signals = float(fixed[244:252]), int(fixed[252:256])
+            fields = handle.read(256 * signals)
+            if len(fields) < 256 * signals or signals < 1:
+                raise ValueError
+            labels = tuple(fields[16 * i : 16 * i + 16].decode("latin-1").strip() for i in range(signals))
+            samples = tuple(int(fields[216 * signals + 8 * i :][:8]) for i in range(signals))
+        except ValueError:
+            raise InputError(
+                f"{path} has a damaged header",
+                allowed="a complete EDF or BDF file",
+                remedy="export it anew from the recording software",
+            ) from None
+    return EdfHeader(header_bytes, records, record_s, labels, samples)
+
+
+def _check_size(path: Path, header: EdfHeader) -> None:
+    size = path.stat().st_size
+    expected = header.expected_bytes(_BYTES[path.suffix.lower()])
+    if header.records >= 0 and size < expected:
+        held = max(0, size - header.header_bytes) / max(1, expected - header.header_bytes)
+        seconds = header.records * header.record_s
+        raise InputError(
+            f"{path} is truncated: its header promises {expected} bytes ({seconds:g} s), the file holds {size} "
+            f"({held * seconds:.3g} s)",
+            allowed="a complete file",
+            remedy="copy the file again, or export it anew from the recording software",
+        )
+
+
+def _check_rate(path: Path, header: EdfHeader) -> None:
+    if not np.isfinite(header.record_s) or header.record_s <= 0 or max(header.samples) <= 0:
+        raise InputError(
+            f"{path} has an impossible sampling rate: records of {header.record_s:g} s with {max(header.samples)} "
+            "samples",
+            allowed="50 to 100000 Hz",
+            remedy="correct the header, or export the file anew",
+        )
+
+
+@READERS.add("edf")
+class EdfReader:
+    """EDF, EDF+ (16 bit) and BDF (24 bit)."""
+
+    suffixes = (".edf", ".bdf", ".rec")
+    title = "EDF/BDF"
+
+    def read(self, path: Path) -> FileContents:
+        import mne
+
+        header = read_header(path)
+        _check_size(path, header)
+        _check_rate(path, header)
+        dropped = _other_rates(header)
+        reader = mne.io.read_raw_bdf if path.suffix.lower() == ".bdf" else mne.io.read_raw_edf
+        contents = read_through_mne(path, reader, title=self.title, exclude=sorted(dropped))
+        notes = contents.notes
+        if header.records < 0:
+            notes += ("the recorder did not finish the header; the length was taken from the file's size",)
+        return contents.replace(dropped=dropped, notes=notes)
+
+
+def _other_rates(header: EdfHeader) -> dict[str, str]:
+    """Signals at another rate than most: resampling them to fit would be work for channels nobody wants."""
+    signals = [
+        (label, count)
+        for label, count in zip(header.labels, header.samples, strict=True)
+        if "annotations" not in label.lower()
+    ]
+    if not signals:
+        return {}
+    usual = Counter(count for _, count in signals).most_common(1)[0][0]
+    return {
+        label: f"sampled at {count / header.record_s:g} Hz, the others at {usual / header.record_s:g} Hz"
+        for label, count in signals
+        if count != usual
+    }

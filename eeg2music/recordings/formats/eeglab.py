@@ -1,0 +1,26 @@
+"""EEGLAB: a MATLAB structure (.set), its samples inside it or in a .fdt beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from eeg2music.recordings.contents import READERS, FileContents
+from eeg2music.recordings.through_mne import read_through_mne
+
+
+@READERS.add("eeglab")
+class EeglabReader:
+    """EEGLAB continuous data."""
+
+    suffixes = (".set",)
+    title = "EEGLAB"
+
+    def read(self, path: Path) -> FileContents:
+        import mne
+
+        return read_through_mne(
+            path,
+            mne.io.read_raw_eeglab,
+            title=self.title,
+            remedy="check that the file holds continuous (not epoched) data and that its .fdt lies beside it",
+        )

@@ -1,0 +1,44 @@
+"""The formats that need nothing but MNE's reader: GDF, CNT, EGI, CTF, KIT, Curry, Persyst and others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from eeg2music.recordings.contents import READERS, FileContents
+from eeg2music.recordings.through_mne import read_through_mne
+
+
+@READERS.add("other")
+class OtherReader:
+    """Whatever else `mne.io.read_raw` knows by its suffix and that holds brain signals."""
+
+    suffixes = (
+        ".gdf",
+        ".cnt",
+        ".mff",
+        ".raw",
+        ".egi",
+        ".mefd",
+        ".nxe",
+        ".data",
+        ".sqd",
+        ".con",
+        ".ds",
+        ".dat",
+        ".dap",
+        ".rs3",
+        ".cdt",
+        ".nedf",
+        ".ns3",
+        ".lay",
+        ".21e",
+    )
+    title = "a recording"
+
+    def read(self, path: Path) -> FileContents:
+        import mne
+
+        title = path.suffix.lstrip(".").upper()
+        if path.suffix.lower() == ".raw":
+            return read_through_mne(path, mne.io.read_raw_egi, title="EGI simple binary")
+        return read_through_mne(path, mne.io.read_raw, title=title)

@@ -1,0 +1,171 @@
+"""XDF (Lab Streaming Layer): several streams with their own clocks; the EEG stream is chosen.
+
+Clocks are reset and packets get lost. The longest stretch without a gap is used, put on a
+uniform grid where its time stamps are not uniform, and the notes say so.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeg2music.errors import InputError
+from eeg2music.recordings.contents import READERS, FileContents, no_positions
+from eeg2music.recordings.through_mne import unreadable
+from eeg2music.types import Event
+
+_VOLTS = {"v": 1.0, "volts": 1.0, "mv": 1e-3, "millivolts": 1e-3, "nv": 1e-9, "nanovolts": 1e-9}
+_MICROVOLTS = ("uv", "µv", "microvolts", "microvolt", "microv", "")
+_GAP_S = 0.1
+
+
+@READERS.add("xdf")
+class XdfReader:
+    """Extensible Data Format."""
+
+    suffixes = (".xdf", ".xdfz")
+    title = "XDF"
+
+    def read(self, path: Path) -> FileContents:
+        import pyxdf
+
+        previous = logging.getLogger("pyxdf").level
+        logging.getLogger("pyxdf").setLevel(logging.CRITICAL)
+        try:
+            streams, _ = pyxdf.load_xdf(str(path), dejitter_timestamps=True, handle_clock_resets=True)
+        except Exception as error:
+            raise unreadable(path, self.title, error) from None
+        finally:
+            logging.getLogger("pyxdf").setLevel(previous)
+        stream = _choose(path, streams)
+        return _contents(path, stream, [other for other in streams if other is not stream])
+
+
+def _text(value: Any) -> str:
+    """XDF wraps every entry in a list."""
+    while isinstance(value, list):
+        value = value[0] if value else ""
+    return "" if value is None else str(value)
+
+
+def _choose(path: Path, streams: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    numeric = [
+        stream
+        for stream in streams
+        if isinstance(stream["time_series"], np.ndarray)
+        and np.issubdtype(stream["time_series"].dtype, np.number)
+        and len(stream["time_stamps"]) > 1
+    ]
+    brain = [stream for stream in numeric if _text(stream["info"]["type"]).upper() in ("EEG", "IEEG", "ECOG", "MEG")]
+    if not brain:
+        kinds = sorted({_text(stream["info"]["type"]) or "no type" for stream in streams})
+        raise InputError(
+            f"{path} has no EEG stream, only: {', '.join(kinds) or 'nothing'}",
+            allowed="an XDF file with a stream of type EEG",
+            remedy="record the EEG stream too",
+        )
+    return max(brain, key=lambda stream: stream["time_series"].size)
+
+
+def _contents(path: Path, stream: dict[str, Any], others: Sequence[dict[str, Any]]) -> FileContents:
+    stamps = np.asarray(stream["time_stamps"], dtype=float)
+    first, last, gaps = longest_stretch(stamps, _GAP_S)
+    notes = [f"{len(others)} other stream(s) of the XDF file were used for events only"] if others else []
+    if gaps:
+        notes.append(
+            f"the stream has {gaps} gap(s) or clock reset(s); the longest stretch was used "
+            f"({stamps[last - 1] - stamps[first]:.1f} s of {stamps[-1] - stamps[0]:.1f} s)"
+        )
+    stamps, signal = stamps[first:last], np.asarray(stream["time_series"], dtype=np.float64)[first:last].T
+    sfreq, uniform = true_rate(stamps)
+    nominal = float(_text(stream["info"].get("nominal_srate")) or 0.0)
+    if nominal and abs(sfreq / nominal - 1) > 0.005:
+        notes.append(f"the stream claims {nominal:g} Hz; its time stamps say {sfreq:.4g} Hz, which was used")
+    if not uniform:
+        signal = on_grid(stamps, signal, sfreq)
+        notes.append("irregular time stamps; the signal was interpolated onto a uniform grid")
+    names, types, units = _channels(stream, signal.shape[0])
+    scales = [_scale(unit) for unit in units]
+    if any(unit is None for unit in units):
+        notes.append("the stream names no unit; microvolts assumed")
+    signal = (signal * np.array([1e-6 if scale is None else scale for scale in scales])[:, None]).astype(np.float32)
+    return FileContents(
+        load=lambda channels, start, stop: signal[list(channels), start:stop],
+        sfreq_hz=sfreq,
+        n_samples=signal.shape[1],
+        names=names,
+        types=types,
+        units=tuple(units),
+        positions_m=no_positions(len(names)),
+        format="XDF",
+        events=_markers(others, stamps[0], stamps[-1]),
+        notes=tuple(notes),
+    )
+
+
+def longest_stretch(stamps: NDArray[np.float64], gap_s: float) -> tuple[int, int, int]:
+    """First index, one past the last, and number of gaps of the longest run of (n,) stamps without one."""
+    steps = np.diff(stamps)
+    usual = float(np.median(steps)) if steps.size else 0.0
+    breaks = np.flatnonzero((steps > max(gap_s, 3 * usual)) | (steps < 0)) + 1
+    edges = [0, *breaks.tolist(), len(stamps)]
+    lengths = np.diff(edges)
+    longest = int(np.argmax(lengths))
+    return edges[longest], edges[longest + 1], len(breaks)
+
+
+def true_rate(stamps: NDArray[np.float64]) -> tuple[float, bool]:
+    """Rate in Hz by least squares, and whether no stamp lies half a sample off the grid."""
+    index = np.arange(len(stamps), dtype=float)
+    if len(stamps) < 2 or stamps[-1] <= stamps[0]:
+        return 0.0, True
+    slope, offset = np.polyfit(index, stamps - stamps[0], 1)
+    off = np.abs(stamps - stamps[0] - (slope * index + offset)).max()
+    return float(1 / slope), bool(off < 0.5 * slope)
+
+
+def on_grid(stamps: NDArray[np.float64], signal: NDArray[np.float64], sfreq_hz: float) -> NDArray[np.float64]:
+    """Linear interpolation of (channel, time) onto a uniform grid from the first stamp to the last."""
+    grid = stamps[0] + np.arange(int((stamps[-1] - stamps[0]) * sfreq_hz) + 1) / sfreq_hz
+    return np.stack([np.interp(grid, stamps, row) for row in signal])
+
+
+def _channels(stream: dict[str, Any], count: int) -> tuple[tuple[str, ...], tuple[str, ...], list[str | None]]:
+    """Names, types and units from the stream's description, or numbered ones."""
+    try:
+        described = stream["info"]["desc"][0]["channels"][0]["channel"]
+    except (KeyError, IndexError, TypeError):
+        described = []
+    default = _text(stream["info"]["type"]).lower()
+    if len(described) != count:
+        return tuple(f"EEG{i + 1}" for i in range(count)), (default,) * count, [None] * count
+    names = [_text(channel.get("label")) or f"EEG{i + 1}" for i, channel in enumerate(described)]
+    names = [name if names.count(name) == 1 else f"{name}-{i}" for i, name in enumerate(names)]
+    types = [_text(channel.get("type")).lower() or default for channel in described]
+    return tuple(names), tuple(types), [_text(channel.get("unit")) or None for channel in described]
+
+
+def _scale(unit: str | None) -> float | None:
+    """Factor to volts; a unit that is no voltage keeps its numbers (the channel is left out by its unit)."""
+    if unit is None or unit.lower() in _MICROVOLTS:
+        return 1e-6
+    return _VOLTS.get(unit.lower(), 1.0)
+
+
+def _markers(streams: Sequence[dict[str, Any]], first_s: float, last_s: float) -> tuple[Event, ...]:
+    """Markers of other streams inside the stretch. Their text is free, so only numbers are kept."""
+    events: list[Event] = []
+    for stream in streams:
+        if isinstance(stream["time_series"], np.ndarray) and stream["time_series"].dtype.kind == "f":
+            continue
+        for stamp, value in zip(stream["time_stamps"], stream["time_series"], strict=True):
+            text = _text(value if isinstance(value, list) else list(np.atleast_1d(value)))
+            if first_s <= stamp <= last_s:
+                events.append(Event(float(stamp - first_s), 0.0, f"trigger {text}" if text.isdigit() else "marker"))
+    return tuple(sorted(events, key=lambda event: event.onset_s))
+

@@ -1,0 +1,116 @@
+"""Where the electrodes of one recording sit, and who says so.
+
+In order: a montage the user names, the data set's electrodes.tsv, the file's own positions,
+standard names. Nothing is invented: an unknown position stays NaN and is said to be unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eeg2music.errors import InputError
+from eeg2music.recordings.montages import guess_positions, match_montage
+from eeg2music.types import FloatArray
+
+HEAD_CENTRE_M = np.array([0.0, 0.0146, 0.0432])
+_RADIUS_M = (0.05, 0.16)
+
+
+def locate(
+    names: Sequence[str],
+    own: FloatArray,
+    *,
+    origin: str,
+    fiducials: bool,
+    kind: str,
+    montage: str | None = None,
+) -> tuple[FloatArray, tuple[str, ...]]:
+    """Positions of the kept channels and a note on where they come from.
+
+    Parameters
+    ----------
+    own : (channel, 3) what file or sidecar says, NaN where it says nothing
+    origin : "the file" or "electrodes.tsv", for the note
+    fiducials : whether `own` was placed by nasion and ears
+
+    Raises
+    ------
+    InputError
+        If the montage is unknown or names none of the channels.
+    """
+    if montage is not None:
+        positions = match_montage(names, montage)
+        return positions, _named_by_user(names, positions, montage)
+    known = int(np.isfinite(own).all(axis=1).sum())
+    if known and (kind != "eeg" or known >= 0.5 * len(names)):
+        if kind != "eeg":
+            return own, (_said(f"positions from {origin}", known, len(names)),)
+        placed, how = onto_head(own, fiducials)
+        if placed is not None:
+            return placed, (_said(f"positions from {origin}{how}", known, len(names)),)
+    if kind != "eeg":
+        return np.full_like(own, np.nan), ("positions unknown: the file has none; global decoding only",)
+    positions, matched = guess_positions(names)
+    if matched is None:
+        return positions, (
+            "positions unknown: the file has none and the names match no standard montage; global decoding only "
+            "(name a montage with --montage)",
+        )
+    found = int(np.isfinite(positions).all(axis=1).sum())
+    return positions, (_said(f"positions by matching names with {matched}", found, len(names)),)
+
+
+def _said(text: str, known: int, count: int) -> str:
+    return text if known == count else f"{text}; {count - known} of {count} channels without one"
+
+
+def _named_by_user(names: Sequence[str], positions: FloatArray, montage: str) -> tuple[str, ...]:
+    found = int(np.isfinite(positions).all(axis=1).sum())
+    if not found:
+        raise InputError(
+            f"The montage {montage!r} has none of the recording's channels ({', '.join(names[:6])}, …)",
+            allowed="a montage that names them",
+            remedy="leave --montage out, or rename the channels in the file",
+        )
+    return (_said(f"positions from the montage {montage}, as asked", found, len(names)),)
+
+
+def onto_head(positions: NDArray[np.floating], fiducials: bool) -> tuple[FloatArray | None, str]:
+    """Repair unit and origin of (channel, 3) scalp positions, or None if they are no head at all.
+
+    Files that lack fiducials centre their sphere on zero, and some claim millimetres but hold
+    centimetres. A sphere is fitted; its radius decides the unit, its centre the shift.
+    """
+    known = positions[np.isfinite(positions).all(axis=1)].astype(float)
+    centre, radius = fit_sphere(known)
+    if not np.isfinite(radius) or radius <= 0:
+        return None, ""
+    scale = 1.0
+    if not _RADIUS_M[0] <= radius <= _RADIUS_M[1]:
+        scale = 10.0 ** np.round(np.log10(0.095 / radius))
+        if not _RADIUS_M[0] <= scale * radius <= _RADIUS_M[1]:
+            return None, ""
+    how = "" if scale == 1.0 else f" (numbers multiplied by {scale:g} to be metres)"
+    shift = np.zeros(3)
+    if not fiducials and np.linalg.norm(scale * centre - HEAD_CENTRE_M) > 0.015:
+        shift = HEAD_CENTRE_M - scale * centre
+        how += " (moved onto the average head, for want of fiducials)"
+    return (scale * positions + shift).astype(np.float32), how
+
+
+def fit_sphere(points: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
+    """Centre (3,) and radius of the sphere nearest to (n, 3) points (linear least squares).
+
+    Too few or coplanar points: their mean, and their mean distance from it.
+    """
+    if len(points) >= 8:
+        design = np.c_[2 * points, np.ones(len(points))]
+        solution, _, rank, _ = np.linalg.lstsq(design, (points**2).sum(axis=1), rcond=1e-6)
+        if rank == 4:
+            centre = solution[:3]
+            return centre, float(np.sqrt(max(0.0, solution[3] + (centre**2).sum())))
+    centre = np.zeros(3)
+    return centre, float(np.median(np.linalg.norm(points, axis=1))) if len(points) else float("nan")

@@ -1,0 +1,248 @@
+"""From a file on disk to a `Recording`: reader, brain channels, positions, events.
+
+Samples are loaded for the brain channels only and are not filtered. Nothing of a header's
+names, dates and free text goes into the result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from eeg2music.errors import InputError
+from eeg2music.recordings.channels import ChannelChoice, choose_channels
+from eeg2music.recordings.contents import READERS, FileContents, Reader
+from eeg2music.recordings.electrodes_tsv import head_positions
+from eeg2music.recordings.positions import locate
+from eeg2music.recordings.sidecars import KINDS, Sidecars
+from eeg2music.types import Event, FloatArray, Recording
+
+MIN_DURATION_S = 2.0
+MIN_RATE_HZ = 50.0
+MAX_RATE_HZ = 100_000.0
+_SAMPLE_S = 30.0
+_OTHER_THINGS = {
+    "audio": (".wav", ".mp3", ".flac", ".ogg", ".m4a", ".aif", ".aiff", ".mid"),
+    "text": (".txt", ".csv", ".tsv", ".json", ".md", ".html", ".py", ".yaml", ".log", ".pdf"),
+    "an image": (".png", ".jpg", ".jpeg", ".svg", ".gif"),
+    "a brain image": (".nii", ".gz", ".mgz"),
+}
+_COMPANIONS = {".eeg": ".vhdr", ".vmrk": ".vhdr", ".fdt": ".set"}
+
+
+def read_recording(
+    path: str | os.PathLike[str],
+    *,
+    channels: Sequence[str] | None = None,
+    montage: str | None = None,
+    start_s: float | None = None,
+    stop_s: float | None = None,
+    line_freq_hz: float | None = None,
+) -> Recording:
+    """Read the brain channels of a recording.
+
+    Parameters
+    ----------
+    path : EDF, BDF, BrainVision, FIF, EEGLAB, XDF and whatever else MNE reads; or a BIDS folder
+        with exactly one recording
+    channels : names to use instead of the channels found
+    montage : standard montage to take positions from instead of the file's
+    start_s, stop_s : the stretch to read, seconds from the first sample
+    line_freq_hz : mains frequency, instead of what the data set says
+
+    Raises
+    ------
+    InputError
+        If the file is missing, is no recording, is damaged, or an argument does not fit it.
+    """
+    file = _single_file(Path(path))
+    contents = reader_of(file).read(file)
+    sidecars = Sidecars.of(file)
+    contents = _with_sidecars(contents, sidecars)
+    _check_rate(file, contents.sfreq_hz)
+    first, last = _stretch(file, contents, start_s, stop_s)
+    head = min(last, first + int(_SAMPLE_S * contents.sfreq_hz))
+    choice = choose_channels(
+        contents.names,
+        contents.types,
+        contents.units,
+        sample=lambda index: contents.load([index], first, head)[0],
+        wanted=channels,
+        kind=sidecars.suffix if sidecars is not None and sidecars.suffix != "eeg" else None,
+    )
+    return _assemble(contents, choice, sidecars, first, last, montage=montage, line_freq_hz=line_freq_hz)
+
+
+def reader_of(path: Path) -> Reader:
+    """The reader whose suffix the file has.
+
+    Raises
+    ------
+    InputError
+        Naming what the file seems to be, and the formats that can be read.
+    """
+    name = path.name.lower()
+    for entry in READERS:
+        reader = READERS[entry]
+        if any(name.endswith(suffix) for suffix in reader.suffixes):
+            return reader() if isinstance(reader, type) else reader
+    suffix = path.suffix.lower()
+    known = sorted({suffix for entry in READERS for suffix in READERS[entry].suffixes})
+    if suffix in _COMPANIONS:
+        remedy = f"name the header {path.with_suffix(_COMPANIONS[suffix]).name} instead"
+    else:
+        kind = next((kind for kind, suffixes in _OTHER_THINGS.items() if suffix in suffixes), None)
+        remedy = f"this looks like {kind}; name the recording itself" if kind else "export it as EDF or BrainVision"
+    raise InputError(
+        f"{path} is not a recording" + (f" (suffix {suffix})" if suffix else " (it has no suffix)"),
+        allowed=", ".join(known),
+        remedy=remedy,
+    )
+
+
+def _single_file(path: Path) -> Path:
+    if path.is_symlink() and not path.exists():
+        raise InputError(
+            f"{path} is a link to a file that is not here",
+            allowed="the file itself",
+            remedy="fetch it first: `datalad get` or `git annex get`",
+        )
+    if not path.exists():
+        raise InputError(f"No file at {path}", allowed="an existing recording", remedy="check the path")
+    if path.is_dir() and path.suffix.lower() not in (".mff", ".ds", ".mefd"):
+        from eeg2music.recordings.bids import BidsDataset
+
+        found = BidsDataset(path).recordings
+        if len(found) != 1:
+            raise InputError(
+                f"{path} holds {len(found)} recordings, one is needed",
+                allowed="one file, such as " + ", ".join(str(r.path.relative_to(path)) for r in found[:2]),
+                remedy="name one of them, or use `eeg2music prepare` for all",
+            )
+        return found[0].path
+    if path.is_file() and path.stat().st_size == 0:
+        raise InputError(f"{path} is empty", allowed="a recording", remedy="copy or export the file again")
+    return path
+
+
+def _with_sidecars(contents: FileContents, sidecars: Sidecars | None) -> FileContents:
+    """What a BIDS data set says overrides what the file says."""
+    if sidecars is None:
+        return contents
+    types, bad = list(contents.types), dict(contents.marked_bad)
+    index = {name: i for i, name in enumerate(contents.names)}
+    for row in sidecars.channels():
+        name = row.get("name", "")
+        if name not in index:
+            continue
+        if row.get("type", "").lower() not in ("", "n/a"):
+            types[index[name]] = row["type"].lower()
+        if row.get("status", "").lower() == "bad":
+            bad[name] = "marked bad in channels.tsv"
+    return contents.replace(
+        types=tuple(types),
+        marked_bad=bad,
+        events=sidecars.events() or contents.events,
+        line_freq_hz=sidecars.line_freq_hz or contents.line_freq_hz,
+    )
+
+
+def _check_rate(path: Path, sfreq_hz: float) -> None:
+    if not math.isfinite(sfreq_hz) or not MIN_RATE_HZ <= sfreq_hz <= MAX_RATE_HZ:
+        raise InputError(
+            f"{path} has an impossible sampling rate: {sfreq_hz:g} Hz",
+            allowed=f"{MIN_RATE_HZ:g} to {MAX_RATE_HZ:g} Hz",
+            remedy="correct the header, or record faster: rhythm lies above what slower signals hold",
+        )
+
+
+def _stretch(path: Path, contents: FileContents, start_s: float | None, stop_s: float | None) -> tuple[int, int]:
+    """First sample and one past the last."""
+    total = contents.n_samples / contents.sfreq_hz
+    start, stop = start_s or 0.0, total if stop_s is None else stop_s
+    for name, value in (("start", start), ("stop", stop)):
+        if not math.isfinite(value) or not 0 <= value <= total + 1 / contents.sfreq_hz:
+            raise InputError(
+                f"{name} = {value:g} s lies outside {path}",
+                allowed=f"0 to {total:.3f} s",
+                remedy=f"change --{name} or leave it out",
+            )
+    if start >= stop:
+        raise InputError(f"start = {start:g} s is not before stop = {stop:g} s", allowed="start < stop")
+    first, last = round(start * contents.sfreq_hz), min(contents.n_samples, round(stop * contents.sfreq_hz))
+    if (last - first) / contents.sfreq_hz < MIN_DURATION_S - 0.5 / contents.sfreq_hz:
+        raise InputError(
+            f"{path} gives only {(last - first) / contents.sfreq_hz:.3g} s of signal",
+            allowed=f"at least {MIN_DURATION_S:g} s",
+            remedy="use a longer recording" if start_s is None and stop_s is None else "widen --start and --stop",
+        )
+    return first, last
+
+
+def _assemble(
+    contents: FileContents,
+    choice: ChannelChoice,
+    sidecars: Sidecars | None,
+    first: int,
+    last: int,
+    *,
+    montage: str | None,
+    line_freq_hz: float | None,
+) -> Recording:
+    kept = list(choice.kept)
+    names = tuple(contents.names[i] for i in kept)
+    positions, where = _positions(contents, choice, sidecars, names, montage)
+    signal = contents.load(kept, first, last)
+    start_s = first / contents.sfreq_hz
+    return Recording(
+        signal_v=signal,
+        sfreq_hz=contents.sfreq_hz,
+        channel_names=names,
+        positions_m=positions,
+        kind=choice.kind,
+        key=sidecars.key if sidecars is not None else _key(signal, contents.sfreq_hz, names),
+        subject=sidecars.subject if sidecars is not None else "unknown",
+        bad_channels={name: why for name, why in contents.marked_bad.items() if name in names},
+        left_out={**contents.dropped, **choice.left_out},
+        events=_shifted(contents.events, start_s, (last - first) / contents.sfreq_hz),
+        line_freq_hz=line_freq_hz or contents.line_freq_hz,
+        notes=(*contents.notes, *choice.notes, *where),
+    )
+
+
+def _positions(
+    contents: FileContents, choice: ChannelChoice, sidecars: Sidecars | None, names: tuple[str, ...], montage: str | None
+) -> tuple[FloatArray, tuple[str, ...]]:
+    own, fiducials, origin = contents.positions_m[list(choice.kept)], contents.fiducials, "the file"
+    if sidecars is not None:
+        places, system = sidecars.electrodes()
+        if places:
+            own, fiducials = head_positions(names, places, system)
+            origin = "electrodes.tsv"
+    return locate(names, own, origin=origin, fiducials=fiducials, kind=choice.kind, montage=montage)
+
+
+def _shifted(events: Sequence[Event], start_s: float, duration_s: float) -> tuple[Event, ...]:
+    """Events that lie at least partly inside the stretch, from its first sample on."""
+    moved = (
+        Event(event.onset_s - start_s, event.duration_s, event.kind, event.stimulus, event.fields) for event in events
+    )
+    return tuple(event for event in moved if event.onset_s < duration_s and event.onset_s + event.duration_s >= 0)
+
+
+def _key(signal: FloatArray, sfreq_hz: float, names: tuple[str, ...]) -> str:
+    """A name from the brain's signal alone: no file name (it may be a person's), no left-out channel."""
+    digest = hashlib.blake2b(digest_size=6)
+    digest.update(f"{sfreq_hz!r} {names!r}".encode())
+    digest.update(np.ascontiguousarray(signal).data)
+    return f"recording-{digest.hexdigest()}"
+
+
+def is_supported_kind(suffix: str) -> bool:
+    """Whether a BIDS suffix is a recording that can be read."""
+    return suffix in KINDS
