@@ -1,0 +1,140 @@
+"""What every brain encoder takes, returns and refuses.
+
+The contract of the folder. Holds no architecture and never reads a file itself
+(saving and loading come from diffusers' mixins).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from diffusers.configuration_utils import ConfigMixin
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor
+
+from eeg2music.errors import InputError
+from eeg2music.types import EEG_RATE_HZ, REGIONS, SignalSpec
+
+UNSEEN = -1
+# Below this many positioned channels, four regions cannot be told apart.
+MIN_POSITIONED_CHANNELS = 4
+# Robust deviations; beyond lies an artefact (Défossez et al. 2023, section "Preprocessing").
+CLAMP = 20.0
+# The curves run at half the rate of the signals.
+FRAME_STRIDE = 2
+
+
+class BrainConditions(NamedTuple):
+    """What an encoder reads off a brain.
+
+    global_embedding : (batch, embedding) unit norm, to be compared with the mix's
+    stem_embedding : (batch, stem, embedding) unit norm, region k's for stem k
+    curves : (batch, stem, curve, curve_frame) at 32 Hz, in the scale of `targets.curves`
+    regions_known : (batch,) bool; False where electrode positions are missing, so that
+        every stem carries the global embedding and the same curves
+    """
+
+    global_embedding: Tensor
+    stem_embedding: Tensor
+    curves: Tensor
+    regions_known: Tensor
+
+
+class Encoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
+    """Base of all brain encoders.
+
+    Subclasses take `signal_spec`, the mapping of `SignalSpec.to_dict()`, as their first
+    argument, and store it in their config. `fitted_in_closed_form` says that the weights
+    come from `fit`, not from gradients.
+    """
+
+    config_name = "config.json"
+    fitted_in_closed_form = False
+
+    @abstractmethod
+    def forward(self, eeg: Tensor, positions_m: Tensor, channel_mask: Tensor, subject: Tensor) -> BrainConditions:
+        """Decode a batch of windows.
+
+        Parameters
+        ----------
+        eeg : (batch, channel, time) at 64 Hz, each channel in robust deviations
+        positions_m : (batch, channel, 3) head coordinates in metres, NaN where unknown
+        channel_mask : (batch, channel) bool, False for channels that are bad or padding
+        subject : (batch,) int64, index into `spec.subjects`, -1 for a person not trained on
+        """
+
+    @property
+    def spec(self) -> SignalSpec:
+        """The sizes that the training data decided."""
+        return spec_from_dict(self.config["signal_spec"])
+
+    def subject_index(self, labels: Sequence[str]) -> Tensor:
+        """(batch,) int64: each label's index, -1 for people not trained on."""
+        known = {label: index for index, label in enumerate(self.spec.subjects)}
+        return torch.tensor([known.get(label, UNSEEN) for label in labels], dtype=torch.int64)
+
+
+def spec_from_dict(values: Mapping[str, Any]) -> SignalSpec:
+    """The inverse of `SignalSpec.to_dict`."""
+    return SignalSpec(
+        kind=str(values["kind"]),
+        sfreq_hz=float(values["sfreq_hz"]),
+        subjects=tuple(values["subjects"]),
+        regions=tuple(values.get("regions", REGIONS)),
+        n_channels_max=int(values.get("n_channels_max", 0)),
+    )
+
+
+def clean_inputs(eeg: Tensor, positions_m: Tensor, channel_mask: Tensor, subject: Tensor) -> tuple[Tensor, Tensor]:
+    """Check shapes, zero the masked channels and clamp artefacts.
+
+    Returns
+    -------
+    (eeg, positioned): the signals with masked channels zero, whatever they held, and
+    (batch, channel) bool for channels that are in use and have a position.
+
+    Raises
+    ------
+    InputError
+        On shapes that do not fit together, on windows without a usable channel, or on
+        values that are not finite in channels that are in use.
+    """
+    _check_shapes(eeg, positions_m, channel_mask, subject)
+    mask = channel_mask.bool()
+    if not bool(mask.any(1).all()):
+        raise InputError("A window has no usable channel", remedy="leave such windows out")
+    eeg = torch.where(mask[..., None], eeg, torch.zeros((), dtype=eeg.dtype, device=eeg.device))
+    if not bool(torch.isfinite(eeg).all()):
+        raise InputError(
+            "A channel in use holds values that are not finite",
+            allowed="numbers in robust deviations",
+            remedy="mark the channel as bad in channel_mask",
+        )
+    positioned = mask & torch.isfinite(positions_m).all(-1)
+    return eeg.clamp(-CLAMP, CLAMP), positioned
+
+
+def _check_shapes(eeg: Tensor, positions_m: Tensor, channel_mask: Tensor, subject: Tensor) -> None:
+    batch, channels = eeg.shape[0], eeg.shape[1] if eeg.ndim == 3 else -1
+    expected = {
+        "positions_m": (positions_m, (batch, channels, 3)),
+        "channel_mask": (channel_mask, (batch, channels)),
+        "subject": (subject, (batch,)),
+    }
+    if eeg.ndim != 3 or eeg.shape[-1] < FRAME_STRIDE:
+        raise InputError(f"eeg has shape {tuple(eeg.shape)}", allowed=f"(batch, channel, time) at {EEG_RATE_HZ} Hz")
+    for name, (tensor, shape) in expected.items():
+        if tuple(tensor.shape) != shape:
+            raise InputError(f"{name} has shape {tuple(tensor.shape)}", allowed=f"{shape} for this eeg")
+
+
+def check_subjects(subject: Tensor, known: int) -> None:
+    """Refuse subject indices outside -1 ... known - 1."""
+    if bool(((subject < UNSEEN) | (subject >= known)).any()):
+        raise InputError(
+            f"A subject index is outside of the {known} people trained on",
+            allowed=f"0 to {known - 1}, or {UNSEEN} for anybody else",
+        )

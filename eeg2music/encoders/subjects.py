@@ -1,0 +1,57 @@
+"""What differs from person to person: a change of the spatial filters and a short delay.
+
+A person not trained on (index -1) takes the shared path, which training visits as often
+as the personal ones. Never learns anything at inference.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+TAPS = 9
+
+
+class SubjectFilters(nn.Module):
+    """Signed spatial filters followed by a short personal response per region.
+
+    Parameters
+    ----------
+    subjects : how many people are known
+    points : virtual channels
+    regions, filters : the output has regions * filters channels
+
+    Notes
+    -----
+    Filters of person s are W + D_s; the response has 9 taps at 64 Hz (±62 ms), so that it
+    can hold a gain and a latency. Both start at zero change.
+    """
+
+    def __init__(self, subjects: int, points: int, regions: int, filters: int) -> None:
+        super().__init__()
+        self.regions, self.filters = regions, filters
+        self.shared = nn.Parameter(torch.randn(regions * filters, points) / points**0.5)
+        self.personal = nn.Parameter(torch.zeros(subjects, regions * filters, points))
+        self.response = nn.Parameter(torch.zeros(subjects, regions, TAPS))
+
+    def forward(self, virtual: Tensor, subject: Tensor) -> Tensor:
+        """(batch, point, time), (batch,) -> (batch, region * filter, time)."""
+        filters = self.shared.expand(len(subject), -1, -1)
+        if self.personal.shape[0] == 0:
+            return torch.bmm(filters.to(virtual.dtype), virtual)
+        known = (subject >= 0).to(self.shared.dtype)
+        index = subject.clamp_min(0)
+        filters = filters + self.personal[index] * known[:, None, None]
+        sources = torch.bmm(filters.to(virtual.dtype), virtual)
+        return sources + self._respond(sources, self.response[index] * known[:, None, None])
+
+    def _respond(self, sources: Tensor, taps: Tensor) -> Tensor:
+        """Convolve each region's sources with its person's response."""
+        batch, _, time = sources.shape
+        padded = nn.functional.pad(sources, (TAPS // 2, TAPS // 2)).reshape(batch, self.regions, self.filters, -1)
+        taps = taps.to(padded.dtype)[:, :, None, :, None]
+        # Nine shifted sums: less memory than unfolding.
+        out = padded[..., :time] * taps[:, :, :, 0]
+        for lag in range(1, TAPS):
+            out = torch.addcmul(out, padded[..., lag : lag + time], taps[:, :, :, lag])
+        return out.reshape(batch, -1, time)
