@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eeg2music.config import Config
-from eeg2music.scoring.encoder import FRAME_RATE_HZ, HOP, FFT, LogFrequency, ScorerNet
+from eeg2music.scoring.encoder import FFT, FRAME_RATE_HZ, HOP, LogFrequency, ScorerNet
 from eeg2music.scoring.spectral import degrade_mix, degrade_power
 from eeg2music.seeding import derive_seed, numpy_rng
 from eeg2music.targets.contrastive import info_nce

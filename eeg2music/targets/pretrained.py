@@ -1,0 +1,144 @@
+"""Loads a CLAP by name or path: the project's own small one, or a published one through transformers.
+
+Both have the same interface: 24 kHz mono audio in, unit-norm embeddings out. Weights are read from
+safetensors only. Nothing here trains.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from eeg2music.audio import resample
+from eeg2music.compat import mend_torchaudio
+from eeg2music.errors import CheckpointError
+from eeg2music.files import read_json
+from eeg2music.targets.clap import ClapMini, check_audio, check_texts
+from eeg2music.targets.towers import unit_norm
+from eeg2music.types import SAMPLE_RATE_HZ
+from eeg2music.weights import CONFIG_NAME, load_model, refuse_pickle
+
+
+class TransformersClap(nn.Module):
+    """A published CLAP (transformers.ClapModel) behind ClapMini's interface.
+
+    Parameters
+    ----------
+    model : transformers.ClapModel
+    extractor : transformers.ClapFeatureExtractor
+    tokenizer : the model's tokenizer
+    """
+
+    def __init__(self, model: nn.Module, extractor: Any, tokenizer: Any) -> None:
+        super().__init__()
+        self.model = model.eval()
+        self.extractor, self.tokenizer = extractor, tokenizer
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Sampling rate of the audio that `embed_audio` takes; it is resampled to the model's."""
+        return SAMPLE_RATE_HZ
+
+    @property
+    def embedding_dim(self) -> int:
+        """Length of an embedding (512 for the published models)."""
+        return int(self.model.config.projection_dim)
+
+    def embed_audio(self, audio: Tensor) -> Tensor:
+        """(batch, samples) at 24 kHz -> (batch, embedding) float32, unit norm.
+
+        Longer audio than the model takes (10 s) is cut into equal pieces whose embeddings are averaged;
+        transformers would take a random piece.
+        """
+        check_audio(audio)
+        wave = resample(audio.detach().cpu().float().numpy(), SAMPLE_RATE_HZ, self.extractor.sampling_rate)
+        pieces = -(-wave.shape[-1] // int(self.extractor.nb_max_samples))
+        parts = [self._piece(part) for part in np.array_split(wave, pieces, axis=-1)]
+        return unit_norm(torch.stack(parts).mean(0))
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """(batch,) strings -> (batch, embedding) float32, unit norm."""
+        check_texts(texts)
+        tokens = self.tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
+        inputs = {key: tokens[key].to(self.model.device) for key in ("input_ids", "attention_mask")}
+        return unit_norm(_pooled(self.model.get_text_features(**inputs)))
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """`embed_audio`."""
+        return self.embed_audio(audio)
+
+    def _piece(self, wave: np.ndarray) -> Tensor:
+        features = self.extractor(list(wave), sampling_rate=self.extractor.sampling_rate, return_tensors="pt")
+        mel = features["input_features"].to(self.model.device, self.model.dtype)
+        # Where no clip is long, transformers marks one at random as long: nothing here is.
+        longer = torch.zeros(len(wave), 1, dtype=torch.bool, device=mel.device)
+        return unit_norm(_pooled(self.model.get_audio_features(input_features=mel, is_longer=longer)))
+
+
+def load_clap(name_or_path: str | os.PathLike[str]) -> ClapMini | TransformersClap:
+    """Load a CLAP for inference (eval mode, float32, no gradients).
+
+    Parameters
+    ----------
+    name_or_path : a ClapMini folder, a folder of a transformers ClapModel, or a hub name such as
+        "laion/larger_clap_music"
+
+    Raises
+    ------
+    CheckpointError
+        If it is not there, is pickled, or is another kind of model.
+    """
+    folder = Path(name_or_path)
+    clap: ClapMini | TransformersClap
+    if not folder.is_dir():
+        clap = _load_transformers(str(name_or_path))
+    else:
+        refuse_pickle(folder)
+        config = _read_config(folder)
+        if config.get("_class_name") == "ClapMini":
+            clap = load_model(ClapMini, folder)
+        elif config.get("model_type") == "clap":
+            clap = _load_transformers(str(folder))
+        else:
+            kind = config.get("_class_name") or config.get("model_type") or "of an unknown kind"
+            raise CheckpointError(f"The model in {folder} is {kind}", allowed="ClapMini or a transformers ClapModel")
+    return clap.eval().requires_grad_(False)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    file = folder / CONFIG_NAME
+    if not file.is_file():
+        raise CheckpointError(f"No checkpoint at {folder}: {CONFIG_NAME} is missing", remedy="check the path")
+    try:
+        return dict(read_json(file))
+    except ValueError as error:
+        raise CheckpointError(f"{file} is not valid JSON ({error})", remedy="copy it again") from None
+
+
+def _load_transformers(name: str) -> TransformersClap:
+    mend_torchaudio()
+    from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel
+
+    try:
+        model = ClapModel.from_pretrained(name, use_safetensors=True, dtype=torch.float32)
+        extractor = ClapFeatureExtractor.from_pretrained(name)
+        tokenizer = AutoTokenizer.from_pretrained(name)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(
+            f"No CLAP can be loaded from {name!r} ({reason})",
+            allowed="a ClapMini folder, or the folder or hub name of a ClapModel in safetensors",
+            remedy="check the name, and the network if it is on the hub",
+        ) from None
+    return TransformersClap(model, extractor, tokenizer)
+
+
+def _pooled(output: Any) -> Tensor:
+    """transformers 5 returns an output object, transformers 4 a tensor."""
+    return output if isinstance(output, Tensor) else output.pooler_output
