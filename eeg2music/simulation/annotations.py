@@ -15,9 +15,9 @@ SCHEMA = 1
 def annotate(song: Song) -> dict[str, Any]:
     """Everything known about a song, ready for JSON.
 
-    Returns: keys ``song_id, style, tempo_bpm, beats_per_bar, key, mode, density, swing, duration_s, beats_s,
-    downbeats_s, instruments, timbres, captions, stem_captions, chords, notes``. Notes are, by stem, rows of
-    ``[onset_s, duration_s, midi_pitch, velocity]``; chords are rows of ``[start_s, end_s, symbol, pitch classes]``.
+    Returns: keys ``song_id, style, tempo_bpm, beats_per_bar, steps_per_beat, key, mode, density, swing, duration_s,
+    beats_s, downbeats_s, instruments, timbres, captions, stem_captions, chords, notes``. Notes are, by stem, rows
+    of ``[onset_s, duration_s, midi_pitch, velocity]``; chords are rows of ``[start_s, end_s, symbol, pitch classes]``.
     """
     return {
         "schema": SCHEMA,
@@ -25,6 +25,7 @@ def annotate(song: Song) -> dict[str, Any]:
         "style": song.style,
         "tempo_bpm": song.tempo_bpm,
         "beats_per_bar": song.beats_per_bar,
+        "steps_per_beat": song.steps_per_beat,
         "key": song.key_name,
         "mode": song.mode,
         "density": song.density,

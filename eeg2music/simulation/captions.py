@@ -41,7 +41,7 @@ _MODE_MOODS = {
 }  # fmt: skip
 _ROLES = {
     "drums": ("drum track", "beat", "percussion part"), "bass": ("low line", "low part", "groove"),
-    "harmony": ("accompaniment", "chord part", "backing"), "melody": ("melody", "lead line", "solo"),
+    "harmony": ("accompaniment", "chord part", "backing"), "melody": ("melody", "tune", "solo"),
 }  # fmt: skip
 
 
@@ -89,6 +89,8 @@ class _Words:
     def feel(self) -> str:
         meter = {3: "three-four time", 4: "four-four time", 5: "five-four time"}[self._song.beats_per_bar]
         swung = "with a swung feel" if self._song.swing > 0.54 else "with a straight feel"
+        if self._song.steps_per_beat == 3:
+            swung = "with a triplet feel"
         return self.of((f"in {meter}", swung))
 
 
@@ -103,7 +105,7 @@ def describe_mix(song: Song) -> list[str]:
         f"{words.tempo()} {words.density()} {style} {words.feel()}: {words.instrument('melody')} over "
         f"{words.instrument('harmony')}, {words.timbre()} sound, key of {words.key()}.",
         f"{style} music, {words.tempo()} tempo ({bpm} bpm), {words.mood()} and {words.timbre()}; "
-        f"{words.instrument('bass')} and {words.instrument('drums')} under a {words.instrument('melody')} lead.",
+        f"{words.instrument('bass')} and {words.instrument('drums')} under {words.instrument('melody')}.",
         f"A {words.density()}, {words.timbre()} {style} track in {words.key()} {words.feel()}, "
         f"{words.instrument('harmony')} chords, {bpm} beats per minute.",
         f"{words.mood()} {words.tempo()} {style} with {words.instrument('harmony')} and {words.instrument('melody')}.",
@@ -148,5 +150,5 @@ def _about_pitched(song: Song, words: _Words, timbre: str, rate: str) -> list[st
 
 def _sentence(text: str) -> str:
     """Capital first letter, and "an" before a vowel."""
-    text = re.sub(r"\b([Aa]) (?=[aeiou])", r"\1n ", text)
+    text = re.sub(r"\b([Aa]) (?=[aeiou]|FM)", r"\1n ", text)
     return text[0].upper() + text[1:]

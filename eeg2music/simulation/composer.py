@@ -63,10 +63,11 @@ def compose(song_id: str, *, duration_s: float = 16.0) -> Song:
         duration_s=float(duration_s),
         tempo_bpm=plan.clock.tempo_bpm,
         beats_per_bar=plan.beats_per_bar,
+        steps_per_beat=plan.steps_per_beat,
         key=plan.scale.tonic,
         mode=plan.scale.mode,
         density=_overall_density(plan),
-        swing=plan.clock.swing,
+        swing=plan.clock.swing if plan.steps_per_beat == 4 else 0.5,
         register=register,
         timbres=timbres,
         articulation=articulation,
@@ -167,11 +168,11 @@ def _draw_loop(style: Style, rng: np.random.Generator, scale: Scale, length: int
 
 
 def _draw_rests(rng: np.random.Generator, bars: int, bar_s: float) -> frozenset[tuple[str, int]]:
-    """Bars in which a stem drops out: never more than a quarter of a stem, never two stems at once."""
+    """Bars in which a stem drops out: never more than a quarter of a stem, never two stems at once, nor for long."""
     rests: set[tuple[str, int]] = set()
     quiet: set[int] = set()
     for stem in STEMS:
-        allowed = bars // 4
+        allowed = bars // 4 if bar_s < 3.0 else 0
         while allowed > 0 and rng.random() < 0.55:
             length = min(allowed, int(rng.integers(1, 3)) if bar_s < 2.2 else 1)
             first = int(rng.integers(0, bars - length + 1))

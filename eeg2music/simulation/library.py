@@ -6,6 +6,7 @@ result does not depend on the number of processes.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Iterable, Sequence
@@ -121,3 +122,8 @@ def write_audio_files(song: Song, folder: Path) -> None:
     names = (*STEMS, "mix")
     for name, samples in zip(names, (*integers, integers.sum(axis=0)), strict=True):
         soundfile.write(folder / f"{name}.wav", samples.astype(np.int16), SAMPLE_RATE_HZ, subtype="PCM_16")
+
+
+def song_digest(song_id: str, duration_s: float = 16.0) -> str:
+    """SHA-256 of the samples of a song's stems: tells whether two machines or processes render the same."""
+    return hashlib.sha256(render(compose(song_id, duration_s=duration_s)).tobytes()).hexdigest()

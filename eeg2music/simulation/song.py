@@ -65,6 +65,7 @@ class Song:
     Attributes:
         key: pitch class of the tonic, 0 = C.
         density: overall busyness in [0, 1].
+        steps_per_beat: 4, or 3 where beats are divided in triplets.
         swing: share of a pair of subdivisions taken by the first one (0.5 = straight).
         register: MIDI pitch around which the melody lies.
         articulation: by stem, share of the time to the next note for which a note is held.
@@ -79,6 +80,7 @@ class Song:
     duration_s: float
     tempo_bpm: float
     beats_per_bar: int
+    steps_per_beat: int
     key: int
     mode: str
     density: float

@@ -1,7 +1,7 @@
 """Plucked strings: guitars, harp, basses, harpsichord, koto.
 
-A Karplus-Strong string evaluated in closed form: the loop filter multiplies each harmonic by a fixed factor every
-period, so the state after n periods is the excitation's spectrum times the filter's response to the power n (Karplus and
+A Karplus-Strong string evaluated in closed form: the loop filter multiplies each harmonic by a fixed factor in every
+period, so the state after n periods is the excitation's spectrum times the response to the power n (Karplus and
 Strong 1983; Jaffe and Smith 1983). Rows of a morphing wavetable hold the string at chosen moments.
 """
 
