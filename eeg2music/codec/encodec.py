@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from eeg2music.codec.convolution import without_copies
 from eeg2music.compat import mend_torchaudio
 from eeg2music.errors import CheckpointError, ConfigError, InputError
 
@@ -49,7 +50,7 @@ class Codec(nn.Module):
                 "This EnCodec is a stereo or loudness-normalizing one",
                 allowed="mono models such as facebook/encodec_24khz and facebook/encodec_32khz",
             )
-        self.encodec = encodec
+        self.encodec = without_copies(encodec)
         channels = encodec.config.hidden_size
         # NaN says: not measured yet. Normalizing with it is refused.
         self.register_buffer("latent_mean", torch.full((channels,), torch.nan))

@@ -34,9 +34,11 @@ class ModelConfig(Config):
     hidden_size: int = 64
     num_filters: int = 16
     num_residual_layers: int = 1
-    upsampling_ratios: tuple[int, ...] = (8, 5, 4, 2)
+    upsampling_ratios: tuple[int, ...] = (5, 4, 4, 4)
     num_lstm_layers: int = 1
     use_causal_conv: bool = False
+    use_conv_shortcut: bool = False
+    pad_mode: str = "constant"
     kernel_size: int = 7
     last_kernel_size: int = 7
     codebook_size: int = 1024
@@ -48,7 +50,7 @@ class CodecTaskConfig(Config):
     data: str
     valid_share: float = Field(0.08, gt=0, lt=1)
     model: ModelConfig = ModelConfig()
-    crop_s: float = Field(0.5, gt=0.1)
+    crop_s: float = Field(0.48, gt=0.1)
     mix_share: float = Field(0.15, ge=0, le=1)
     gain_db: float = Field(6.0, ge=0)
     latent_noise: float = Field(0.08, ge=0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
 from eeg2music.config import Config, load_config
 from eeg2music.errors import ConfigError
@@ -57,6 +57,11 @@ class TrainConfig(Config):
     keep: int = Field(2, ge=1)
     tensorboard: bool = True
     time_limit_minutes: float | None = Field(None, gt=0)
+
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _yaml_no(cls, value: Any) -> Any:
+        return "no" if value is False else value  # YAML reads a bare `no` as false
 
 
 class RunConfig(Config):

@@ -1,0 +1,154 @@
+"""A run that is killed by SIGKILL, wherever, and started again ends as if nothing had happened: to the bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from eeg2music.errors import CheckpointError, ConfigError, DataError
+from eeg2music.training import checkpoint
+
+SIGKILLED = -9
+SETTINGS = [
+    "train.steps=12", "train.batch_size=4", "train.accumulation=2", "train.save_every=3", "train.valid_every=4",
+    "train.log_every=2", "train.warmup_steps=3", "train.threads=1", "train.tensorboard=false",
+]  # fmt: skip
+
+
+def run_all(runs: list[dict]) -> list[int]:
+    """Do runs one after the other in forked children; their exit codes."""
+    script = Path(__file__).with_name("toys.py")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        [sys.executable, str(script), json.dumps(runs)], capture_output=True, text=True, env=environment, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    """Everything of a run's end that must be equal: tensors, log and export, as bytes."""
+    last = checkpoint.complete(out / "checkpoints")[-1]
+    assert last.step == 12
+    files = {file.name: file.read_bytes() for file in last.folder.glob("*.safetensors")}
+    assert set(files) == {"model.safetensors", "ema.safetensors", "optimizer.safetensors"}
+    return {
+        **files,
+        "log": (out / "log.jsonl").read_bytes(),
+        "export": (out / "export" / "weights.txt").read_bytes(),
+    }
+
+
+KILLS = ["loss:0:0", "loss:7:1", "loss:9:0", "save:1", "save:5", "save:9", "remove", "export", "row:8"]
+
+
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_killed_runs_end_as_the_uninterrupted_one(tmp_path: Path, precision: str) -> None:
+    common = [*SETTINGS, f"train.precision={precision}"]
+    runs = [{"overrides": [*common, f"train.out={tmp_path / 'whole'}"]}]
+    for kill in KILLS:
+        out = f"train.out={tmp_path / kill.replace(':', '-')}"
+        runs += [{"overrides": [*common, out], "kill": kill}, {"overrides": [*common, out]}]
+    # Killed again and again in one run, at a later point each time.
+    again = f"train.out={tmp_path / 'again'}"
+    runs += [{"overrides": [*common, again], "kill": kill} for kill in ("loss:2:1", "save:5", "loss:8:0", "export")]
+    runs += [{"overrides": [*common, again]}]
+
+    codes = run_all(runs)
+
+    assert codes == [0] + [SIGKILLED, 0] * len(KILLS) + [SIGKILLED] * 4 + [0]
+    expected = contents(tmp_path / "whole")
+    assert json.loads(expected["log"].splitlines()[-1])["step"] == 12
+    for folder in [*(kill.replace(":", "-") for kill in KILLS), "again"]:
+        found = contents(tmp_path / folder)
+        assert [name for name in expected if found[name] != expected[name]] == [], f"{folder} differs"
+        # Nothing half-written is left, and only the newest two states are kept.
+        names = sorted(path.name for path in (tmp_path / folder / "checkpoints").iterdir())
+        assert names == ["step-00000009", "step-00000012"]
+        assert not list((tmp_path / folder).glob(".export-*"))
+
+
+def test_the_bytes_compared_above_do_change_with_the_seed(tmp_path: Path) -> None:
+    from eeg2music.training.loop import train
+
+    for seed in (0, 1):
+        train("toy", None, [*SETTINGS, f"train.out={tmp_path / str(seed)}", f"train.seed={seed}"])
+    one, other = contents(tmp_path / "0"), contents(tmp_path / "1")
+    assert all(one[name] != other[name] for name in one)
+
+
+def start(out: Path, *more: str) -> None:
+    from eeg2music.training.loop import train
+
+    train("toy", None, [*SETTINGS, "train.steps=4", "train.save_every=2", f"train.out={out}", *more])
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Path:
+    start(tmp_path / "run")
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("train.learning_rate=0.01", r"begun with \.train\.learning_rate = 0\.0003, not 0\.01"),
+        ("train.batch_size=8", "batch_size"),
+        ("train.seed=5", "seed"),
+        ("train.precision=bf16", "precision"),
+        ("task.width=9", r"\.task\.width"),
+    ],
+)
+def test_a_changed_config_is_refused(begun: Path, change: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        start(begun, "train.steps=6", change)
+
+
+def test_changed_data_are_refused(begun: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from eeg2music.training.registry import TASKS
+
+    monkeypatch.setattr(TASKS["toy"], "manifest", lambda self: {"data_hash": "other"})
+    with pytest.raises(DataError, match="data .* changed"):
+        start(begun, "train.steps=6")
+
+
+def test_steps_and_logging_may_change(begun: Path) -> None:
+    start(begun, "train.steps=6", "train.log_every=1", "train.save_every=1", "train.keep=3")
+    assert checkpoint.complete(begun / "checkpoints")[-1].step == 6
+
+
+def test_a_finished_run_started_again_does_nothing(begun: Path) -> None:
+    before = {file: file.stat().st_mtime_ns for file in begun.rglob("*") if file.is_file() and "config" not in file.name}
+    log = (begun / "log.jsonl").read_bytes()
+    start(begun)
+    after = {file: file.stat().st_mtime_ns for file in before}
+    changed = [file.name for file in before if before[file] != after[file]]
+    assert changed == ["log.jsonl"] or changed == []
+    assert (begun / "log.jsonl").read_bytes() == log
+
+
+def test_a_damaged_checkpoint_is_named(begun: Path) -> None:
+    newest = checkpoint.complete(begun / "checkpoints")[-1].folder
+    size = (newest / "model.safetensors").stat().st_size
+    (newest / "model.safetensors").write_bytes(b"x" * size)
+    with pytest.raises(CheckpointError, match=newest.name):
+        start(begun, "train.steps=6")
+
+
+def test_an_incomplete_checkpoint_is_passed_over(begun: Path) -> None:
+    newest = checkpoint.complete(begun / "checkpoints")[-1].folder
+    (newest / "ema.safetensors").write_bytes(b"cut")
+    assert checkpoint.complete(begun / "checkpoints")[-1].folder != newest
+
+
+def test_states_hold_no_pickle(begun: Path) -> None:
+    files = [file for file in (begun / "checkpoints").rglob("*") if file.is_file()]
+    assert {file.suffix for file in files} == {".safetensors", ".json"}
+    assert torch.isfinite(load_file(files[0].parent / "model.safetensors")["layers.0.weight"]).all()

@@ -1,0 +1,178 @@
+"""Tiny tasks for the tests of the loop, and a way to be killed for real at a chosen point.
+
+Run as a script it takes a JSON list of runs, does each in a forked child (so that torch is imported once), and
+prints how each child ended.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from eeg2music.config import Config
+from eeg2music.seeding import torch_generator
+from eeg2music.training.registry import TASKS
+from eeg2music.training.task import Batch, Gather, ItemSource, Task
+
+
+class ToyConfig(Config):
+    n_items: int = 11
+    width: int = 8
+    dropout: float = 0.3
+    data_hash: str = "d0"
+    kill: str = ""  # not part of what is compared in the tests: only the killed start has it
+
+
+class ToyItems:
+    def __init__(self, config: ToyConfig, seed: int) -> None:
+        self.config, self.seed = config, seed
+
+    def __len__(self) -> int:
+        return self.config.n_items
+
+    def item(self, index: int, draw: int) -> Mapping[str, Any]:
+        noise = torch.randn(self.config.width, generator=torch_generator(self.seed, "toy", index, draw))
+        return {"x": noise, "y": noise.flip(0) * 2, "index": index, "draw": draw}
+
+
+class ToyModel(nn.Module):
+    def __init__(self, config: ToyConfig) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(config.width, 16), nn.BatchNorm1d(16), nn.Dropout(config.dropout), nn.Linear(16, config.width)
+        )
+        self.tied = self.layers[3].weight  # shared memory, as in language models
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+@TASKS.add("toy")
+class Toy(Task):
+    Config = ToyConfig
+
+    def train_items(self) -> ItemSource:
+        return ToyItems(self.config, self.seed)
+
+    def build_model(self) -> nn.Module:
+        return ToyModel(self.config)
+
+    def loss(self, model: nn.Module, batch: Batch, *, step: int, gather: Gather) -> dict[str, Tensor]:
+        loss = F.mse_loss(model(batch["x"]), batch["y"])
+        return {"loss": loss, "twice": 2 * loss}
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        torch.rand(3)  # uses the global generator: must not matter
+        return {"norm": float(sum(parameter.square().sum() for parameter in model.parameters()))}
+
+    def export(self, model: nn.Module, folder: Path) -> None:
+        (folder / "weights.txt").write_text(str(sum(float(p.double().sum()) for p in model.parameters())))
+
+    def manifest(self) -> dict[str, Any]:
+        return {"data_hash": self.config.data_hash, "songs": ["a"]}
+
+
+class PairModel(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.left, self.right = nn.Linear(width, 16), nn.Linear(width, 16)
+        self.scale = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return F.normalize(self.left(x), dim=-1), F.normalize(self.right(y), dim=-1), self.scale.exp()
+
+
+@TASKS.add("toy_contrastive")
+class ToyContrastive(Toy):
+    def build_model(self) -> nn.Module:
+        return PairModel(self.config.width)
+
+    def loss(self, model: nn.Module, batch: Batch, *, step: int, gather: Gather) -> dict[str, Tensor]:
+        left, right, scale = model(batch["x"], batch["y"])
+        left, right = gather(left), gather(right)
+        scores = scale * left @ right.T
+        labels = torch.arange(len(scores))
+        return {"loss": (F.cross_entropy(scores, labels) + F.cross_entropy(scores.T, labels)) / 2}
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def arm(point: str) -> None:
+    """Have this process kill itself: "loss:STEP:MICRO", "save:N" (the Nth file), "remove", "export", "row:STEP"."""
+    from eeg2music.training import checkpoint, history
+
+    kind, *numbers = point.split(":")
+    if kind == "loss":
+        step, micro = map(int, numbers)
+        seen: list[int] = []
+        before = Toy.loss
+
+        def loss(self: Toy, model: nn.Module, batch: Batch, *, step: int, gather: Gather) -> dict[str, Tensor]:
+            seen.append(step)
+            if step == int(numbers[0]) and seen.count(step) == micro + 1:
+                die()
+            return before(self, model, batch, step=step, gather=gather)
+
+        Toy.loss = loss  # type: ignore[method-assign]
+    elif kind == "save":
+        calls = []
+        save_file = checkpoint.save_file
+
+        def save(values: dict[str, Tensor], path: Path) -> None:
+            calls.append(path)
+            if len(calls) == int(numbers[0]):
+                Path(path).write_bytes(b"half a file")
+                die()
+            save_file(values, path)
+
+        checkpoint.save_file = save
+    elif kind == "remove":
+        checkpoint.shutil.rmtree = lambda *args, **kwargs: die()
+    elif kind == "export":
+        Toy.export = lambda self, model, folder: die()  # type: ignore[method-assign,assignment]
+    elif kind == "row":
+        append = history.History._append
+
+        def write(self: Any, row: dict[str, Any], tag: str) -> None:
+            if row["step"] == int(numbers[0]):
+                with (self.out / history.FILE).open("a") as handle:
+                    handle.write('{"step": ' + str(row["step"]))
+                    handle.flush()
+                    die()
+            append(self, row, tag)
+
+        history.History._append = write  # type: ignore[method-assign]
+
+
+def child(overrides: list[str], kill: str) -> int:
+    """One run in a forked process; returns what `waitpid` says of it."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            if kill:
+                arm(kill)
+            from eeg2music.training.loop import train
+
+            train("toy", None, overrides)
+            code = 0
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    print(json.dumps([child(run["overrides"], run.get("kill", "")) for run in json.loads(sys.argv[1])]))
