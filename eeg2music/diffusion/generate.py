@@ -88,14 +88,14 @@ def generate_latents(
         raise InputError(f"{len(sample_ids)} sample ids for {len(conditions)} conditions", allowed="one id per clip")
     if len(set(sample_ids)) != len(sample_ids):
         raise InputError("Sample ids are repeated, so clips would share their noise", allowed="ids that differ")
-    plan = plan_windows(n_frames, model.config.patch)
+    plan = plan_windows(n_frames, model.patch)
     times = schedule(steps, shift)
     solve = get_sampler(sampler)
     clips = []
     with _arithmetic(model.device, precision):
         for index, sample_id in enumerate(sample_ids):
             clip = _Clip(model, plan, dials or Dials(), conditions[index : index + 1], n_frames, _one(given, index))
-            noise = frame_noise(len(model.config.stems), model.config.latent_dim, plan.frames, seed, sample_id)
+            noise = frame_noise(model.stems, model.latent_dim, plan.frames, seed, sample_id)
             clips.append(clip.finish(solve(clip.velocity, clip.begin(noise.to(model.device)), times)))
     return torch.stack(clips)
 
@@ -114,7 +114,7 @@ class _Clip:
     ) -> None:
         self.model, self.plan, self.dials, self.n_frames = model, plan, dials, n_frames
         self.conditions = _window_conditions(conditions.to(model.device), plan, n_frames)
-        stems = len(model.config.stems)
+        stems = model.stems
         self.state = torch.full((stems,), int(StemState.GENERATE), device=model.device)
         self.kept: Tensor | None = None
         if given is not None:
@@ -142,7 +142,7 @@ class _Clip:
         windows = self.plan.split(x)
         merged = self.plan.merge(self._predict(windows, time, wanted))
         now = torch.tensor(time, dtype=x.dtype, device=x.device)
-        return self.moving * to_velocity(merged, x, now, self.model.config.prediction)
+        return self.moving * to_velocity(merged, x, now, self.model.prediction)
 
     def _predict(self, windows: Tensor, time: float, wanted: tuple[guidance.Variant, ...]) -> Tensor:
         each = max(1, LARGEST_PASS // len(wanted))
@@ -163,7 +163,8 @@ def _window_conditions(conditions: Conditions, plan: WindowPlan, n_frames: int) 
     """One clip's conditions (batch 1), one row per window, curves aligned with the latent frames."""
     curves = align_curves(conditions.curves[0], n_frames)
     curves = torch.nn.functional.pad(curves, (0, plan.frames - n_frames), mode="replicate")
-    shares = _section_shares(plan, conditions.global_embedding.shape[1]) if conditions.global_embedding.ndim == 3 else None
+    sections = conditions.global_embedding.shape[1] if conditions.global_embedding.ndim == 3 else 0
+    shares = _section_shares(plan, sections) if sections else None
     count = len(plan.starts)
 
     def spread(value: Tensor) -> Tensor:
@@ -198,7 +199,7 @@ def _one(given: Given | None, index: int) -> Given | None:
 
 
 def _fitting(latents: Tensor, model: JointStemTransformer, n_frames: int) -> Tensor:
-    expected = (len(model.config.stems), model.config.latent_dim, n_frames)
+    expected = (model.stems, model.latent_dim, n_frames)
     if tuple(latents.shape) != expected:
         raise InputError(f"Given latents of shape {tuple(latents.shape)}", allowed=f"(batch, *{expected})")
     return latents.float()
@@ -217,4 +218,5 @@ def _computes_bf16(device: torch.device) -> bool:
     """Whether the device multiplies matrices in bf16 (AMX or AVX-512 on a CPU), and not by emulation."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    return device.type == "cpu" and bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    mkldnn = device.type == "cpu" and torch.backends.mkldnn.is_available()
+    return mkldnn and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -5,6 +5,7 @@ They know nothing of models, conditions or windows, and draw no random numbers: 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import torch
@@ -94,7 +95,7 @@ def _log_snr(time: float) -> float:
 
 
 def _steps(times: Sequence[float]) -> list[tuple[float, float]]:
-    pairs = list(zip(times[:-1], times[1:], strict=True))
+    pairs = list(itertools.pairwise(times))
     if not pairs or any(then <= now for now, then in pairs):
         raise ConfigError(f"times = {list(times)}", allowed="two or more, increasing")
     return pairs

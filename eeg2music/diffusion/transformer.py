@@ -2,20 +2,19 @@
 
 It never draws noise, never samples and never drops conditions by itself: what is dropped says the caller, in the
 masks of `Conditions`. Patches of a few latent frames are tokens; attention runs along time within each stem, then
-(every other block) across the stems at each time token, so that the cost grows with the stems and not with their square.
+(every other block) across the stems at each time token: the cost grows with the stems, not with their square.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
+from eeg2music.compat import mend_torchaudio
+from eeg2music.diffusion.flow import Prediction
 from eeg2music.diffusion.layers import (
     GatedMLP,
     Modulation,
@@ -28,7 +27,9 @@ from eeg2music.diffusion.layers import (
 from eeg2music.errors import ConfigError, InputError
 from eeg2music.types import CURVE_RATE_HZ, CURVES, EMBEDDING_DIM, FRAME_RATE_HZ, STEMS, Conditions
 
-Prediction = Literal["clean", "velocity"]
+mend_torchaudio()
+from diffusers.configuration_utils import ConfigMixin, register_to_config  # noqa: E402 - after torchaudio is mended
+from diffusers.models.modeling_utils import ModelMixin  # noqa: E402
 
 
 class StemState(IntEnum):
@@ -73,7 +74,7 @@ class JointStemTransformer(ModelMixin, ConfigMixin):
     prediction : "clean" (x-prediction; Li & He 2025, "Back to basics") or "velocity"
     """
 
-    config_name = "config.json"
+    config_name = "config.json"  # type: ignore[assignment]
 
     @register_to_config
     def __init__(
@@ -96,6 +97,9 @@ class JointStemTransformer(ModelMixin, ConfigMixin):
         if width % (2 * heads):
             raise ConfigError(f"width = {width} does not split into {heads} heads", allowed="a multiple of 2 * heads")
         count, curve_size = len(stems), len(curves) * patch
+        self.stems, self.latent_dim, self.patch = count, latent_dim, patch
+        self.head_width, self.rotary_base = width // heads, rotary_base
+        self.prediction: Prediction = prediction
         self.patch_in = nn.Linear(latent_dim * patch, width)
         self.curve_in = nn.Linear(curve_size, width)
         self.curve_middle = nn.Linear(curve_size, width)
@@ -120,7 +124,7 @@ class JointStemTransformer(ModelMixin, ConfigMixin):
     def forward(
         self, noisy: Tensor, time: Tensor, conditions: Conditions, stem_state: Tensor | None = None
     ) -> Tensor:
-        """Predict the clean latents (or the velocity, as `config.prediction` says).
+        """Predict the clean latents (or the velocity, as `prediction` says).
 
         Parameters
         ----------
@@ -140,13 +144,7 @@ class JointStemTransformer(ModelMixin, ConfigMixin):
         into, middle = self._curve_tokens(conditions, noisy.shape[-1])
         x = self.patch_in(self._patches(noisy)) + into
         condition = condition.to(x.dtype)
-        rotary = rotary_tables(
-            x.shape[2],
-            self.config.width // self.config.heads,
-            base=self.config.rotary_base,
-            device=x.device,
-            dtype=x.dtype,
-        )
+        rotary = rotary_tables(x.shape[2], self.head_width, base=self.rotary_base, device=x.device, dtype=x.dtype)
         visible = _visible(stem_state)
         for index, block in enumerate(self.blocks):
             if index == len(self.blocks) // 2:
@@ -172,22 +170,22 @@ class JointStemTransformer(ModelMixin, ConfigMixin):
 
     def _patches(self, x: Tensor) -> Tensor:
         """(batch, stem, channel, frame) -> (batch, stem, token, channel * patch)."""
-        return x.unflatten(-1, (-1, self.config.patch)).transpose(2, 3).flatten(3)
+        return x.unflatten(-1, (-1, self.patch)).transpose(2, 3).flatten(3)
 
     def _frames(self, tokens: Tensor) -> Tensor:
-        return tokens.unflatten(-1, (-1, self.config.patch)).transpose(2, 3).flatten(3)
+        return tokens.unflatten(-1, (-1, self.patch)).transpose(2, 3).flatten(3)
 
     def _check(self, noisy: Tensor, conditions: Conditions) -> None:
-        expected = (len(self.config.stems), self.config.latent_dim)
+        expected = (self.stems, self.latent_dim)
         if noisy.ndim != 4 or tuple(noisy.shape[1:3]) != expected:
             raise InputError(
                 f"Latents of shape {tuple(noisy.shape)} don't fit the model",
                 allowed=f"(batch, {expected[0]}, {expected[1]}, frame)",
             )
-        if noisy.shape[-1] % self.config.patch:
+        if noisy.shape[-1] % self.patch:
             raise InputError(
-                f"{noisy.shape[-1]} latent frames can't be cut into patches of {self.config.patch}",
-                allowed=f"a multiple of {self.config.patch}",
+                f"{noisy.shape[-1]} latent frames can't be cut into patches of {self.patch}",
+                allowed=f"a multiple of {self.patch}",
             )
         if len(conditions) != noisy.shape[0]:
             raise InputError(f"{len(conditions)} conditions for {noisy.shape[0]} sets of latents")
