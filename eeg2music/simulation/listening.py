@@ -225,7 +225,7 @@ def snr_gain(signal: FloatArray, noise: FloatArray, sfreq_hz: float, heard: NDAr
 
 
 def band_variance(values: FloatArray, sfreq_hz: float, heard: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
-    """Variance of (channel, time) in 1-12 Hz where `heard`: fourth-order Butterworth, forwards and backwards. (channel,)"""
+    """(channel, time) -> (channel,) variance in 1-12 Hz where `heard` (fourth-order Butterworth, both ways)."""
     from scipy.signal import butter, sosfiltfilt
 
     sos = butter(4, SNR_BAND_HZ, btype="bandpass", fs=sfreq_hz, output="sos")
