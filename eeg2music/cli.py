@@ -177,8 +177,8 @@ def prepare(
 ) -> None:
     """Preprocess and window recordings into a memory-mapped cache."""
     from eeg2music.config import load_config
-    from eeg2music.recordings.prepared import PrepareConfig
-    from eeg2music.recordings.prepared import prepare as run
+    from eeg2music.preparation import PrepareConfig
+    from eeg2music.preparation import prepare as run
 
     config = load_config(PrepareConfig, config_file, overrides or [])
     if dry_run:

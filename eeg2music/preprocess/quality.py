@@ -102,6 +102,18 @@ def saturated(signal: FloatArray) -> float:
     return share
 
 
+def coarse_step(signal: FloatArray) -> float | None:
+    """The quantization step of (channel, time) in volts where the median channel has few levels, else None."""
+    steps, levels = [], []
+    for channel in signal:
+        few = channel[np.isfinite(channel)]
+        few = np.unique(few[:: max(1, few.size // _ENOUGH)])
+        if few.size > 1:
+            levels.append(few.size)
+            steps.append(float(np.diff(few).min()))
+    return float(np.median(steps)) if levels and np.median(levels) <= _COARSE_LEVELS else None
+
+
 def _blocks(signal: FloatArray, sfreq_hz: float, gaps: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
     """Up to 12 stretches (channel, time) of 5 s without gaps, spread over the recording."""
     length = min(int(_BLOCK_S * sfreq_hz), signal.shape[1])

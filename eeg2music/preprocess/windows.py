@@ -16,7 +16,7 @@ from eeg2music.types import EEG_RATE_HZ, WINDOW_S, Event, Recording, Window
 _GRID = 2
 
 
-def windows(recording: Recording, *, window_s: float = WINDOW_S, hop_s: float = WINDOW_S / 2) -> list[Window]:
+def covering_windows(recording: Recording, *, window_s: float = WINDOW_S, hop_s: float = WINDOW_S / 2) -> list[Window]:
     """Overlapping windows that cover a whole preprocessed recording.
 
     The last window ends with the recording and overlaps its neighbour by more than the others do.

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eeg2music.errors import DataError, InputError
-from eeg2music.recordings.contents import READERS
-from eeg2music.recordings.sidecars import KINDS, Sidecars, parse_name
+from eeg2music.recordings.contents import all_suffixes
+from eeg2music.recordings.sidecars import KINDS, Sidecars, bids_key, parse_name
 from eeg2music.types import Recording
 
 _HEADERS_FIRST = (".vhdr", ".edf", ".bdf", ".set", ".fif", ".fif.gz")
@@ -128,8 +128,7 @@ class BidsDataset:
 
 def _data_file(paths: Sequence[Path]) -> Path | None:
     """The file to open among those of one recording."""
-    suffixes = [suffix for entry in READERS for suffix in READERS[entry].suffixes]
-    readable = [path for path in paths if any(path.name.lower().endswith(suffix) for suffix in suffixes)]
+    readable = [path for path in paths if path.name.lower().endswith(all_suffixes())]
 
     def rank(path: Path) -> tuple[int, str]:
         order = [i for i, suffix in enumerate(_HEADERS_FIRST) if path.name.lower().endswith(suffix)]
@@ -144,7 +143,7 @@ def _recording(path: Path, kind: str) -> BidsRecording:
     entities = parsed[0]
     return BidsRecording(
         path=path,
-        key="_".join(f"{key}-{value}" for key, value in entities.items()),
+        key=bids_key(entities, kind),
         subject=f"sub-{entities['sub']}",
         session=entities.get("ses"),
         task=entities.get("task"),

@@ -17,67 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeg2music.errors import InputError
+from eeg2music.recordings.channel_words import BRAIN_TYPES, TYPE_WORDS, VOLTAGE_UNITS, reason_by_name
 from eeg2music.recordings.montages import bare_name, is_standard_name
 
-_BRAIN_TYPES = {
-    "eeg": "eeg",
-    "csd": "eeg",
-    "ieeg": "ieeg",
-    "ecog": "ieeg",
-    "seeg": "ieeg",
-    "dbs": "ieeg",
-    "mag": "meg",
-    "grad": "meg",
-    "meg": "meg",
-    "meggradaxial": "meg",
-    "megmag": "meg",
-    "meggradplanar": "meg",
-}
-_TYPE_WORDS = {
-    "eog": "eye movements (EOG)",
-    "veog": "eye movements (EOG)",
-    "heog": "eye movements (EOG)",
-    "emg": "muscle (EMG)",
-    "ecg": "heart (ECG)",
-    "stim": "trigger channel",
-    "trig": "trigger channel",
-    "resp": "respiration",
-    "bio": "other body signal",
-    "gsr": "skin conductance",
-    "temperature": "temperature",
-    "temp": "temperature",
-    "misc": "not a brain signal by its type (misc)",
-    "aux": "auxiliary input",
-    "audio": "sound",
-    "ref_meg": "MEG reference sensor",
-    "ref": "reference electrode",
-    "syst": "system channel",
-    "eyegaze": "eye tracker",
-    "pupil": "eye tracker",
-}
-_NAME_RULES: tuple[tuple[str, str], ...] = (
-    (r"[VH]?EO[GUL](?:[VHLRUD]|\d|UP|DOWN|LEFT|RIGHT)*|[LR]EOG|[LR]OC|HE[LR]?O?G?|VE[LRU]?O?G?|EYE\w*", "eye movements (EOG)"),
-    (r"(?:L|R|LEFT|RIGHT)?(?:EMG|CHIN|MASSETER|TIBIAL?|LAT|RAT|LLEG|RLEG)\w*", "muscle (EMG)"),
-    (r"(?:ECG|EKG)\w*", "heart (ECG)"),
-    (r"(?:AUX|BIP|EXG|EX|ISO|ANA|DC|ADC|AI)\d*|AUXILIARY\w*", "auxiliary input"),
-    (r"STATUS|STI\d*|STIM\w*|TRIG\w*|TRG\d*|MARK\w*|EVENT\w*|DIG\w*|DIN\d*|BUTTON\w*|RESPONSE\w*|CODE|ANNOTATIONS?"
-     r"|EDFANNOTATIONS?|BDFANNOTATIONS?|KEYPAD\w*|SYNC\w*", "trigger, button or digital channel"),
-    (r"PLETH?\w*|PPG\w*|BVP|OSAT|SPO?2|SAO2|PR|HR|PULSE\w*|OX\w*STATUS", "pulse or blood oxygen"),
-    (r"RESP\w*|THOR\w*|ABD\w*|CHEST|AIRFLOW|FLOW|NASAL\w*|SNORE?\w*|BREATH\w*|CANNULA|CO2|ETCO2", "respiration"),
-    (r"TEMP\w*|SKT", "temperature"),
-    (r"GSR\d*|EDA|SCR|SCL", "skin conductance"),
-    (r"ACC?(?:EL\w*)?[XYZ]?\d*|GYRO?\w*|MAG[XYZ]|[XYZ]ACC\w*|BODY\w*|POSITION|MOTION\w*|QUAT\w*", "movement sensor"),
-    (r"AUDIO\w*|SOUND\w*|MIC\w*|WAV\w*|ENVELOPE\w*|SPEECH\w*|MUSIC\w*|STEREO\w*|SPEAKER\w*", "sound as played or recorded"),
-    (r"PHOTO\w*|DIODE\w*|LIGHT\w*|LUX", "light sensor"),
-    (r"GAZE\w*|PUPIL\w*|DIAMETER\w*", "eye tracker"),
-    (r"ERG\d*", "eye (ERG)"),
-    (r"COUNTER\w*|TIME\w*|SAMPLE\w*|PACKET\w*|BATT\w*|CQ\w*|INTERPOLATED|ERROR\w*|IMP\w*|CMS\w*|DRL\w*|CHECKSUM",
-     "recorder's own channel"),
-    (r"GND|GROUND|REF\d*|REFERENCE", "ground or reference electrode"),
-    (r"NC\d*|UNUSED\d*|EMPTY\d*|NONE\d*|OFF\d*|DUMMY\d*|BLANK\d*|OPEN\d*|N/?A|-*", "unconnected input"),
-)
-_NAME_PATTERNS = tuple((re.compile(rf"^(?:{pattern})$"), why) for pattern, why in _NAME_RULES)
-_VOLTAGE_UNITS = ("v", "mv", "µv", "uv", "nv", "volt", "volts", "microvolts", "microv", "t", "t/m", "t/cm", "ft", "ft/cm")
+_OTHER_UNITS = ("%", "bpm", "C", "°C", "deg", "Hz", "g", "m/s^2", "l/min", "Ohm", "kOhm", "S", "uS", "µS", "rad", "px")
 _LOUD_V = 2e-3
 _GENERIC_PREFIXES = {"", "E", "EEG", "CH", "CHAN", "CHANNEL", "A", "B", "C", "D", "F", "G", "H"}
 
@@ -125,10 +68,14 @@ def choose_channels(
     """
     if wanted is not None:
         return _choose_wanted(names, types, units, wanted, kind)
+    eyes = _sleep_eyes(names)
     reasons = [
-        judge(name, type_, unit, lambda i=i: sample(i)) for i, (name, type_, unit) in enumerate(zip(names, types, units, strict=True))
+        "eye movements (EOG), by its name"
+        if names[i] in eyes
+        else judge(names[i], types[i], units[i], functools.partial(sample, i))
+        for i in range(len(names))
     ]
-    kinds = [None if why else _BRAIN_TYPES[type_] for why, type_ in zip(reasons, types, strict=True)]
+    kinds = [None if why else BRAIN_TYPES[type_] for why, type_ in zip(reasons, types, strict=True)]
     main = _main_kind(kinds)
     kept = [i for i, found in enumerate(kinds) if found == main and main is not None]
     left_out = {names[i]: why for i, why in enumerate(reasons) if why}
@@ -152,19 +99,28 @@ def choose_channels(
 
 def judge(name: str, type_: str, unit: str | None, sample: Callable[[], NDArray[np.float32]]) -> str | None:
     """Why one channel is not a brain channel, or None if it is."""
-    if type_ not in _BRAIN_TYPES:
-        return _TYPE_WORDS.get(type_, f"not a brain signal by its type ({type_})")
-    if _BRAIN_TYPES[type_] == "meg":
+    if type_ not in BRAIN_TYPES:
+        return TYPE_WORDS.get(type_, f"not a brain signal by its type ({type_})")
+    if BRAIN_TYPES[type_] == "meg":
         return None
+    no_voltage = unit is not None and unit.lower() not in VOLTAGE_UNITS
     if is_standard_name(name):
-        return None
-    plain = re.sub(r"[\s_.+]", "", bare_name(name).upper())
-    for pattern, why in _NAME_PATTERNS:
-        if pattern.match(plain):
-            return f"{why}, by its name"
-    if unit is not None and unit.lower() not in _VOLTAGE_UNITS:
-        return f"its unit is {unit if len(unit) <= 8 else 'no voltage'}, no voltage"
+        # "O2" with the unit % is oxygen; without any unit it is an electrode.
+        return f"its unit is {unit}, no voltage" if no_voltage and unit in _OTHER_UNITS else None
+    by_name = reason_by_name(name)
+    if by_name is not None:
+        return by_name
+    if no_voltage:
+        return f"its unit is {unit}, no voltage" if unit in _OTHER_UNITS else "its unit is no voltage"
     return judge_signal(sample())
+
+
+def _sleep_eyes(names: Sequence[str]) -> set[str]:
+    """E1 and E2 of a sleep recording sit beside the eyes; among E1..E128 they are electrodes of a net."""
+    bare = {bare_name(name).upper(): name for name in names}
+    if "E3" in bare or sum(is_standard_name(name) for name in names) < 3:
+        return set()
+    return {bare[name] for name in ("E1", "E2") if name in bare}
 
 
 def judge_signal(signal: NDArray[np.float32]) -> str | None:
@@ -220,7 +176,7 @@ def _choose_wanted(
         )
     kept = tuple(dict.fromkeys(by_name[name.strip().upper()] for name in wanted))
     left_out = {name: "not among the channels asked for" for i, name in enumerate(names) if i not in set(kept)}
-    kinds = [_BRAIN_TYPES[types[i]] for i in kept if types[i] in _BRAIN_TYPES]
+    kinds = [BRAIN_TYPES[types[i]] for i in kept if types[i] in BRAIN_TYPES]
     found = kind or (Counter(kinds).most_common(1)[0][0] if kinds else "eeg")
     if kind is None and found == "eeg" and looks_intracranial([names[i] for i in kept]):
         found = "ieeg"

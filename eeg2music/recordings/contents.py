@@ -6,10 +6,11 @@ formats. Carries no name, date or free text of a header.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -53,15 +54,16 @@ class FileContents:
         return replace(self, **changes)
 
 
-class Reader(Protocol):
+class Reader(ABC):
     """One family of file formats.
 
     `suffixes` are in lower case and begin with a dot; `title` names the family to people.
     """
 
-    suffixes: tuple[str, ...]
-    title: str
+    suffixes: ClassVar[tuple[str, ...]]
+    title: ClassVar[str]
 
+    @abstractmethod
     def read(self, path: Path) -> FileContents:
         """Read the header and prepare loading.
 
@@ -70,12 +72,16 @@ class Reader(Protocol):
         InputError
             If the file is damaged, truncated, or not of this format.
         """
-        ...
 
 
-READERS: Registry[Reader] = Registry("recording reader", "eeg2music.recordings.formats")
+READERS: Registry[type[Reader]] = Registry("recording reader", "eeg2music.recordings.formats")
 
 
 def no_positions(count: int) -> FloatArray:
     """(channel, 3) of NaN."""
     return np.full((count, 3), np.nan, dtype=np.float32)
+
+
+def all_suffixes() -> tuple[str, ...]:
+    """Every suffix that some reader takes, sorted."""
+    return tuple(sorted({suffix for name in READERS for suffix in READERS[name].suffixes}))

@@ -37,7 +37,9 @@ def head_positions(
     landmarks = _landmarks(places, system, unit)
     if landmarks is not None:
         return _to_head(positions, *landmarks), True
-    described = f"{system.get(f'{prefix}CoordinateSystem', '')} {system.get(f'{prefix}CoordinateSystemDescription', '')}"
+    described = (
+        f"{system.get(f'{prefix}CoordinateSystem', '')} {system.get(f'{prefix}CoordinateSystemDescription', '')}"
+    )
     if any(word in described.upper().replace("-", "").replace("/", "") for word in _ALS):
         positions = np.stack([-positions[:, 1], positions[:, 0], positions[:, 2]], axis=1)
     return positions, False

@@ -34,6 +34,7 @@ _ALIASES = {
 }
 _BIOSEMI = {"A": 32, "AB": 64, "ABCD": 128, "ABCDE": 160, "ABCDEFGH": 256}
 _EGI = {32: "GSN-HydroCel-32", 65: "GSN-HydroCel-65_1.0", 129: "GSN-HydroCel-129", 257: "GSN-HydroCel-257"}
+_REFERENCES = r"REF\d?|LE|RE|LER|AR|AVG|AVE|CAR|GND|G\d|A1A2|M1M2|[AM][12]|CZ"
 # The 10-05 names without the fiducials, so that names can be judged without importing MNE.
 _STANDARD = re.compile(
     r"^(?:(?:FP|AF|AFP|AFF|F|FFC|FFT|FTT|FCC|FC|FT|C|CCP|CP|CPP|T|TP|TPP|TTP|P|PPO|PO|POO|O|OI|I)"
@@ -44,7 +45,12 @@ _STANDARD = re.compile(
 def bare_name(name: str) -> str:
     """Take off what recorders add: "EEG Fp1-REF", "Fc5.", "POL C3" become "Fp1", "Fc5", "C3"."""
     text = re.sub(r"^(?:EEG|SEEG|ECOG|POL)[\s:_-]+(?=\S)", "", name.strip(), flags=re.IGNORECASE)
-    text = re.sub(r"[\s_-]+(?:REF|LE|RE|AR|AVG|AVE|CAR|G\d|GND|REF\d|A1A2|M1M2|LER|A1|A2|M1|M2|CZ)$", "", text, flags=re.IGNORECASE)
+    text = re.sub(
+        r"[\s_-]+(?:REF|LE|RE|AR|AVG|AVE|CAR|G\d|GND|REF\d|A1A2|M1M2|LER|A1|A2|M1|M2|CZ)$",
+        "",
+        text,
+        flags=re.IGNORECASE,
+    )
     return text.strip(" .'\"")
 
 
@@ -85,7 +91,7 @@ def resolve_montage(montage: str) -> str:
     from mne.channels import get_builtin_montages
 
     known = {name.lower(): name for name in get_builtin_montages()}
-    known |= {alias: name for alias, name in _ALIASES.items()}
+    known |= _ALIASES
     found = known.get(montage.strip().lower())
     if found is None:
         close = difflib.get_close_matches(montage.lower(), known, n=3, cutoff=0.3)

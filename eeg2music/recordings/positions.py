@@ -90,7 +90,7 @@ def onto_head(positions: NDArray[np.floating], fiducials: bool) -> tuple[FloatAr
         return None, ""
     scale = 1.0
     if not _RADIUS_M[0] <= radius <= _RADIUS_M[1]:
-        scale = 10.0 ** np.round(np.log10(0.095 / radius))
+        scale = 10.0 ** round(float(np.log10(0.095 / radius)))
         if not _RADIUS_M[0] <= scale * radius <= _RADIUS_M[1]:
             return None, ""
     how = "" if scale == 1.0 else f" (numbers multiplied by {scale:g} to be metres)"

@@ -34,7 +34,8 @@ class PreparedDataset:
     Attributes
     ----------
     rows : one mapping per window: window_id, recording, subject, session, run, trial, stimulus,
-        stimulus_file (absolute path or None), stimulus_onset_s, start_sample, n_samples, repeat
+        stimulus_file (absolute path or None), stimulus_onset_s, start_sample, n_samples, repeat (from 1),
+        snr_db (of a simulated trial, or None)
     spec : sizes that the data decides
     content_hash : of everything in the cache
 

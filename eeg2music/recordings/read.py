@@ -16,10 +16,10 @@ import numpy as np
 
 from eeg2music.errors import InputError
 from eeg2music.recordings.channels import ChannelChoice, choose_channels
-from eeg2music.recordings.contents import READERS, FileContents, Reader
+from eeg2music.recordings.contents import READERS, FileContents, Reader, all_suffixes
 from eeg2music.recordings.electrodes_tsv import head_positions
 from eeg2music.recordings.positions import locate
-from eeg2music.recordings.sidecars import KINDS, Sidecars
+from eeg2music.recordings.sidecars import Sidecars
 from eeg2music.types import Event, FloatArray, Recording
 
 MIN_DURATION_S = 2.0
@@ -90,9 +90,8 @@ def reader_of(path: Path) -> Reader:
     for entry in READERS:
         reader = READERS[entry]
         if any(name.endswith(suffix) for suffix in reader.suffixes):
-            return reader() if isinstance(reader, type) else reader
+            return reader()
     suffix = path.suffix.lower()
-    known = sorted({suffix for entry in READERS for suffix in READERS[entry].suffixes})
     if suffix in _COMPANIONS:
         remedy = f"name the header {path.with_suffix(_COMPANIONS[suffix]).name} instead"
     else:
@@ -100,7 +99,7 @@ def reader_of(path: Path) -> Reader:
         remedy = f"this looks like {kind}; name the recording itself" if kind else "export it as EDF or BrainVision"
     raise InputError(
         f"{path} is not a recording" + (f" (suffix {suffix})" if suffix else " (it has no suffix)"),
-        allowed=", ".join(known),
+        allowed=", ".join(all_suffixes()),
         remedy=remedy,
     )
 
@@ -216,7 +215,11 @@ def _assemble(
 
 
 def _positions(
-    contents: FileContents, choice: ChannelChoice, sidecars: Sidecars | None, names: tuple[str, ...], montage: str | None
+    contents: FileContents,
+    choice: ChannelChoice,
+    sidecars: Sidecars | None,
+    names: tuple[str, ...],
+    montage: str | None,
 ) -> tuple[FloatArray, tuple[str, ...]]:
     own, fiducials, origin = contents.positions_m[list(choice.kept)], contents.fiducials, "the file"
     if sidecars is not None:
@@ -241,8 +244,3 @@ def _key(signal: FloatArray, sfreq_hz: float, names: tuple[str, ...]) -> str:
     digest.update(f"{sfreq_hz!r} {names!r}".encode())
     digest.update(np.ascontiguousarray(signal).data)
     return f"recording-{digest.hexdigest()}"
-
-
-def is_supported_kind(suffix: str) -> bool:
-    """Whether a BIDS suffix is a recording that can be read."""
-    return suffix in KINDS

@@ -36,7 +36,13 @@ def parse_name(path: Path) -> tuple[dict[str, str], str] | None:
     if match is None:
         return None
     pairs = (part.split("-", 1) for part in match.group("entities").split("_"))
-    return {key: value for key, value in pairs}, match.group("suffix")
+    return {part[0]: part[1] for part in pairs}, match.group("suffix")
+
+
+def bids_key(entities: Mapping[str, str], suffix: str) -> str:
+    """The label of a recording, unique within its data set, such as "sub-01_task-music_run-2"."""
+    label = "_".join(f"{key}-{value}" for key, value in entities.items())
+    return label if suffix == "eeg" else f"{label}_{suffix}"
 
 
 def dataset_root(path: Path) -> Path | None:
@@ -65,7 +71,7 @@ class Sidecars:
 
     @property
     def key(self) -> str:
-        return "_".join(f"{key}-{value}" for key, value in self.entities.items())
+        return bids_key(self.entities, self.suffix)
 
     @property
     def subject(self) -> str:

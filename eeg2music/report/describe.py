@@ -21,7 +21,7 @@ def describe(thing: Path, *, channels: Sequence[str] | None = None, montage: str
         raise InputError(f"Nothing at {thing}", allowed="a recording or a folder of models", remedy="check the path")
     if thing.is_dir() and _models_in(thing):
         return list(_describe_checkpoint(thing))
-    from eeg2music.recordings.info import describe_recording
+    from eeg2music.inspection import describe_recording
 
     return describe_recording(thing, channels=channels, montage=montage).lines
 

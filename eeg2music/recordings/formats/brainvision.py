@@ -6,14 +6,14 @@ import re
 from pathlib import Path
 
 from eeg2music.errors import InputError
-from eeg2music.recordings.contents import READERS, FileContents
+from eeg2music.recordings.contents import READERS, FileContents, Reader
 from eeg2music.recordings.through_mne import read_through_mne
 
 _BYTES = {"INT_16": 2, "INT_32": 4, "IEEE_FLOAT_32": 4}
 
 
 @READERS.add("brainvision")
-class BrainVisionReader:
+class BrainVisionReader(Reader):
     """BrainVision Core Data Format."""
 
     suffixes = (".vhdr", ".ahdr")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from eeg2music.errors import InputError
-from eeg2music.recordings.contents import READERS, FileContents
+from eeg2music.recordings.contents import READERS, FileContents, Reader
 from eeg2music.recordings.through_mne import read_through_mne
 
 _MAGIC = {".edf": b"0       ", ".rec": b"0       ", ".bdf": b"\xffBIOSEMI"}
@@ -99,7 +99,7 @@ def _check_rate(path: Path, header: EdfHeader) -> None:
 
 
 @READERS.add("edf")
-class EdfReader:
+class EdfReader(Reader):
     """EDF, EDF+ (16 bit) and BDF (24 bit)."""
 
     suffixes = (".edf", ".bdf", ".rec")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eeg2music.recordings.contents import READERS, FileContents
+from eeg2music.recordings.contents import READERS, FileContents, Reader
 from eeg2music.recordings.through_mne import read_through_mne
 
 
 @READERS.add("eeglab")
-class EeglabReader:
+class EeglabReader(Reader):
     """EEGLAB continuous data."""
 
     suffixes = (".set",)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeg2music.errors import InputError
-from eeg2music.recordings.contents import READERS, FileContents, no_positions
+from eeg2music.recordings.contents import READERS, FileContents, Reader, no_positions
 from eeg2music.recordings.through_mne import unreadable
 from eeg2music.types import Event
 
@@ -25,7 +25,7 @@ _GAP_S = 0.1
 
 
 @READERS.add("xdf")
-class XdfReader:
+class XdfReader(Reader):
     """Extensible Data Format."""
 
     suffixes = (".xdf", ".xdfz")
@@ -168,4 +168,3 @@ def _markers(streams: Sequence[dict[str, Any]], first_s: float, last_s: float) -
             if first_s <= stamp <= last_s:
                 events.append(Event(float(stamp - first_s), 0.0, f"trigger {text}" if text.isdigit() else "marker"))
     return tuple(sorted(events, key=lambda event: event.onset_s))
-

@@ -1,0 +1,188 @@
+"""Prepares every recording of a source and writes the list of windows last."""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from pathlib import Path
+
+from eeg2music.errors import ConfigError, DataError, InputError
+from eeg2music.files import read_json, sha256_json, write_json, write_text
+from eeg2music.preparation.config import PrepareConfig
+from eeg2music.preparation.single import Facts, prepare_one
+from eeg2music.preparation.sources import Source, find_sources, stimuli_folder
+from eeg2music.recordings.prepared import SCHEMA
+from eeg2music.types import EEG_RATE_HZ
+
+_LOG = logging.getLogger(__name__)
+
+Progress = Callable[[int, int, str], None]
+
+
+def prepare(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    config: PrepareConfig | None = None,
+    *,
+    progress: Progress | None = None,
+) -> Path:
+    """Preprocess and window a BIDS data set, a folder of recordings, or one recording.
+
+    Run again, it goes on where it was stopped.
+
+    Parameters
+    ----------
+    progress : called with (finished, all, name of the recording)
+
+    Returns
+    -------
+    The folder of the cache, to be opened with `recordings.prepared.PreparedDataset`.
+
+    Raises
+    ------
+    InputError, DataError
+        If the source has no recording, lacks files, or holds unusable recordings.
+    ConfigError
+        If `out` holds a cache made with another config.
+    """
+    config = config or PrepareConfig()
+    root, cache = Path(source), Path(out)
+    sources = list(find_sources(root))
+    _claim(cache, config)
+    _sweep(cache)
+    results = _run_all(sources, cache, config, progress)
+    failures = {str(s.path): str(r["error"]) for s, r in zip(sources, results, strict=True) if "error" in r}
+    if failures and (not config.skip_unusable or len(failures) == len(sources)):
+        raise _failed(failures, len(sources))
+    for path, why in failures.items():
+        _LOG.warning("left out %s: %s", path, why)
+    done = sorted((r for r in results if "error" not in r), key=lambda r: str(r["recording"]))
+    _finish(cache, config, done, len(failures), stimuli_folder(root))
+    return cache
+
+
+def _claim(cache: Path, config: PrepareConfig) -> None:
+    """Make the cache's folder ours, or refuse one made with another config."""
+    file = cache / "config.json"
+    identity = config.identity()
+    if file.is_file():
+        theirs = read_json(file)
+        if theirs != identity:
+            keys = sorted(key for key in identity.keys() | theirs.keys() if identity.get(key) != theirs.get(key))
+            raise ConfigError(
+                f"{cache} holds a cache made with another config (differs in {', '.join(keys)})",
+                allowed="the same config, to resume it",
+                remedy="name another --out, or delete that folder",
+            )
+        return
+    if cache.exists() and (not cache.is_dir() or any(cache.iterdir())):
+        raise InputError(
+            f"{cache} is there already and is no prepared cache", allowed="a new or empty folder", remedy="change --out"
+        )
+    write_json(file, identity)
+
+
+def _sweep(cache: Path) -> None:
+    """Remove temporary files of a run that was killed."""
+    for folder in (cache, cache / "signals", cache / "recordings"):
+        for leftover in folder.glob(".*-*"):
+            leftover.unlink()
+
+
+def _run_all(sources: Sequence[Source], cache: Path, config: PrepareConfig, progress: Progress | None) -> list[Facts]:
+    """Facts about each recording, in the order of `sources`."""
+    work = partial(prepare_one, cache=cache, config=config)
+    workers = min(config.workers or os.cpu_count() or 1, len(sources))
+    results: dict[int, Facts] = {}
+
+    def finished(index: int, result: Facts) -> None:
+        results[index] = result
+        if progress is not None:
+            progress(len(results), len(sources), str(result.get("recording", "unusable")))
+
+    if workers <= 1:
+        for index, one in enumerate(sources):
+            finished(index, work(one))
+    else:
+        # Forking a process whose libraries hold threads can hang it.
+        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+            futures = {pool.submit(work, one): index for index, one in enumerate(sources)}
+            for future in as_completed(futures):
+                finished(futures[future], future.result())
+    return [results[index] for index in range(len(sources))]
+
+
+def _failed(failures: dict[str, str], count: int) -> DataError:
+    path, why = next(iter(failures.items()))
+    more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+    where = "" if path in why else f"{path}: "
+    return DataError(
+        f"{len(failures)} of {count} recordings cannot be used{more}. {where}{why}",
+        remedy="mend or remove them, or set skip_unusable=true to leave them out",
+    )
+
+
+def _finish(cache: Path, config: PrepareConfig, done: Sequence[Facts], left_out: int, stimuli: Path) -> None:
+    """Write the list of windows, then meta.json: its presence says that the cache is complete."""
+    names = [facts["recording"] for facts in done]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(
+            f"The same recording lies in the source twice ({', '.join(twice)})",
+            allowed="each recording once: a copy in training and test would be a leak",
+            remedy="remove the copies",
+        )
+    rows = [row for facts in done for row in _counted(facts["rows"])]
+    if not rows:
+        raise DataError(
+            f"No window of {config.window_s:g} s lies inside a stimulus",
+            allowed="stimuli at least as long as a window",
+            remedy="set a shorter window_s, or correct onset and duration in events.tsv",
+        )
+    located = (_located(row, stimuli, cache) for row in rows)
+    lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) for row in located]
+    write_text(cache / "windows.jsonl", "".join(f"{line}\n" for line in lines))
+    write_json(cache / "meta.json", _meta(config, done, rows, left_out))
+
+
+def _meta(config: PrepareConfig, done: Sequence[Facts], rows: Sequence[Facts], left_out: int) -> Facts:
+    kinds = sorted({facts["channels"]["kind"] for facts in done})
+    return {
+        "schema": SCHEMA,
+        "sfreq_hz": EEG_RATE_HZ,
+        "kind": kinds[0] if len(kinds) == 1 else "mixed",
+        "subjects": sorted({facts["subject"] for facts in done}),
+        "n_windows": len(rows),
+        "n_channels_max": max(len(facts["channels"]["names"]) for facts in done),
+        "left_out_recordings": left_out,
+        "config": config.identity(),
+        "content_hash": sha256_json([[f["recording"], f["signal_sha256"], f["channels"], f["rows"]] for f in done]),
+        "channels_by_recording": {facts["recording"]: facts["channels"] for facts in done},
+    }
+
+
+def _located(row: Facts, stimuli: Path, cache: Path) -> Facts:
+    """Replace the data set's `stim_file` by a path relative to the cache, or None where the sound is not there."""
+    row = dict(row)
+    stim_file = row.pop("stim_file")
+    row["stimulus_file"] = None
+    if stim_file is not None and (stimuli / stim_file).is_file():
+        row["stimulus_file"] = Path(os.path.relpath((stimuli / stim_file).absolute(), cache.absolute())).as_posix()
+    return row
+
+
+def _counted(rows: Sequence[Facts]) -> Iterator[Facts]:
+    """Fill in how often a stimulus has been heard in its recording, this time included, where no column says it."""
+    heard: dict[str, list[int]] = {}
+    for row in rows:
+        if row["stimulus"] is not None and row["repeat"] is None:
+            trials = heard.setdefault(row["stimulus"], [])
+            if row["trial"] not in trials:
+                trials.append(row["trial"])
+            row = {**row, "repeat": trials.index(row["trial"]) + 1}
+        yield row

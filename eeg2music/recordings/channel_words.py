@@ -1,0 +1,94 @@
+"""The words that recorders use for channels that are not the brain's.
+
+Tables and one look-up; never sees a signal.
+"""
+
+from __future__ import annotations
+
+import re
+
+from eeg2music.recordings.montages import bare_name
+
+BRAIN_TYPES = {
+    "eeg": "eeg",
+    "csd": "eeg",
+    "ieeg": "ieeg",
+    "ecog": "ieeg",
+    "seeg": "ieeg",
+    "dbs": "ieeg",
+    "mag": "meg",
+    "grad": "meg",
+    "meg": "meg",
+    "meggradaxial": "meg",
+    "megmag": "meg",
+    "meggradplanar": "meg",
+}
+TYPE_WORDS = {
+    "eog": "eye movements (EOG)",
+    "veog": "eye movements (EOG)",
+    "heog": "eye movements (EOG)",
+    "emg": "muscle (EMG)",
+    "ecg": "heart (ECG)",
+    "stim": "trigger channel",
+    "trig": "trigger channel",
+    "resp": "respiration",
+    "bio": "other body signal",
+    "gsr": "skin conductance",
+    "temperature": "temperature",
+    "temp": "temperature",
+    "misc": "not a brain signal by its type (misc)",
+    "aux": "auxiliary input",
+    "audio": "sound",
+    "ref_meg": "MEG reference sensor",
+    "ref": "reference electrode",
+    "syst": "system channel",
+    "eyegaze": "eye tracker",
+    "pupil": "eye tracker",
+}
+_NAME_RULES: tuple[tuple[str, str], ...] = (
+    (
+        r"[VH]?EO[GUL](?:[VHLRUD]|\d|UP|DOWN|LEFT|RIGHT)*|[LR]EOG|[LR]OC|HE[LR]?O?G?|VE[LRU]?O?G?|EYE\w*",
+        "eye movements (EOG)",
+    ),
+    (r"(?:L|R|LEFT|RIGHT)?(?:EMG|CHIN|MASSETER|TIBIAL?|LAT|RAT|LLEG|RLEG)\w*", "muscle (EMG)"),
+    (r"(?:ECG|EKG)\w*", "heart (ECG)"),
+    (r"(?:AUX|BIP|EXG|EX|ISO|ANA|DC|ADC|AI)\d*|AUXILIARY\w*", "auxiliary input"),
+    (
+        r"STATUS|STI\d*|STIM\w*|TRIG\w*|TRG\d*|MARK\w*|EVENT\w*|DIG\w*|DIN\d*|BUTTON\w*|RESPONSE\w*|CODE|ANNOTATIONS?"
+        r"|EDFANNOTATIONS?|BDFANNOTATIONS?|KEYPAD\w*|SYNC\w*",
+        "trigger, button or digital channel",
+    ),
+    (r"PLETH?\w*|PPG\w*|BVP|OSAT|SPO?2|SAO2|PR|HR|PULSE\w*|OX\w*STATUS", "pulse or blood oxygen"),
+    (r"RESP\w*|THOR\w*|ABD\w*|CHEST|AIRFLOW|FLOW|NASAL\w*|SNORE?\w*|BREATH\w*|CANNULA|CO2|ETCO2", "respiration"),
+    (r"TEMP\w*|SKT", "temperature"),
+    (r"GSR\d*|EDA|SCR|SCL", "skin conductance"),
+    (r"ACC?(?:EL\w*)?[XYZ]?\d*|GYRO?\w*|MAG[XYZ]|[XYZ]ACC\w*|BODY\w*|POSITION|MOTION\w*|QUAT\w*", "movement sensor"),
+    (
+        r"AUDIO\w*|SOUND\w*|MIC\w*|WAV\w*|ENVELOPE\w*|SPEECH\w*|MUSIC\w*|STEREO\w*|SPEAKER\w*",
+        "sound as played or recorded",
+    ),
+    (r"PHOTO\w*|DIODE\w*|LIGHT\w*|LUX", "light sensor"),
+    (r"GAZE\w*|PUPIL\w*|DIAMETER\w*", "eye tracker"),
+    (r"ERG\d*", "eye (ERG)"),
+    (
+        r"COUNTER\w*|TIME\w*|SAMPLE\w*|PACKET\w*|BATT\w*|CQ\w*|INTERPOLATED|ERROR\w*|IMP\w*|CMS\w*|DRL\w*|CHECKSUM",
+        "recorder's own channel",
+    ),
+    (r"GND|GROUND|REF\d*|REFERENCE", "ground or reference electrode"),
+    (r"NC\d*|UNUSED\d*|EMPTY\d*|NONE\d*|OFF\d*|DUMMY\d*|BLANK\d*|OPEN\d*|N/?A|-*", "unconnected input"),
+)
+_NAME_PATTERNS = tuple((re.compile(rf"^(?:{pattern})$"), why) for pattern, why in _NAME_RULES)
+VOLTAGE_UNITS = frozenset(
+    {"v", "mv", "µv", "uv", "nv", "volt", "volts", "millivolts", "microvolts", "microv", "t", "t/m", "t/cm"}
+)
+
+
+def reason_by_name(name: str) -> str | None:
+    """Why a channel of this name is no brain channel, or None where the name says nothing.
+
+    >>> reason_by_name("AUX69"), reason_by_name("EKGL"), reason_by_name("G12")
+    ('auxiliary input, by its name', 'heart (ECG), by its name', None)
+    """
+    plain = re.sub(r"[\s_.+]", "", bare_name(name).upper())
+    found = next((why for pattern, why in _NAME_PATTERNS if pattern.match(plain)), None)
+    return None if found is None else f"{found}, by its name"
