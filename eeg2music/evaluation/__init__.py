@@ -1,0 +1,1 @@
+"""Splits, controls and statistics: what makes a score believable."""

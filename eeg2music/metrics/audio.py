@@ -41,7 +41,7 @@ class OnsetCorrelation(NamedTuple):
 
 
 def si_sdr(estimate: ArrayLike, reference: ArrayLike, *, zero_mean: bool = True) -> Float64:
-    """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al. 2019, eq. 3).
+    """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al. 2019).
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def si_sdr(estimate: ArrayLike, reference: ArrayLike, *, zero_mean: bool = True)
 def log_mel_distance(
     estimate: ArrayLike, reference: ArrayLike, *, sample_rate_hz: int = SAMPLE_RATE_HZ, bands: int = MEL_BANDS
 ) -> Float64:
-    """Mean absolute difference of log-mel spectra, in dB (the mel loss of Kong et al. 2020, HiFi-GAN, eq. 4, in dB).
+    """Mean absolute difference of log-mel spectra, in dB (HiFi-GAN's mel loss, Kong et al. 2020, in dB).
 
     Magnitude of an STFT (1024 points, hop 256, Hann), triangles on the HTK mel scale from 0 Hz to Nyquist,
     each a weighted mean over its bins; levels below -100 dB count as -100 dB.
@@ -101,7 +101,7 @@ def multi_scale_stft_distance(
 ) -> Float64:
     """Spectral convergence plus mean log-magnitude difference, averaged over window sizes.
 
-    Yamamoto et al. 2020 (Parallel WaveGAN), eqs. 3 to 6; natural logarithm, hop a quarter of the window.
+    Yamamoto et al. 2020 (Parallel WaveGAN); natural logarithm, hop a quarter of the window.
 
     Parameters
     ----------

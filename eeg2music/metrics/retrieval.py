@@ -146,7 +146,7 @@ def nway_score(found: Standing, n_way: int) -> Float64:
 def identification_accuracy(predicted: ArrayLike, target: ArrayLike, *, kind: Kind = "cosine") -> float:
     """Mean share of the other targets that a prediction prefers its own target to; chance 0.5.
 
-    Brain2Music's identification accuracy (Denk et al. 2023, section 3.5), there with
+    Brain2Music's identification accuracy (Denk et al. 2023), there with
     `kind="correlation"`. Ties count one half.
 
     Parameters
@@ -164,7 +164,7 @@ def identification_accuracy(predicted: ArrayLike, target: ArrayLike, *, kind: Ki
 def topk_accuracy(predicted: ArrayLike, target: ArrayLike, k: int, *, kind: Kind = "cosine") -> float:
     """Share of queries whose target is among the k nearest of all targets; chance k / n.
 
-    The measure of Défossez et al. 2023 (section 2.5). A tie across the k-th place counts by
+    The measure of Défossez et al. 2023. A tie across the k-th place counts by
     the chance of falling inside.
 
     >>> topk_accuracy([[1, 0], [1, 0.2]], [[1, 0], [0, 1]], k=1)
