@@ -8,6 +8,7 @@ by anything changes nothing.
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
