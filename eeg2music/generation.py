@@ -27,7 +27,7 @@ from eeg2music.pipeline import (
     no_hook,
 )
 from eeg2music.preprocess.eeg import PreprocessConfig, preprocess
-from eeg2music.preprocess.windows import covering_windows
+from eeg2music.preprocess.windows import windows as covering_windows
 from eeg2music.recordings.read import read_recording
 from eeg2music.regions.electrodes import coverage_in_words, region_weights
 from eeg2music.report import figures
@@ -37,6 +37,8 @@ from eeg2music.types import REGIONS, SAMPLE_RATE_HZ, STEMS, Conditions, FloatArr
 from eeg2music.weights import checkpoint_sha256
 
 REPORT_SCHEMA = 1
+# Encoder windows of 5 s overlap by half.
+WINDOW_HOP_S = 2.5
 
 
 class GenerateConfig(Config):
@@ -130,7 +132,7 @@ def decode_recording(
     hook("preprocessing")
     with watch("preprocess"):
         clean = preprocess(recording, config.preprocess)
-        windows = covering_windows(clean)
+        windows = covering_windows(clean, hop_s=WINDOW_HOP_S)
     hook("decoding the brain")
     with watch("encode"):
         conditions = pipeline.clip_conditions(windows, clean.duration_s)

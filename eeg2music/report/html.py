@@ -19,12 +19,14 @@ _PAGE = """<!doctype html>
  body { font: 16px/1.5 system-ui, sans-serif; color: #1d2433; background: #fbfaf7; margin: 0 auto; padding: 2rem 1rem;
         max-width: 62rem; }
  h1 { font-size: 1.7rem; margin: 0 0 .3rem } h2 { font-size: 1.15rem; margin: 2.2rem 0 .4rem }
- .lead { color: #4a5264; margin-top: 0 } .warn { background: #fff1dc; border-left: 4px solid #c2410c; padding: .6rem .9rem }
+ .lead { color: #4a5264; margin-top: 0 }
+ .warn { background: #fff1dc; border-left: 4px solid #c2410c; padding: .6rem .9rem }
  .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem } audio { width: 100% }
  .player { background: #fff; border: 1px solid #e3e0d8; border-radius: 8px; padding: .6rem .8rem; margin: .5rem 0 }
  .player b { display: block; font-size: .9rem } img { max-width: 100%; border-radius: 6px }
- table { border-collapse: collapse; font-size: .88rem; width: 100% } th, td { text-align: left; padding: .28rem .5rem;
- border-bottom: 1px solid #e3e0d8; vertical-align: top } th { font-weight: 600 } td.num { font-variant-numeric: tabular-nums }
+ table { border-collapse: collapse; font-size: .88rem; width: 100% }
+ th, td { text-align: left; padding: .28rem .5rem; border-bottom: 1px solid #e3e0d8; vertical-align: top }
+ th { font-weight: 600 } td.num { font-variant-numeric: tabular-nums }
  @media (max-width: 44rem) { .pair { grid-template-columns: 1fr } }
 </style></head><body>
 <h1>{{ title }}</h1><p class="lead">{{ lead }}</p>
@@ -34,7 +36,8 @@ _PAGE = """<!doctype html>
 <audio controls preload="none" src="{{ sound.file }}"></audio></div>{% endfor %}</div>{% endfor %}
 {% for table in tables %}<h2>{{ table.title }}</h2>{% if table.note %}<p>{{ table.note }}</p>{% endif %}
 <table><tr>{% for head in table.heads %}<th>{{ head }}</th>{% endfor %}</tr>
-{% for row in table.rows %}<tr>{% for cell in row %}<td class="num">{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table>{% endfor %}
+{% for row in table.rows %}<tr>{% for cell in row %}<td class="num">{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}</table>{% endfor %}
 {% for figure in figures %}<h2>{{ figure.title }}</h2>{% if figure.note %}<p>{{ figure.note }}</p>{% endif %}
 <img alt="{{ figure.title }}" src="data:image/png;base64,{{ figure.data }}">{% endfor %}
 </body></html>

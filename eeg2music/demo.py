@@ -1,0 +1,221 @@
+"""The main job on one page: a held-out listener is simulated, decoded, mixed, scored, reported.
+
+Every song and every listener here is unknown to the models. The same parts serve `generate`
+and `evaluate`; this module only puts them in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eeg2music.config import Config
+from eeg2music.evaluation.brain import (
+    CONTROLS,
+    Evidence,
+    control_conditions,
+    embedding_score,
+    generate_clips,
+    generated_score,
+    surprises,
+)
+from eeg2music.evaluation.heard import Heard, audio_conditions, scorer_vectors
+from eeg2music.evaluation.material import ListeningConfig, composed, simulated_heard
+from eeg2music.generation import (
+    GenerateConfig,
+    Stopwatch,
+    decode_recording,
+    make_clip,
+    recording_report,
+    sound_report,
+    write_result,
+)
+from eeg2music.pipeline import BrainToMusicPipeline, Hook, default_checkpoint, load_pipeline, no_hook
+from eeg2music.report import figures
+from eeg2music.report.html import SCORE_HEADS, score_row
+from eeg2music.report.words import DEMO
+from eeg2music.scoring.encoder import ScorerNet
+from eeg2music.simulation.calibration import REAL_SNR_DB
+from eeg2music.simulation.library import song_ids
+from eeg2music.simulation.listening import draw_listener
+from eeg2music.simulation.session import Trial, simulate_listener
+from eeg2music.targets.pretrained import load_clap
+from eeg2music.types import FloatArray, Recording
+from eeg2music.weights import checkpoint_sha256, load_model
+
+GENERATED = ("brain", "shuffled", "oracle")
+
+
+class DemoConfig(Config):
+    """What the demonstration does.
+
+    Attributes
+    ----------
+    clips : how many clips are generated for the brain, for shuffled pairs and for the oracle
+    clip_s : length of the clip that is written
+    snr_db : of the simulated listener; levels are the further ones of the curve
+    """
+
+    seed: int = 0
+    snr_db: float = 0.0
+    levels: tuple[float, ...] = (-6.0, -12.0, -18.0, REAL_SNR_DB)
+    clips: int = 16
+    clip_s: float = 10.0
+    listening: ListeningConfig = ListeningConfig(song_seconds=8.0)
+    generate: GenerateConfig = GenerateConfig()
+
+
+def run_demo(
+    config: DemoConfig, out: Path, *, checkpoint: Path | None = None, device: str = "auto", hook: Hook = no_hook
+) -> dict[str, Any]:
+    """Run the demonstration into `out`; returns the report as written to report.json."""
+    folder = checkpoint or default_checkpoint()
+    settings = config.generate.model_copy(update={"seed": config.seed})
+    hook("loading the models")
+    pipeline = load_pipeline(folder, device)
+    hook("listening")
+    evidence = gather_evidence(config, pipeline, folder, config.snr_db)
+    scores = score_everything(config, evidence, settings, hook)
+    curve = snr_curve(config, evidence, scores, hook)
+    hook("decoding a clip")
+    watch = Stopwatch()
+    played, heard = longer_clip(config)
+    clean, clip = decode_recording(heard, pipeline, settings, watch=watch, hook=hook)
+    seconds = dict(watch.seconds)
+    silent = make_clip(pipeline, None, clean.duration_s, settings, watch=Stopwatch(), sample_id=heard.key)
+    report = {
+        **sound_report(clip.mixed, seconds, config.seed),
+        "checkpoint_sha256": checkpoint_sha256(folder),
+        "identification": {kind: scores["brain"][kind] for kind in ("embedding", "generated")},
+        "controls": {name: scores[name] for name in CONTROLS},
+        "by_snr": curve,
+        "style": evidence.heard.style,
+        "snr_db": config.snr_db,
+        "real_snr_db": REAL_SNR_DB,
+        "recording": recording_report(heard, clean),
+        "warnings": [DEMO.format(snr=config.snr_db, real=REAL_SNR_DB), *surprises(scores)],
+    }
+    hook("writing")
+    write_result(
+        out, report, clip, silent, clean, title="Music decoded from a simulated listener",
+        tables=score_tables(scores, evidence.heard), pictures=score_pictures(scores, curve),
+        sounds=[{"title": "What was heard", "sounds": [{"label": "the song", "file": "heard.wav"}]}],
+        extra={"heard.wav": played},
+    )  # fmt: skip
+    return report
+
+
+def gather_evidence(config: DemoConfig, pipeline: BrainToMusicPipeline, folder: Path, snr_db: float) -> Evidence:
+    """Simulate the listeners and embed what they heard. The first listener is scored, the second is the control."""
+    both = simulated_heard(config.listening, snr_db)
+    subjects = config.listening.subjects
+    rows = {
+        name: [row for row, window in enumerate(both.windows) if window.subject.endswith(name)] for name in subjects
+    }
+    return Evidence(
+        pipeline=pipeline,
+        heard=both.select(rows[subjects[0]]),
+        other=both.select(rows[subjects[1]]) if len(subjects) > 1 else None,
+        oracle=audio_conditions(load_clap(folder / "clap"), both.stems),
+        scorer=load_model(ScorerNet, folder / "scorer"),
+        seed=config.seed,
+    )
+
+
+def score_everything(
+    config: DemoConfig, evidence: Evidence, settings: GenerateConfig, hook: Hook
+) -> dict[str, dict[str, Any]]:
+    """Brain and controls, each in the conditioning space and, for some, after generation."""
+    gallery = scorer_vectors(evidence.scorer, evidence.heard.stems)
+    rows = chosen_rows(evidence.heard, config.clips)
+    scores: dict[str, dict[str, Any]] = {}
+    for name in ("brain", *CONTROLS):
+        hook(f"scoring: {name.replace('_', ' ')}")
+        conditions = control_conditions(name, evidence)
+        absent = conditions is None and name != "no_brain"
+        generated = None
+        if name in GENERATED:
+            clips = generate_clips(conditions, evidence, rows, settings.sampling)
+            generated = generated_score(clips, evidence, gallery, rows)
+        scores[name] = {"embedding": None if absent else embedding_score(conditions, evidence), "generated": generated}
+    return scores
+
+
+def chosen_rows(heard: Heard, count: int) -> list[int]:
+    """Evenly spread queries."""
+    total = len(heard.windows)
+    return sorted({int(row) for row in np.linspace(0, total - 1, min(count, total)).round()})
+
+
+def snr_curve(config: DemoConfig, evidence: Evidence, scores: Mapping[str, Any], hook: Hook) -> list[dict[str, Any]]:
+    """Identification of the embedding at the demonstration's SNR and at the further levels."""
+    points = [{"snr_db": config.snr_db, **{kind: scores["brain"][kind] for kind in ("embedding", "generated")}}]
+    alone = config.listening.model_copy(update={"subjects": config.listening.subjects[:1]})
+    for snr_db in config.levels:
+        hook(f"listening at {snr_db:g} dB")
+        harder = replace(evidence, heard=simulated_heard(alone, snr_db, evidence.heard.stems))
+        score = embedding_score(control_conditions("brain", harder), harder)
+        points.append({"snr_db": snr_db, "embedding": score, "generated": None})
+    return points
+
+
+def longer_clip(config: DemoConfig) -> tuple[FloatArray, Recording]:
+    """A longer stretch of one more song: the mix as heard, and the listener's recording of it."""
+    listening = config.listening.model_copy(update={"song_seconds": config.clip_s, "songs": 1})
+    song = song_ids(listening.style, listening.song_seed, 1, start=config.listening.songs)[0]
+    stimulus, stems = composed(song, config.clip_s)
+    listener = draw_listener(listening.subjects[0], montage=listening.montage)
+    recording = simulate_listener(listener, [Trial(stimulus, 1, snr_db=config.snr_db)], seed=config.seed, run=2)
+    onset_s = next(event.onset_s for event in recording.events if event.stimulus)
+    first = round(onset_s * recording.sfreq_hz)
+    count = round(config.clip_s * recording.sfreq_hz)
+    return stems.sum(0), recording.replace(signal_v=recording.signal_v[:, first : first + count], events=())
+
+
+def score_tables(scores: Mapping[str, Any], heard: Heard) -> list[dict[str, Any]]:
+    """The tables of the page."""
+    what = (
+        f"Query: one window of 5 s. Gallery: one window of each of {len(heard.songs)} held-out songs ({heard.style})."
+    )
+    parts = (
+        ("embedding", "Which song was heard? In the conditioning space", what),
+        ("generated", "The same after generation, by the separate scorer", what + " The scorer conditions nothing."),
+    )
+    return [
+        {
+            "title": title,
+            "note": note,
+            "heads": SCORE_HEADS,
+            "rows": [score_row(name.replace("_", " "), entry[kind]) for name, entry in scores.items() if entry[kind]],
+        }
+        for kind, title, note in parts
+    ]
+
+
+def score_pictures(scores: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, bytes]]:
+    """The pictures of the page."""
+    bars = {
+        kind: {name: entry[kind] for name, entry in scores.items() if entry[kind]}
+        for kind in ("embedding", "generated")
+    }
+    return [
+        (
+            "How much came from the brain",
+            "Identification of the heard song, embedding space, beside its controls.",
+            figures.identification_bars(bars["embedding"], title="embedding"),
+        ),
+        (
+            "After generation",
+            "",
+            figures.identification_bars(bars["generated"], title="generated, judged by the scorer"),
+        ),
+        (
+            "Difficulty",
+            "The demonstration is far easier than a recording of a person.",
+            figures.identification_by_snr(curve, real_snr_db=REAL_SNR_DB),
+        ),
+    ]

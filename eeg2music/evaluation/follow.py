@@ -1,0 +1,65 @@
+"""Does each generated stem do what the heard stem did, when it did it?
+
+Onset strength at 32 Hz, unsmoothed, with one global lag; the stems as generated, before the mixer.
+The null is the curve of another song, aligned by beat as well as it can be.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from eeg2music.evaluation.controls import derangement
+from eeg2music.metrics.audio import onset_correlation
+from eeg2music.seeding import numpy_rng
+from eeg2music.targets.curves import control_curves_numpy
+from eeg2music.types import CURVE_RATE_HZ, STEMS, FloatArray
+
+MAX_LAG_S = 0.5
+GLOBAL_LAG_FRAMES = 2
+SILENT = 1e-4
+
+
+def onset_curves(stems: FloatArray) -> FloatArray:
+    """(clip, stem, samples) -> (clip, stem, frame): onset strength at 32 Hz."""
+    return np.stack([control_curves_numpy(clip)[:, 0] for clip in stems])
+
+
+def following(generated: FloatArray, heard: FloatArray, *, seed: int) -> dict[str, Any]:
+    """Correlation of the onset strength of generated and heard stems.
+
+    Parameters
+    ----------
+    generated, heard : (clip, stem, samples), clip by clip the same window
+
+    Returns
+    -------
+    {"mean", "by_stem", "lag_s", "null", "n"}: mean over clips and stems at the one lag (at most 62.5 ms) that suits
+    all clips best. "null" is the same against another song's stem, at the lag of up to 0.5 s that suits each pair
+    best, so that beats may fall together.
+    """
+    made, aimed = onset_curves(generated), onset_curves(heard)
+    result = onset_correlation(made, aimed, max_lag=GLOBAL_LAG_FRAMES)
+    # A stem that is silent in the heard window has no onsets to follow.
+    sounding = aimed.std(axis=-1) > SILENT
+    values = np.where(sounding, result.correlation, np.nan)
+    order = derangement(len(made), numpy_rng(seed, "following"))
+    return {
+        "mean": float(np.nanmean(values)),
+        "by_stem": {name: float(np.nanmean(column)) for name, column in zip(STEMS, values.T, strict=True)},
+        "lag_s": result.lag_frames / CURVE_RATE_HZ,
+        "null": _null(made, aimed[order]),
+        "n": len(made),
+    }
+
+
+def _null(made: FloatArray, other: FloatArray) -> float:
+    most = round(MAX_LAG_S * CURVE_RATE_HZ)
+    values = [
+        onset_correlation(curve, target, max_lag=most).mean
+        for clip, stranger in zip(made, other, strict=True)
+        for curve, target in zip(clip, stranger, strict=True)
+        if target.std() > SILENT
+    ]
+    return float(np.mean(values)) if values else 0.0

@@ -1,0 +1,163 @@
+"""Makes what is scored: recordings of unseen listeners to unseen songs, simulated or prepared.
+
+From the simulator the recordings stay in memory, from a prepared cache they are read; both go
+through the same preprocessing. Scores nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from eeg2music.audio import read_audio
+from eeg2music.config import Config
+from eeg2music.errors import DataError
+from eeg2music.evaluation.heard import Heard
+from eeg2music.preprocess.eeg import PreprocessConfig, channel_mask, preprocess
+from eeg2music.recordings.prepared import PreparedDataset
+from eeg2music.simulation.composer import compose
+from eeg2music.simulation.library import song_ids
+from eeg2music.simulation.listening import Crosstalk, draw_listener
+from eeg2music.simulation.rendering import render
+from eeg2music.simulation.session import Stimulus, Trial, simulate_listener, stimulus_from_stems
+from eeg2music.types import EEG_RATE_HZ, SAMPLE_RATE_HZ, STEMS, WINDOW_S, FloatArray, Recording, Window
+
+
+class ListeningConfig(Config):
+    """Simulated listeners to held-out songs of one style.
+
+    Attributes
+    ----------
+    style, song_seed, songs : which songs; the seed names a family that no model was trained on
+    song_seconds, window_start_s : length of a song, and where its one window of 5 s starts
+    subjects : names of the listeners; they are drawn from the name
+    montage, response_family, crosstalk : as in the simulator
+    """
+
+    style: str = "funk"
+    song_seed: int = 9
+    songs: int = 50
+    song_seconds: float = 8.0
+    window_start_s: float = 1.5
+    subjects: tuple[str, ...] = ("heldout01", "heldout02")
+    montage: str = "eeg64"
+    response_family: str = "default"
+    crosstalk: Crosstalk = 0.1
+    seed: int = 0
+
+
+@lru_cache(maxsize=256)
+def composed(song_id: str, seconds: float) -> tuple[Stimulus, FloatArray]:
+    """A song as stimulus and as stems (stem, samples)."""
+    song = compose(song_id, duration_s=seconds)
+    stems = render(song)
+    return stimulus_from_stems(song_id, stems, song.notes), stems
+
+
+def gallery_stems(config: ListeningConfig) -> FloatArray:
+    """The heard windows, (song, stem, samples)."""
+    start = round(config.window_start_s * SAMPLE_RATE_HZ)
+    stop = start + round(WINDOW_S * SAMPLE_RATE_HZ)
+    return np.stack([composed(name, config.song_seconds)[1][:, start:stop] for name in listening_songs(config)])
+
+
+def listening_songs(config: ListeningConfig) -> list[str]:
+    """Ids of the songs that are heard."""
+    return song_ids(config.style, config.song_seed, config.songs)
+
+
+def simulated_recording(config: ListeningConfig, subject: str, snr_db: float) -> Recording:
+    """One listener hears every song once, with pauses."""
+    listener = draw_listener(
+        subject, montage=config.montage, response_family=config.response_family, crosstalk=config.crosstalk
+    )
+    trials = [
+        Trial(composed(name, config.song_seconds)[0], number, snr_db=snr_db)
+        for number, name in enumerate(listening_songs(config))
+    ]
+    return simulate_listener(listener, trials, seed=config.seed)
+
+
+def simulated_heard(config: ListeningConfig, snr_db: float, stems: FloatArray | None = None) -> Heard:
+    """Every listener's windows and the gallery."""
+    songs = listening_songs(config)
+    windows: list[Window] = []
+    for subject in config.subjects:
+        recording = preprocess(simulated_recording(config, subject, snr_db), PreprocessConfig())
+        windows += song_windows(recording, songs, config.window_start_s)
+    return Heard(
+        windows=tuple(windows),
+        target=np.tile(np.arange(len(songs)), len(config.subjects)),
+        stems=gallery_stems(config) if stems is None else stems,
+        songs=tuple(songs),
+        style=config.style,
+    )
+
+
+def song_windows(recording: Recording, songs: Sequence[str], start_s: float) -> list[Window]:
+    """The window of each song, in the order of `songs`, from a preprocessed recording with events."""
+    onset_of = {Path(event.stimulus).parent.name: event.onset_s for event in recording.events if event.stimulus}
+    missing = [song for song in songs if song not in onset_of]
+    if missing:
+        raise DataError(f"{len(missing)} songs were not heard, such as {missing[0]}", allowed="one trial of each song")
+    length = round(WINDOW_S * EEG_RATE_HZ)
+    found = []
+    for song in songs:
+        first = round((onset_of[song] + start_s) * EEG_RATE_HZ)
+        found.append(
+            Window(
+                eeg=recording.signal_v[:, first : first + length],
+                positions_m=recording.positions_m,
+                channel_mask=channel_mask(recording),
+                subject=recording.subject,
+                window_id=f"{recording.key}/{song}",
+                recording=recording.key,
+                stimulus_id=song,
+                stimulus_start_s=start_s,
+                start_s=first / EEG_RATE_HZ,
+            )
+        )
+    return found
+
+
+def prepared_heard(cache: Path, *, style: str = "mixed") -> Heard:
+    """One window of each song and subject from a prepared cache whose stimuli come with their stems.
+
+    Raises
+    ------
+    DataError
+        If no window says what was heard, or a stem is missing.
+    """
+    data = PreparedDataset(cache)
+    chosen: dict[tuple[str, str], int] = {}
+    for index, row in enumerate(data.rows):
+        if row["stimulus_file"]:
+            chosen.setdefault((row["subject"], row["stimulus"]), index)
+    if not chosen:
+        raise DataError(f"No window of {cache} says what was heard", allowed="a stim_file column in events.tsv")
+    # Every listener's window of a song has to be the same stretch of it: the first one's.
+    first: dict[str, Window] = {}
+    windows, songs, stems = [], [], []
+    for (_, song), index in chosen.items():
+        window = data.window(index)
+        if song not in first:
+            first[song] = window
+            songs.append(song)
+            stems.append(_stems_of(window))
+        if window.stimulus_start_s == first[song].stimulus_start_s:
+            windows.append(window)
+    row_of = {song: row for row, song in enumerate(songs)}
+    target = np.array([row_of[str(window.stimulus_id)] for window in windows])
+    return Heard(tuple(windows), target, np.stack(stems), tuple(songs), style)
+
+
+def _stems_of(window: Window) -> FloatArray:
+    folder = Path(str(window.stimulus_file)).parent
+    missing = [f"{name}.wav" for name in STEMS if not (folder / f"{name}.wav").is_file()]
+    if missing:
+        raise DataError(f"{folder} lacks {', '.join(missing)}", allowed="one WAV file per stem beside the mix")
+    start_s = float(window.stimulus_start_s or 0.0)
+    return np.stack([read_audio(folder / f"{name}.wav", start_s=start_s, duration_s=WINDOW_S) for name in STEMS])
