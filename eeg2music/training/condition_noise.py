@@ -70,9 +70,8 @@ def noisy_curves(curves: FloatArray, config: NoiseConfig, rng: np.random.Generat
     noise = rng.standard_normal(curves.shape, dtype=np.float32)
     # Errors of decoded curves are smooth: part of the noise has the spectrum of a short average.
     noise = np.where(rng.random((curves.shape[0], 1, 1)) < 0.5, noise, _blur(noise, 1.5) * 2.3).astype(np.float32)
-    blurred = np.stack(
-        [_blur(stem, config.curve_blur_s * CURVE_RATE_HZ * float(s)) for stem, s in zip(curves, strength, strict=True)]
-    )
+    widths = config.curve_blur_s * CURVE_RATE_HZ * strength.ravel()
+    blurred = np.stack([_blur(stem, float(width)) for stem, width in zip(curves, widths, strict=True)])
     result: FloatArray = np.maximum(blurred * gain + config.curve * strength * noise, 0.0)
     return result
 
