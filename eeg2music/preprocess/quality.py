@@ -23,6 +23,7 @@ _FLAT_V = 1e-10
 _FLAT_MEG_T = 1e-18
 _COARSE_LEVELS = 64
 _ENOUGH = 20_000
+_LONELY = 0.3
 _Z = 6.0
 # Decades. Homogeneous recordings have a tiny spread, in which harmless differences would look extreme.
 _MIN_SPREAD = 0.12
@@ -34,7 +35,8 @@ class Features:
 
     power, fast : log10 of the power in 1–25 and 30–100 Hz
     line : mains power over 1–25 Hz power
-    neighbour : highest absolute correlation with any other channel, median over blocks
+    neighbour : highest absolute correlation with any other channel (mean over blocks), with and without the
+        common reference, whichever is less
     """
 
     power: NDArray[np.float64]
@@ -54,7 +56,7 @@ def assess(recording: Recording) -> dict[str, str]:
     lost = np.array([1.0 - np.count_nonzero(np.isfinite(row)) / row.size for row in recording.signal_v])
     usable = lost < 0.5
     gaps = find_gaps(recording.signal_v, recording.sfreq_hz, usable=usable & ~is_constant(recording.signal_v))
-    blocks = _blocks(recording.signal_v, recording.sfreq_hz, gaps)
+    blocks = judged_blocks(recording.signal_v, recording.sfreq_hz, gaps)
     flat = _flat(blocks, _FLAT_MEG_T if recording.kind == "meg" else _FLAT_V)
     for row, name in enumerate(names):
         if lost[row] == 1.0:
@@ -114,7 +116,7 @@ def coarse_step(signal: FloatArray) -> float | None:
     return float(np.median(steps)) if levels and np.median(levels) <= _COARSE_LEVELS else None
 
 
-def _blocks(signal: FloatArray, sfreq_hz: float, gaps: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
+def judged_blocks(signal: FloatArray, sfreq_hz: float, gaps: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
     """Up to 12 stretches (channel, time) of 5 s without gaps, spread over the recording."""
     length = min(int(_BLOCK_S * sfreq_hz), signal.shape[1])
     last = signal.shape[1] - length
@@ -139,6 +141,7 @@ def _flat(blocks: list[NDArray[np.float64]], floor: float) -> NDArray[np.bool_]:
 def measure(blocks: list[NDArray[np.float64]], sfreq_hz: float, line_freq_hz: float | None) -> Features:
     """Features of each channel, medians over blocks of (channel, time)."""
     collected: list[tuple[NDArray[np.float64], ...]] = []
+    correlations: list[NDArray[np.float64]] = []
     sos = dsp.butter(2, [_BRAIN_HZ[0], min(_BRAIN_HZ[1], 0.45 * sfreq_hz)], "bandpass", fs=sfreq_hz, output="sos")
     for block in blocks:
         freqs, power = dsp.welch(block, sfreq_hz, nperseg=min(block.shape[1], int(sfreq_hz)), axis=1)
@@ -149,15 +152,17 @@ def measure(blocks: list[NDArray[np.float64]], sfreq_hz: float, line_freq_hz: fl
         fast = np.maximum(_band(freqs, power, *_FAST_HZ) * step - line, 0.0)
         tiny = np.finfo(float).tiny
         smooth = dsp.sosfiltfilt(sos, block - block.mean(axis=1, keepdims=True), axis=1)
-        # Correlation after the common reference is taken off, which would make all channels alike.
-        smooth -= np.median(smooth, axis=0, keepdims=True)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            correlation = np.nan_to_num(np.abs(np.corrcoef(smooth)))
-        np.fill_diagonal(correlation, 0.0)
-        collected.append(
-            (np.log10(brain + tiny), np.log10(fast + tiny), line / (brain + tiny), correlation.max(axis=1))
-        )
-    power, fast, line, neighbour = (np.median([row[i] for row in collected], axis=0) for i in range(4))
+        # A loose electrode shares nothing with others, or nothing but the reference: both are looked at.
+        for kept in (smooth, smooth - np.median(smooth, axis=0, keepdims=True)):
+            with np.errstate(invalid="ignore", divide="ignore"):
+                correlations.append(np.nan_to_num(np.corrcoef(kept)))
+        collected.append((np.log10(brain + tiny), np.log10(fast + tiny), line / (brain + tiny)))
+    power, fast, line = (np.median([row[i] for row in collected], axis=0) for i in range(3))
+    # Chance correlations change their sign from block to block; real ones stay.
+    neighbour = np.ones_like(power)
+    for together in (np.abs(np.mean(correlations[0::2], axis=0)), np.abs(np.mean(correlations[1::2], axis=0))):
+        np.fill_diagonal(together, 0.0)
+        neighbour = np.minimum(neighbour, together.max(axis=1))
     return Features(power, fast, line, neighbour)
 
 
@@ -178,8 +183,8 @@ def _outliers(features: Features, kind: str) -> dict[int, str]:
         (lambda: robust_z(features.fast, least=_MIN_SPREAD) > _Z, "too noisy above 30 Hz"),
         (lambda: (features.line > 300) & (features.line > 30 * np.median(features.line)), "nothing but mains hum"),
     ]
-    if kind == "eeg" and features.neighbour.size >= 8 and np.median(features.neighbour) > 0.4:
-        tests.append((lambda: features.neighbour < 0.15, "correlates with no other channel"))
+    if kind == "eeg" and features.neighbour.size >= 8 and np.median(features.neighbour) > 2 * _LONELY:
+        tests.append((lambda: features.neighbour < _LONELY, "correlates with no other channel"))
     found: dict[int, str] = {}
     for test, why in tests:
         for row in np.flatnonzero(test()):

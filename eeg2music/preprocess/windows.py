@@ -55,9 +55,9 @@ def stimulus_windows(
     length = _even(window_s * EEG_RATE_HZ)
     hop = max(_GRID, _even(hop_s * EEG_RATE_HZ))
     total = recording.signal_v.shape[1]
-    for index, event in enumerate(heard):
-        following = heard[index + 1].onset_s if index + 1 < len(heard) else math.inf
-        end_s = event.onset_s + event.duration_s if event.duration_s > 0 else following
+    following = [*(event.onset_s for event in heard[1:]), total / EEG_RATE_HZ]
+    for event, next_s in zip(heard, following, strict=False):
+        end_s = event.onset_s + event.duration_s if event.duration_s > 0 else next_s
         last = min(total, math.floor(end_s * EEG_RATE_HZ + 1e-6)) - length
         first = max(0, math.ceil(event.onset_s * EEG_RATE_HZ / _GRID - 1e-6) * _GRID)
         for start in range(first, last + 1, hop):
