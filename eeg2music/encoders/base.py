@@ -11,12 +11,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from diffusers.configuration_utils import ConfigMixin
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
+from eeg2music.compat import mend_torchaudio
 from eeg2music.errors import InputError
 from eeg2music.types import EEG_RATE_HZ, REGIONS, SignalSpec
+
+mend_torchaudio()
+from diffusers.configuration_utils import ConfigMixin, register_to_config  # noqa: E402
+from diffusers.models.modeling_utils import ModelMixin  # noqa: E402
+
+__all__ = [
+    "BrainConditions", "Encoder", "check_subjects", "clean_inputs", "register_to_config", "spec_from_dict",
+]  # fmt: skip
 
 UNSEEN = -1
 # Below this many positioned channels, four regions cannot be told apart.

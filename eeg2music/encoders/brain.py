@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -24,11 +23,12 @@ from eeg2music.encoders.base import (
     Encoder,
     check_subjects,
     clean_inputs,
+    register_to_config,
 )
 from eeg2music.encoders.registry import ENCODERS
 from eeg2music.encoders.spatial import SphericalSpline
 from eeg2music.encoders.subjects import SubjectFilters
-from eeg2music.encoders.temporal import DilatedBlock, PooledEmbedding, TemporalStack
+from eeg2music.encoders.temporal import DilatedBlock, PooledEmbedding, TemporalStack, as_image
 from eeg2music.types import CURVES, EMBEDDING_DIM, STEMS
 
 # Where the curves' outputs start: about their means in music.
@@ -69,7 +69,7 @@ class BrainEncoder(Encoder):
         self.spline = SphericalSpline(points)
         self.unmix = SubjectFilters(len(signal_spec["subjects"]), points, regions, filters)
         self.streams = TemporalStack(regions * filters, regions * width, regions, tuple(dilations))
-        self.to_curves = nn.Conv1d(regions * width, regions * len(CURVES), 1, groups=regions)
+        self.to_curves = nn.Conv2d(regions * width, regions * len(CURVES), 1, groups=regions)
         self.to_stem = PooledEmbedding(regions * width, regions, embedding_dim, head_width)
         self.together = GlobalStream(regions * width, global_width, embedding_dim, 2 * head_width)
         self.agnostic = AgnosticStream(agnostic_width, embedding_dim, head_width)
@@ -84,7 +84,7 @@ class BrainEncoder(Encoder):
         features = self.streams(self.unmix(virtual, subject))
         curves = self.to_curves(features).float()
         curves = curves.reshape(len(eeg), len(STEMS), len(CURVES), -1)
-        stems = self.to_stem(self.to_stem.pool(features)).float()
+        stems = self.to_stem(features).float()
         mix = self.together(features).float()
         mix, stems, curves = self._without_positions(eeg, channel_mask, regions_known, mix, stems, curves)
         return BrainConditions(
@@ -126,7 +126,7 @@ class BrainEncoder(Encoder):
         return size / size.sum(-1, keepdim=True).clamp_min(1e-9)
 
 
-def start_curves(layer: nn.Conv1d, stems: int) -> None:
+def start_curves(layer: nn.Conv2d, stems: int) -> None:
     """Let a curves layer start at the curves' usual means."""
     nn.init.normal_(layer.weight, std=1e-2)
     if layer.bias is not None:
@@ -139,14 +139,13 @@ class GlobalStream(nn.Module):
 
     def __init__(self, inputs: int, width: int, embedding_dim: int, hidden: int) -> None:
         super().__init__()
-        self.mix = nn.Conv1d(inputs, width, 1)
+        self.mix = nn.Conv2d(inputs, width, 1)
         self.blocks = nn.Sequential(DilatedBlock(width, 1, 2), DilatedBlock(width, 1, 4))
         self.head = PooledEmbedding(width, 1, embedding_dim, hidden)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(batch, region * width, frame) -> (batch, embedding), not normalised."""
-        mixed = self.blocks(self.mix(features))
-        return self.head(self.head.pool(mixed))[:, 0]
+        """(batch, region * width, 1, frame) -> (batch, embedding), not normalised."""
+        return self.head(self.blocks(self.mix(features)))[:, 0]
 
 
 class AgnosticStream(nn.Module):
@@ -162,7 +161,7 @@ class AgnosticStream(nn.Module):
         self.mix = nn.Conv1d(2 * width, 2 * width, 3, padding=1)
         self.blocks = nn.Sequential(DilatedBlock(2 * width, 1, 2), DilatedBlock(2 * width, 1, 4))
         self.head = PooledEmbedding(2 * width, 1, embedding_dim, hidden)
-        self.to_curves = nn.Conv1d(2 * width, len(CURVES), 1)
+        self.to_curves = nn.Conv2d(2 * width, len(CURVES), 1)
         start_curves(self.to_curves, 1)
 
     def forward(self, eeg: Tensor, mask: Tensor, frames: int) -> tuple[Tensor, Tensor]:
@@ -174,6 +173,6 @@ class AgnosticStream(nn.Module):
         count = weight.sum(1).clamp_min(1.0)
         mean = (power * weight).sum(1) / count
         spread = (((power - mean[:, None]).square() * weight).sum(1) / count + 1e-6).sqrt()
-        features = self.blocks(self.mix(torch.cat([mean, spread], dim=1).log1p()))
-        curves = F.interpolate(self.to_curves(features).float(), size=frames, mode="linear", align_corners=False)
-        return self.head(self.head.pool(features))[:, 0].float(), curves
+        features = self.blocks(as_image(self.mix(torch.cat([mean, spread], dim=1).log1p())))
+        curves = F.interpolate(self.to_curves(features)[:, :, 0].float(), size=frames, mode="linear", align_corners=False)
+        return self.head(features)[:, 0].float(), curves

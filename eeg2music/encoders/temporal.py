@@ -2,7 +2,8 @@
 
 Every layer is grouped by region: nothing of one region's stream reaches another's.
 Never uses statistics over the batch, so that a window's output does not depend on its
-company.
+company. Features are (batch, channel, 1, frame) with the channels last in memory, which
+makes the grouped convolutions nearly twice as fast on CPU.
 """
 
 from __future__ import annotations
@@ -12,22 +13,38 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+def as_image(x: Tensor) -> Tensor:
+    """(batch, channel, frame) -> (batch, channel, 1, frame), channels last in memory."""
+    return x[:, :, None].contiguous(memory_format=torch.channels_last)
+
+
+class TemporalConv(nn.Conv2d):
+    """A convolution over frames of (batch, channel, 1, frame)."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, dilation: int = 1, stride: int = 1, padding: int, groups: int = 1
+    ) -> None:
+        super().__init__(
+            inputs, outputs, (1, kernel), stride=(1, stride), padding=(0, padding), dilation=(1, dilation), groups=groups
+        )
+
+
 class DilatedBlock(nn.Module):
-    """x + conv(gelu(norm(x))), dilated, in `groups` independent groups of channels."""
+    """x + conv(silu(norm(x))), dilated, in `groups` independent groups of channels."""
 
     def __init__(self, channels: int, groups: int, dilation: int, kernel: int = 5) -> None:
         super().__init__()
         self.norm = nn.GroupNorm(groups, channels)
-        self.conv = nn.Conv1d(
-            channels, channels, kernel, padding=dilation * (kernel // 2), dilation=dilation, groups=groups
+        self.conv = TemporalConv(
+            channels, channels, kernel, dilation=dilation, padding=dilation * (kernel // 2), groups=groups
         )
         # Small, so that a deep stack starts close to the identity.
         nn.init.normal_(self.conv.weight, std=0.5 / (channels // groups * kernel) ** 0.5)
-        nn.init.zeros_(self.conv.bias)
+        nn.init.zeros_(self.conv.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channel, frame) -> the same."""
-        return x + self.conv(F.gelu(self.norm(x), approximate="tanh"))
+        """(batch, channel, 1, frame) -> the same."""
+        return x + self.conv(F.silu(self.norm(x)))
 
 
 class TemporalStack(nn.Module):
@@ -43,11 +60,11 @@ class TemporalStack(nn.Module):
         self.norm = nn.GroupNorm(groups, hidden)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, input, time) -> (batch, hidden, time // 2)."""
-        x = self.stem(x)
+        """(batch, input, time) -> (batch, hidden, 1, time // 2)."""
+        x = as_image(self.stem(x))
         for block in self.blocks:
             x = block(x)
-        return F.gelu(self.norm(x), approximate="tanh")
+        return F.silu(self.norm(x))
 
 
 class PooledEmbedding(nn.Module):
@@ -59,23 +76,27 @@ class PooledEmbedding(nn.Module):
 
     def __init__(self, channels: int, groups: int, outputs: int, hidden: int) -> None:
         super().__init__()
-        self.groups = groups
-        self.attend = nn.Conv1d(channels, groups, 1, groups=groups)
+        self.groups, self.outputs = groups, outputs
+        self.attend = nn.Conv2d(channels, groups, 1, groups=groups)
         nn.init.zeros_(self.attend.weight)
-        self.first = nn.Conv1d(3 * channels, groups * hidden, 1, groups=groups)
-        self.second = nn.Conv1d(groups * hidden, groups * outputs, 1, groups=groups)
+        self.first = nn.Parameter(torch.randn(groups, 3 * channels // groups, hidden) / (3 * channels // groups) ** 0.5)
+        self.first_bias = nn.Parameter(torch.zeros(groups, 1, hidden))
+        self.second = nn.Parameter(torch.randn(groups, hidden, outputs) / hidden**0.5)
+        self.second_bias = nn.Parameter(torch.zeros(groups, 1, outputs))
 
-    def pool(self, x: Tensor) -> Tensor:
-        """(batch, group * channel, frame) -> (batch, group * 3 * channel)."""
-        batch, _, frames = x.shape
-        weight = self.attend(x).float().softmax(-1)
-        grouped = x.float().reshape(batch, self.groups, -1, frames)
-        mean = grouped.mean(-1)
-        deviation = ((grouped - mean[..., None]).square().mean(-1) + 1e-4).sqrt()
-        attended = torch.einsum("bgcf,bgf->bgc", grouped, weight)
-        return torch.cat([mean, deviation, attended], dim=-1).flatten(1)
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, group * channel, 1, frame) -> (batch, group, output), not normalised."""
+        pooled = self._pool(x).transpose(0, 1)
+        hidden = F.silu(torch.baddbmm(self.first_bias, pooled, self.first))
+        return torch.baddbmm(self.second_bias, hidden, self.second).transpose(0, 1)
 
-    def forward(self, pooled: Tensor) -> Tensor:
-        """(batch, group * 3 * channel) -> (batch, group, output), not normalised."""
-        hidden = F.gelu(self.first(pooled[..., None]), approximate="tanh")
-        return self.second(hidden)[..., 0].reshape(len(pooled), self.groups, -1)
+    def _pool(self, x: Tensor) -> Tensor:
+        """(batch, group * channel, 1, frame) -> (batch, group, 3 * channel) float32."""
+        batch, channels, _, frames = x.shape
+        weight = self.attend(x)[:, :, 0].float().softmax(-1)
+        grouped = x[:, :, 0].reshape(batch, self.groups, channels // self.groups, frames)
+        attended = torch.matmul(grouped, weight[..., None].to(grouped.dtype))[..., 0]
+        mean = x.mean(-1, dtype=torch.float32).reshape(batch, self.groups, -1)
+        power = x.float().square().mean(-1).reshape(batch, self.groups, -1)
+        deviation = (power - mean.square()).clamp_min(0.0).add(1e-4).sqrt()
+        return torch.cat([mean, deviation, attended.float()], dim=-1)

@@ -1,0 +1,211 @@
+"""Trains a brain encoder into the space that the generator is conditioned on.
+
+Windows of prepared recordings against what was heard: CLAP embeddings of the mix and of each
+stem (frozen CLAP) by symmetric contrast and by direction, control curves by correlation and by
+value. Validation is people and pieces that training never met. Every registered encoder trains
+through here; one that is fitted in closed form is fitted when it is built, and the loop only
+writes it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from eeg2music.config import Config
+from eeg2music.encoders.base import BrainConditions, Encoder
+from eeg2music.encoders.losses import (
+    START_LOG_SCALE,
+    curve_correlation_loss,
+    curve_value_loss,
+    direction_loss,
+    info_nce,
+)
+from eeg2music.encoders.registry import ENCODERS
+from eeg2music.errors import ConfigError
+from eeg2music.recordings.prepared import PreparedDataset
+from eeg2music.training.encoder_data import (
+    AugmentConfig,
+    Presentation,
+    Split,
+    Windows,
+    find_presentations,
+    joint_spec,
+    split_manifest,
+    split_presentations,
+)
+from eeg2music.training.encoder_scores import encoder_scores, validation_windows
+from eeg2music.training.encoder_targets import TargetStore, load_target_encoder
+from eeg2music.training.registry import TASKS
+from eeg2music.training.task import Batch, Gather, ItemSource, Task
+from eeg2music.types import EEG_RATE_HZ, STEMS, WINDOW_S
+from eeg2music.weights import save_model
+
+logger = logging.getLogger(__name__)
+
+
+class WeightsConfig(Config):
+    """Weights of the parts of the loss; the two contrasts and directions are means over stems."""
+
+    contrast_global: float = Field(1.0, ge=0)
+    contrast_stem: float = Field(1.0, ge=0)
+    direction: float = Field(1.0, ge=0)
+    curve_correlation: float = Field(2.0, ge=0)
+    curve_value: float = Field(0.5, ge=0)
+
+
+class EncoderConfig(Config):
+    """The `task:` section.
+
+    caches : prepared recordings to train on; valid_caches : recordings of other people hearing other
+    pieces. Without the latter, a share of the subjects and of the songs is held out.
+    clap : folder or name of the CLAP whose space is aimed at; targets : folder for computed targets.
+    encoder : a registered encoder; options : its arguments besides the signal's.
+    """
+
+    caches: tuple[str, ...] = Field(min_length=1)
+    valid_caches: tuple[str, ...] = ()
+    valid_subjects: float = Field(0.15, gt=0, lt=1)
+    valid_songs: float = Field(0.15, gt=0, lt=1)
+    valid_windows: int = Field(300, ge=2)
+    clap: str
+    targets: str | None = None
+    target_hop_s: float = Field(1.0, gt=0)
+    window_s: float = Field(WINDOW_S, ge=2.0)
+    encoder: str = "brain"
+    options: dict[str, Any] = {}
+    augment: AugmentConfig = AugmentConfig()
+    weights: WeightsConfig = WeightsConfig()
+    fit_windows: int = Field(4000, ge=8)
+
+
+class EncoderTrainee(nn.Module):
+    """An encoder with what only training needs: the temperatures of global and stem contrast."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.log_scale = nn.Parameter(torch.full((2,), START_LOG_SCALE))
+
+    def forward(
+        self, eeg: Tensor, positions_m: Tensor, channel_mask: Tensor, subject: Tensor
+    ) -> tuple[BrainConditions, Tensor]:
+        """The encoder's output and the (2,) logarithms of the inverse temperatures."""
+        return self.encoder(eeg, positions_m, channel_mask, subject), self.log_scale * 1.0
+
+
+@TASKS.add("encoder")
+class EncoderTask(Task):
+    """Brain windows to the conditions of what was heard."""
+
+    Config = EncoderConfig
+    config: EncoderConfig
+
+    def train_items(self) -> ItemSource:
+        self.samples = round(self.config.window_s * EEG_RATE_HZ)
+        self.split = self._split()
+        self.spec = joint_spec(self.split.train)
+        clap, identity = load_target_encoder(self.config.clap)
+        self.clap_hash = identity
+        self.embedding_dim = int(clap.embedding_dim)
+        self.targets = TargetStore(
+            clap, identity, window_s=self.config.window_s, hop_s=self.config.target_hop_s, cache=self.config.targets
+        )
+        self.targets.prepare([part.stimulus_file for part in (*self.split.train, *self.split.valid)])
+        self.valid = validation_windows(self.split.valid, self.samples, self.config.valid_windows)
+        return self._windows(self.split.train, self.config.augment)
+
+    def _split(self) -> Split:
+        found = self._presentations(self.config.caches)
+        if self.config.valid_caches:
+            return Split(tuple(found), tuple(self._presentations(self.config.valid_caches))).check()
+        return split_presentations(found, self.config.valid_subjects, self.config.valid_songs, self.seed)
+
+    def _presentations(self, caches: tuple[str, ...]) -> list[Presentation]:
+        return [part for cache in caches for part in find_presentations(PreparedDataset(cache), self.samples)]
+
+    def _windows(self, presentations: tuple[Presentation, ...], augment: AugmentConfig | None) -> Windows:
+        return Windows(presentations, self.targets, self.spec, self.samples, self.seed, augment)
+
+    def build_model(self) -> nn.Module:
+        kind = ENCODERS[self.config.encoder]
+        options = {
+            "embedding_dim": self.embedding_dim,
+            **check_options(kind, self.config.options, self.config.encoder),
+        }
+        encoder = kind(signal_spec=self.spec.to_dict(), training_manifest=self.manifest(), **options)
+        if encoder.fitted_in_closed_form:
+            self._fit(encoder)
+        return EncoderTrainee(encoder)
+
+    def _fit(self, encoder: Encoder) -> None:
+        """Show a closed-form encoder its windows, batch by batch."""
+        source = self._windows(self.split.train, None)
+        batches = fit_batches(source, self.config.fit_windows)
+        encoder.fit(batches)  # type: ignore[operator]
+
+    def loss(self, model: nn.Module, batch: Batch, *, step: int, gather: Gather) -> dict[str, Tensor]:
+        out, log_scale = model(batch["eeg"], batch["positions_m"], batch["channel_mask"], batch["subject"])
+        weights, target = self.config.weights, batch["embedding"]
+        window_id, song_id = gather(batch["window_id"]), gather(batch["song_id"])
+        predicted = gather(torch.cat([out.global_embedding[:, None], out.stem_embedding], 1).float())
+        heard = gather(target)
+        # Stems of windows without positions are the global embedding: nothing to contrast with a stem.
+        known = gather(out.regions_known.to(predicted.dtype)) > 0.5
+        parts = {"contrast_global": info_nce(predicted[:, 0], heard[:, 0], log_scale[0], window_id, song_id)}
+        parts["contrast_stem"] = torch.stack(
+            [
+                info_nce(predicted[known, 1 + stem], heard[known, 1 + stem], log_scale[1],
+                         window_id[known], song_id[known])
+                for stem in range(len(STEMS))
+            ]
+        ).mean() if bool(known.any()) else predicted.sum() * 0.0  # fmt: skip
+        parts["direction"] = direction_loss(predicted, heard)
+        parts["curve_correlation"] = curve_correlation_loss(out.curves, batch["curves"])
+        parts["curve_value"] = curve_value_loss(out.curves, batch["curves"])
+        total = torch.stack([getattr(weights, name) * part for name, part in parts.items()]).sum()
+        return {"loss": total, **parts, "temperature": log_scale[0].detach().neg().exp()}
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        source = self._windows(self.split.valid, None)
+        return encoder_scores(model.encoder, source, self.valid)  # type: ignore[arg-type]
+
+    def export(self, model: nn.Module, folder: Path) -> None:
+        save_model(model.encoder, folder, dtype=torch.bfloat16)
+
+    def manifest(self) -> dict[str, Any]:
+        return {**split_manifest(self.split), "clap_hash": self.clap_hash}
+
+
+def fit_batches(source: Windows, limit: int, size: int = 32) -> list[Batch]:
+    """About `limit` windows of a source, as batches, each presentation equally often."""
+    from eeg2music.training.order import collate
+
+    draws = max(1, limit // max(1, len(source)))
+    visits = [(index, draw) for draw in range(draws) for index in range(len(source))][:limit]
+    return [
+        collate([source.item(*visit) for visit in visits[first : first + size]])
+        for first in range(0, len(visits), size)
+    ]
+
+
+def check_options(kind: type[Encoder], options: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Refuse options that the encoder does not take.
+
+    Raises
+    ------
+    ConfigError
+    """
+    reserved = {"self", "signal_spec", "training_manifest"}
+    allowed = [key for key in inspect.signature(kind.__init__).parameters if key not in reserved]
+    unknown = [key for key in options if key not in allowed]
+    if unknown:
+        raise ConfigError(f"The encoder {name!r} has no option {unknown[0]!r}", allowed=", ".join(allowed))
+    return dict(options)

@@ -1,0 +1,309 @@
+"""Windows of recordings as training data of the brain encoder: presentations, split, crops, augmentation.
+
+A presentation is one piece heard once by one person. Training and validation share neither
+pieces nor people; a split that would is refused. Never computes targets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from eeg2music.config import Config
+from eeg2music.errors import DataError, LeakError
+from eeg2music.files import sha256_json
+from eeg2music.recordings.prepared import PreparedDataset
+from eeg2music.seeding import derive_seed, numpy_rng
+from eeg2music.training.encoder_targets import TargetStore
+from eeg2music.types import EEG_RATE_HZ, FloatArray, SignalSpec
+
+UNSEEN = -1
+# Centre that position jitter turns around; metres, head coordinates.
+_CENTRE_M = np.array([0.0, 0.0, 0.04], dtype=np.float32)
+
+
+class AugmentConfig(Config):
+    """What a training window goes through. Probabilities are per window unless said otherwise.
+
+    unseen : the person is presented as unknown
+    without_positions : positions are withheld
+    channel_dropout : greatest share of channels left out; the share is drawn evenly from 0 on
+    background : greatest gain of another stretch of the same recording that is added
+    channel_gain_db, position_m, rotation_deg : standard deviations; time_mask_s : longest gap
+    """
+
+    unseen: float = Field(0.5, ge=0, le=1)
+    without_positions: float = Field(0.05, ge=0, le=1)
+    channel_dropout: float = Field(0.3, ge=0, lt=1)
+    background: float = Field(0.4, ge=0)
+    background_share: float = Field(0.5, ge=0, le=1)
+    channel_gain_db: float = Field(1.0, ge=0)
+    position_m: float = Field(0.002, ge=0)
+    rotation_deg: float = Field(3.0, ge=0)
+    time_mask_s: float = Field(0.4, ge=0)
+    time_mask_share: float = Field(0.2, ge=0, le=1)
+
+
+@dataclass(frozen=True)
+class Presentation:
+    """One piece heard once: where its samples lie and what was heard.
+
+    first, last : first sample of the first and of the last window that lies inside the prepared stretch
+    onset_s : of the piece in the recording
+    """
+
+    dataset: PreparedDataset
+    recording: str
+    subject: str
+    song: str
+    stimulus_file: str
+    onset_s: float
+    first: int
+    last: int
+
+
+def find_presentations(dataset: PreparedDataset, samples: int) -> list[Presentation]:
+    """Group the rows of a cache into presentations that hold at least one window of `samples`.
+
+    Raises
+    ------
+    DataError
+        If no row says what was heard.
+    """
+    groups: dict[tuple[str, str, float], list[Mapping[str, Any]]] = {}
+    for row in dataset.rows:
+        if row["stimulus"] is None or row["stimulus_file"] is None or row["stimulus_onset_s"] is None:
+            continue
+        groups.setdefault((row["recording"], row["stimulus"], float(row["stimulus_onset_s"])), []).append(row)
+    found = []
+    for (recording, song, onset_s), rows in sorted(groups.items()):
+        first = min(int(row["start_sample"]) for row in rows)
+        stop = max(int(row["start_sample"]) + int(row["n_samples"]) for row in rows)
+        if stop - first >= samples:
+            file = str(rows[0]["stimulus_file"])
+            found.append(
+                Presentation(dataset, recording, rows[0]["subject"], song, file, onset_s, first, stop - samples)
+            )
+    if not found:
+        raise DataError(
+            f"{dataset.cache} holds no window of {samples / EEG_RATE_HZ:g} s with the audio that was heard",
+            allowed="recordings whose events name an audio file (stim_file)",
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Split:
+    """Presentations for training and for validation."""
+
+    train: tuple[Presentation, ...]
+    valid: tuple[Presentation, ...]
+
+    def check(self) -> Split:
+        """Refuse a person or a piece on both sides.
+
+        Raises
+        ------
+        LeakError
+        """
+        for what in ("subject", "song"):
+            both = {getattr(item, what) for item in self.train} & {getattr(item, what) for item in self.valid}
+            if both:
+                raise LeakError(
+                    f"{len(both)} {what}s are in training and in validation: {', '.join(sorted(both)[:5])}",
+                    remedy="hold out whole subjects and whole songs",
+                )
+        if not self.train or not self.valid:
+            raise DataError(
+                f"The split has {len(self.train)} presentations for training and {len(self.valid)} for validation",
+                remedy="give more subjects or songs, or other shares",
+            )
+        return self
+
+
+def split_presentations(
+    found: Sequence[Presentation], valid_subjects: float, valid_songs: float, seed: int
+) -> Split:
+    """Hold out a share of the people and a share of the pieces.
+
+    Validation is held-out people hearing held-out pieces; held-out people's other presentations and other
+    people's held-out pieces are used for neither. Where every piece is heard by one person only, holding out
+    people holds out their pieces too, and `valid_songs` has no effect.
+    """
+    subjects = _draw({item.subject for item in found}, valid_subjects, seed, "subject")
+    heard_by: dict[str, set[str]] = {}
+    for item in found:
+        heard_by.setdefault(item.song, set()).add(item.subject)
+    if any(people & subjects and people - subjects for people in heard_by.values()):
+        songs = _draw(set(heard_by), valid_songs, seed, "song")
+    else:
+        songs = {song for song, people in heard_by.items() if people & subjects}
+    train = tuple(item for item in found if item.subject not in subjects and item.song not in songs)
+    valid = tuple(item for item in found if item.subject in subjects and item.song in songs)
+    return Split(train, valid).check()
+
+
+def _draw(names: set[str], share: float, seed: int, what: str) -> set[str]:
+    """At least one name, and about `share` of them; which ones depends on the names alone."""
+    ranked = sorted(names, key=lambda name: derive_seed(seed, "hold out", what, name))
+    return set(ranked[: max(1, round(share * len(ranked)))])
+
+
+def joint_spec(presentations: Sequence[Presentation]) -> SignalSpec:
+    """Sizes that the training data decides.
+
+    Raises
+    ------
+    DataError
+        If caches of different kinds are put together.
+    """
+    datasets = {id(item.dataset): item.dataset for item in presentations}.values()
+    kinds = {(dataset.spec.kind, dataset.spec.sfreq_hz) for dataset in datasets}
+    if len(kinds) > 1:
+        raise DataError(f"The caches hold different signals: {sorted(kinds)}", allowed="one kind at one rate")
+    kind, sfreq_hz = kinds.pop()
+    return SignalSpec(
+        kind=kind,
+        sfreq_hz=sfreq_hz,
+        subjects=tuple(sorted({item.subject for item in presentations})),
+        n_channels_max=max(dataset.spec.n_channels_max for dataset in datasets),
+    )
+
+
+def split_manifest(split: Split) -> dict[str, Any]:
+    """Who and what was trained on and held out, to be stored beside the weights."""
+    hashes = sorted({item.dataset.content_hash for item in (*split.train, *split.valid)})
+    sides = {
+        name: {
+            "songs": sorted({item.song for item in part}),
+            "subjects": sorted({item.subject for item in part}),
+            "presentations": len(part),
+        }
+        for name, part in (("train", split.train), ("valid", split.valid))
+    }
+    return {
+        "songs": sides["train"]["songs"],
+        "subjects": sides["train"]["subjects"],
+        "valid": sides["valid"],
+        "presentations": sides["train"]["presentations"],
+        "data_hash": sha256_json([hashes, sides]),
+    }
+
+
+class Windows:
+    """An `ItemSource` over presentations: one random window per visit.
+
+    An item holds eeg (channel, time), positions_m (channel, 3), channel_mask (channel,), subject, window_id,
+    song_id, embedding (1 + stem, embedding) and curves (stem, curve, frame).
+    """
+
+    def __init__(
+        self, presentations: Sequence[Presentation], targets: TargetStore, spec: SignalSpec, samples: int, seed: int,
+        augment: AugmentConfig | None,
+    ) -> None:  # fmt: skip
+        self.presentations, self.targets, self.spec = presentations, targets, spec
+        self.samples, self.seed, self.augment = samples, seed, augment
+        self._subjects = {label: index for index, label in enumerate(spec.subjects)}
+
+    def __len__(self) -> int:
+        return len(self.presentations)
+
+    def item(self, index: int, draw: int) -> Mapping[str, Any]:
+        """See `training.task.ItemSource`."""
+        rng = numpy_rng(self.seed, "encoder", index, draw)
+        part = self.presentations[index]
+        return self.window(part, int(rng.integers(part.first, part.last + 1)), rng)
+
+    def window(self, part: Presentation, start: int, rng: np.random.Generator) -> dict[str, Any]:
+        """The window of a presentation that starts at sample `start` of the recording."""
+        eeg = np.array(part.dataset.signal(part.recording)[:, start : start + self.samples], dtype=np.float32)
+        positions, mask = (array.copy() for array in part.dataset.channels(part.recording))
+        subject = self._subjects.get(part.subject, UNSEEN)
+        if self.augment is not None:
+            eeg = self._with_background(eeg, part, rng)
+            eeg, positions, mask = augment(eeg, positions, mask, self.augment, rng)
+            subject = UNSEEN if rng.random() < self.augment.unseen else subject
+        eeg, positions, mask = pad_channels(eeg, positions, mask, max(self.spec.n_channels_max, len(mask)))
+        offset_s = start / EEG_RATE_HZ - part.onset_s
+        embedding, curves = self.targets[part.stimulus_file].at(offset_s)
+        return {
+            "eeg": eeg,
+            "positions_m": positions,
+            "channel_mask": mask,
+            "subject": subject,
+            # To 1/64 s: presentations of a piece that start on the same sample are the same window.
+            "window_id": derive_seed(0, part.song, round(offset_s * EEG_RATE_HZ)),
+            "song_id": derive_seed(0, part.song),
+            "embedding": embedding,
+            "curves": curves,
+        }
+
+    def _with_background(self, eeg: FloatArray, part: Presentation, rng: np.random.Generator) -> FloatArray:
+        """Add a fainter stretch of the same recording: more noise of the right kind.
+
+        The sum is scaled back so that its deviation stays about one.
+        """
+        settings = self.augment
+        if settings is None or settings.background == 0 or rng.random() >= settings.background_share:
+            return eeg
+        signal = part.dataset.signal(part.recording)
+        start = int(rng.integers(0, max(1, signal.shape[1] - self.samples)))
+        other = signal[:, start : start + self.samples]
+        if other.shape[1] < self.samples:
+            return eeg
+        gain = rng.uniform(0.0, settings.background)
+        return np.asarray((eeg + gain * other) / np.sqrt(1.0 + gain**2), dtype=np.float32)
+
+
+def augment(
+    eeg: FloatArray, positions: FloatArray, mask: NDArray[np.bool_], settings: AugmentConfig, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Vary gains, cap position and which channels there are: (channel, time), (channel, 3), (channel,)."""
+    channels, samples = eeg.shape
+    gain_db = settings.channel_gain_db * rng.standard_normal((channels, 1), dtype=np.float32)
+    eeg = eeg * np.float32(10.0) ** (gain_db / np.float32(20.0))
+    share = rng.uniform(0.0, settings.channel_dropout)
+    kept = mask & (rng.random(channels) >= share)
+    # Never fewer than four: the encoder would take such a window for one without positions.
+    mask = kept if kept.sum() >= 4 else mask
+    if rng.random() < settings.time_mask_share:
+        length = round(rng.uniform(0.0, settings.time_mask_s) * EEG_RATE_HZ)
+        start = int(rng.integers(0, max(1, samples - length)))
+        eeg[:, start : start + length] = 0.0
+    jitter = settings.position_m * rng.standard_normal(positions.shape, dtype=np.float32)
+    turned = (positions - _CENTRE_M) @ small_rotation(settings.rotation_deg, rng) + _CENTRE_M
+    positions = (turned + jitter).astype(np.float32)
+    if rng.random() < settings.without_positions:
+        positions = np.full_like(positions, np.nan)
+    return eeg, positions, mask
+
+
+def small_rotation(deviation_deg: float, rng: np.random.Generator) -> FloatArray:
+    """(3, 3) rotation by a normal angle about each axis (Rodrigues' formula)."""
+    vector = np.deg2rad(deviation_deg) * rng.standard_normal(3)
+    angle = float(np.linalg.norm(vector))
+    if angle < 1e-9:
+        return np.eye(3, dtype=np.float32)
+    x, y, z = vector / angle
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    turned = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    return turned.astype(np.float32)
+
+
+def pad_channels(
+    eeg: FloatArray, positions: FloatArray, mask: NDArray[np.bool_], channels: int
+) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Add masked channels without a position, so that montages of different size fit in one batch."""
+    missing = channels - len(mask)
+    if missing <= 0:
+        return eeg, positions, mask
+    return (
+        np.pad(eeg, ((0, missing), (0, 0))),
+        np.pad(positions, ((0, missing), (0, 0)), constant_values=np.nan),
+        np.pad(mask, (0, missing)),
+    )
