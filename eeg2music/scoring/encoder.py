@@ -33,8 +33,8 @@ LOWEST_MIDI = 28  # 41 Hz; one band for each semitone up to 10 kHz
 SHORTEST_S = 1.0
 # Added to power relative to the clip's mean: nothing below -45 dB is heard.
 RELATIVE_FLOOR = 10.0**-4.5
-# Clips below -90 dB are silence whatever they hold.
-ABSOLUTE_FLOOR = 1e-9
+# Mean band power of a clip that only holds the rounding of 16-bit audio: below it everything is silence.
+ABSOLUTE_FLOOR = 1e-12
 
 
 class LogFrequency(nn.Module):

@@ -28,6 +28,7 @@ class Embedder(Protocol):
     def embed_text(self, texts: list[str]) -> Tensor: ...
 
 
+@torch.no_grad()
 def clap_scores(clap: Embedder, folder: StimuliFolder, window_s: float) -> dict[str, float]:
     """Retrieval figures; a gallery holds at most 50 songs of one style, and its mean size is a figure too.
 

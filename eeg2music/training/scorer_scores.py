@@ -23,6 +23,7 @@ GALLERY = 50
 _Degrade = Callable[[FloatArray, np.random.Generator], FloatArray]
 
 
+@torch.no_grad()
 def scorer_scores(scorer: ScorerNet, folder: StimuliFolder, window_s: float) -> dict[str, float]:
     """Identification of degraded windows among those of songs of one style, mean over styles.
 

@@ -1,0 +1,98 @@
+"""Published CLAPs behind the same interface, on a tiny random transformers model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from eeg2music.compat import mend_torchaudio
+from eeg2music.errors import CheckpointError
+from eeg2music.targets.pretrained import TransformersClap, load_clap
+from eeg2music.types import SAMPLE_RATE_HZ
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ClapModel with random weights, its feature extractor and a byte-level tokenizer of single letters."""
+    mend_torchaudio()
+    from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, RobertaTokenizer
+
+    root = tmp_path_factory.mktemp("clap")
+    letters = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *"abcdefghijklmnopqrstuvwxyz", "Ġ"]
+    (root / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(letters)}))
+    (root / "merges.txt").write_text("#version: 0.2\n")
+    RobertaTokenizer(str(root / "vocab.json"), str(root / "merges.txt")).save_pretrained(root)
+    ClapFeatureExtractor(truncation="rand_trunc").save_pretrained(root)
+    torch.manual_seed(0)
+    config = ClapConfig(
+        text_config={
+            "vocab_size": len(letters), "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "intermediate_size": 16, "max_position_embeddings": 80,
+        },
+        audio_config={
+            "patch_embeds_hidden_size": 8, "hidden_size": 32, "depths": [1, 1, 1], "num_attention_heads": [1, 1, 1],
+            "num_hidden_layers": 3, "enable_fusion": False,
+        },
+        projection_dim=24,
+    )  # fmt: skip
+    ClapModel(config).save_pretrained(root)
+    return root
+
+
+def noise(seconds: float, rows: int = 2) -> torch.Tensor:
+    shape = (rows, round(seconds * SAMPLE_RATE_HZ))
+    return 0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(1))
+
+
+def test_the_interface_is_the_same(folder: Path) -> None:
+    clap = load_clap(folder)
+    assert isinstance(clap, TransformersClap) and clap.embedding_dim == 24
+    with torch.no_grad():
+        audio, text = clap.embed_audio(noise(2.0)), clap.embed_text(["slow funk", "waltz"])
+    assert audio.shape == (2, 24) and text.shape == (2, 24)
+    torch.testing.assert_close(audio.norm(dim=1), torch.ones(2))
+    torch.testing.assert_close(text.norm(dim=1), torch.ones(2))
+
+
+def test_it_hears_48_khz_with_the_same_content(folder: Path) -> None:
+    from eeg2music.audio import resample
+
+    clap = load_clap(folder)
+    audio = noise(1.0, rows=1)
+    wave = resample(audio.numpy(), SAMPLE_RATE_HZ, 48_000)
+    mel = clap.extractor(list(wave), sampling_rate=48_000, return_tensors="pt")["input_features"]
+    with torch.no_grad():
+        direct = clap.model.get_audio_features(input_features=mel, is_longer=torch.zeros(1, 1, dtype=torch.bool))
+        expected = torch.nn.functional.normalize(direct.pooler_output, dim=-1)
+        torch.testing.assert_close(clap.embed_audio(audio), expected)
+
+
+def test_long_audio_does_not_depend_on_chance(folder: Path) -> None:
+    clap, audio = load_clap(folder), noise(12.0, rows=1)
+    with torch.no_grad():
+        first, second = clap.embed_audio(audio), clap.embed_audio(audio)
+    np.testing.assert_array_equal(first.numpy(), second.numpy())
+
+
+def test_what_is_not_a_clap_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"config\.json is missing"):
+        load_clap(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "encodec"}')
+    with pytest.raises(CheckpointError, match="is encodec"):
+        load_clap(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(CheckpointError, match="not valid JSON"):
+        load_clap(tmp_path)
+    with pytest.raises(CheckpointError, match="No CLAP can be loaded from 'nobody/nothing'"):
+        load_clap("nobody/nothing")
+
+
+def test_pickled_weights_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "clap"}')
+    (tmp_path / "pytorch_model.bin").write_bytes(b"never opened")
+    with pytest.raises(CheckpointError, match="pickled"):
+        load_clap(tmp_path)

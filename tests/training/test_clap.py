@@ -1,0 +1,175 @@
+"""The CLAP task: items, labels, masks, the loop, and that it learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from eeg2music.simulation.library import song_ids, write_songs
+from eeg2music.targets.pretrained import load_clap
+from eeg2music.targets.towers import SILENCE
+from eeg2music.training.clap import QUIET_CAPTION, SUMMARY, ClapConfig, ClapTask, window_summary
+from eeg2music.training.clap_scores import clap_scores
+from eeg2music.training.data import StimuliFolder
+from eeg2music.training.order import collate
+from eeg2music.types import SAMPLE_RATE_HZ
+
+SMALL = {
+    "window_s": 1.5, "shortest_s": 1.0, "group": 3, "vocabulary": 200, "audio_width": 16, "dilations": (1,),
+    "text_width": 16, "text_layers": 1,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("music")
+    write_songs(root, song_ids("funk", 5, 4) + song_ids("waltz", 5, 4), duration_s=4.0, workers=1)
+    return root
+
+
+@pytest.fixture(scope="module")
+def task(music: Path) -> ClapTask:
+    return ClapTask(ClapConfig(data=str(music), **SMALL), seed=3)
+
+
+@pytest.fixture(scope="module")
+def items(task: ClapTask):  # noqa: ANN201
+    return task.train_items()
+
+
+def one(x: torch.Tensor) -> torch.Tensor:
+    return x
+
+
+def test_an_item_depends_on_index_and_draw_alone(task: ClapTask, items, music: Path) -> None:  # noqa: ANN001
+    first = items.item(1, 2)
+    for _ in range(2):
+        items.item(0, 0)
+    other = ClapTask(task.config, seed=3).train_items().item(1, 2)
+    for key, value in first.items():
+        np.testing.assert_array_equal(np.asarray(value), np.asarray(other[key]))
+    assert not np.array_equal(first["mel"], items.item(1, 3)["mel"])
+    assert first["mel"].shape[:3] == (6, 2, 128) and first["tokens"].shape == (6, 48)
+    assert len(set(first["pair"].tolist())) == 6
+
+
+def test_held_out_songs_are_not_trained_on(task: ClapTask, items) -> None:  # noqa: ANN001
+    assert not set(task.songs.songs) & set(task.valid_songs.songs)
+    assert task.manifest()["songs"] == list(task.songs.songs)
+
+
+def test_the_loss_of_two_processes_is_that_of_one(task: ClapTask, items) -> None:  # noqa: ANN001
+    torch.manual_seed(0)
+    model = task.build_model()
+    whole = collate([items.item(0, 0), items.item(1, 0)])
+    expected = task.loss(model, whole, step=0, gather=one)
+
+    # What each of two processes would see: its own half, and gathered tensors in the order of the calls.
+    seen: list[torch.Tensor] = []
+
+    def record(x: torch.Tensor) -> torch.Tensor:
+        seen.append(x)
+        return x
+
+    task.loss(model, whole, step=0, gather=record)
+    halves = []
+    for half in (0, 1):
+        calls = iter(seen)
+        batch = {key: value[half : half + 1] for key, value in whole.items()}
+        halves.append(task.loss(model, batch, step=0, gather=lambda _: next(calls)))  # noqa: B023
+    for part in ("loss", "audio", "text"):
+        torch.testing.assert_close((halves[0][part] + halves[1][part]) / 2, expected[part], rtol=1e-5, atol=1e-5)
+
+
+def test_silent_windows_and_missing_captions_take_no_part(task: ClapTask, items) -> None:  # noqa: ANN001
+    model = task.build_model()
+    batch = collate([items.item(0, 0)])
+    batch["mel"] = torch.full_like(batch["mel"], SILENCE)
+    batch["captioned"] = torch.zeros_like(batch["captioned"])
+    parts = task.loss(model, batch, step=0, gather=one)
+    assert parts["audio"].item() == 0.0 and parts["text"].item() == 0.0
+    parts["loss"].backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_a_silent_window_is_called_silence(task: ClapTask, items, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
+    monkeypatch.setattr(items.features, "window", lambda song, track, start, frames: np.full((128, frames), SILENCE))
+    tokens = items.item(0, 0)["tokens"]
+    expected = items.tokenizer([QUIET_CAPTION], length=48)[0]
+    assert (tokens == expected).all()
+    assert (items.item(0, 0)["mel"] == SILENCE).all()
+
+
+def test_the_summary_of_a_window() -> None:
+    mel = torch.zeros(1, 128, 100)
+    mel[:, :32, 50:] = 2.0
+    out = window_summary(mel)[0]
+    assert out.shape == (SUMMARY,)
+    assert float(out[0]) == 1.0 and float(out[127]) == 0.0
+    course = out[256:].reshape(4, 10)
+    torch.testing.assert_close(course[0], torch.tensor([-1.0] * 5 + [1.0] * 5))
+    assert float(course[1:].abs().max()) == 0.0
+
+
+def test_it_trains_exports_and_resumes(music: Path, tmp_path: Path) -> None:
+    from eeg2music.training.loop import train
+
+    overrides = [
+        f"task.data={music}", f"task.valid_data={music}", f"train.out={tmp_path / 'run'}", "train.steps=4", "task.window_s=1.5", "task.group=3",
+        "task.shortest_s=1.0", "train.log_every=1", "train.valid_every=0", "train.tensorboard=false",
+    ]  # fmt: skip
+    result = train("clap", "clap/smoke", overrides)
+    assert result.finished and 0.0 <= result.figures["mix_top1"] <= 1.0
+    clap = load_clap(result.export)
+    assert clap.embed_audio(torch.zeros(1, SAMPLE_RATE_HZ)).shape == (1, 128)
+    assert (result.export / "training_manifest.json").is_file()
+
+
+def test_a_perfect_clap_scores_one_and_a_random_one_chance(music: Path) -> None:
+    folder = StimuliFolder(music)
+    means = {song: float(np.square(folder.crop(song, ["mix"], 0.0, 9.0)).sum()) for song in folder.songs}
+
+    class Oracle:
+        """Knows each song by heart: recognizes audio by a table, captions by the song's own number."""
+
+        def __init__(self) -> None:
+            self.known: dict[bytes, int] = {}
+            for number, song in enumerate(folder.songs):
+                for track in ("mix", "drums", "bass", "harmony", "melody"):
+                    for start in (0.0, folder.duration_s(song) - 1.5):
+                        self.known[folder.crop(song, [track], start, 1.5)[0].tobytes()] = number
+                for text in folder.annotations(song)["captions"]:
+                    self.known[text.encode()] = number
+
+        def embed_audio(self, audio: torch.Tensor) -> torch.Tensor:
+            return torch.eye(len(folder))[[self.known[row.numpy().tobytes()] for row in audio]]
+
+        def embed_text(self, texts: list[str]) -> torch.Tensor:
+            return torch.eye(len(folder))[[self.known.get(text.encode(), 0) for text in texts]]
+
+    assert len(means) == 8
+    scores = clap_scores(Oracle(), folder, 1.5)
+    assert scores["mix_top1"] == 1.0 and scores["stem_top1"] == 1.0
+    assert scores["gallery"] == 4 and scores["text_gallery"] == 8 and scores["styles"] == 2
+    assert scores["text_top10"] == 1.0 and scores["style"] == 0.5
+
+
+@pytest.mark.slow
+def test_it_learns_to_tell_songs_apart(music: Path) -> None:
+    task = ClapTask(ClapConfig(data=str(music), **{**SMALL, "audio_width": 32, "group": 4}), seed=0)
+    items = task.train_items()
+    torch.manual_seed(0)
+    model = task.build_model()
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3)
+    losses = []
+    for step in range(60):
+        parts = task.loss(model, collate([items.item(step % len(items), step)]), step=step, gather=one)
+        optimizer.zero_grad()
+        parts["loss"].backward()
+        optimizer.step()
+        losses.append(float(parts["audio"].detach()))
+    assert np.mean(losses[-10:]) < 0.6 * np.mean(losses[:5])
