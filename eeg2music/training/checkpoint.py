@@ -77,10 +77,10 @@ def complete(root: Path) -> list[Checkpoint]:
     return sorted(found, key=lambda checkpoint: checkpoint.step)
 
 
-def clean(root: Path) -> None:
-    """Remove what a killed process left behind: half-written and half-removed checkpoints."""
+def clean(root: Path, export: Path) -> None:
+    """Remove what a killed process left behind: half-written and half-removed checkpoints and exports."""
     whole = {checkpoint.folder for checkpoint in complete(root)}
-    for folder in [*root.glob(".step-*"), *root.glob("step-*")]:
+    for folder in [*root.glob(".step-*"), *root.glob("step-*"), *export.parent.glob(f".{export.name}-*")]:
         if folder not in whole:
             _remove(folder)
 

@@ -138,7 +138,7 @@ class _Loop:
         found = checkpoint.complete(root)
         self.accelerator.wait_for_everyone()
         if self.main:
-            checkpoint.clean(root)
+            checkpoint.clean(root, self.out / "export")
             write_json(self.out / "config.json", self.config.model_dump(mode="json"))
         if not found:
             self.history.restart(0, {})

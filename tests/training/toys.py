@@ -174,5 +174,10 @@ def child(overrides: list[str], kill: str) -> int:
 
 
 if __name__ == "__main__":
+    import accelerate  # noqa: F401 - imported before the forks, as is all that the registry finds
+
+    from eeg2music.training import loop  # noqa: F401
+
+    TASKS.names()
     torch.set_num_threads(1)
     print(json.dumps([child(run["overrides"], run.get("kill", "")) for run in json.loads(sys.argv[1])]))
