@@ -7,10 +7,11 @@ nothing: sample k of the result is k/64 s into the recording.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy import signal as dsp
 
 from eeg2music.config import Config
@@ -37,17 +38,11 @@ class PreprocessConfig(Config):
     clip_sigma : limit of the scaled signal, in robust deviations
     """
 
-    highpass_hz: float = 0.5
-    lowpass_hz: float = 25.0
-    line_freq_hz: float | None = None
-    reference: str = "average"
-    clip_sigma: float = 10.0
-
-
-@dataclass(frozen=True)
-class _Cleaned:
-    signal: FloatArray
-    gaps: NDArray[np.bool_]
+    highpass_hz: float = Field(default=0.5, gt=0.0, le=5.0)
+    lowpass_hz: float = Field(default=25.0, ge=8.0, le=28.0)
+    line_freq_hz: float | None = Field(default=None, ge=45.0, le=65.0)
+    reference: Literal["average", "none"] = "average"
+    clip_sigma: float = Field(default=10.0, gt=0.0)
 
 
 def preprocess(recording: Recording, config: PreprocessConfig | None = None) -> Recording:

@@ -25,6 +25,7 @@ from eeg2music.types import Event, FloatArray, Recording
 MIN_DURATION_S = 2.0
 MIN_RATE_HZ = 50.0
 MAX_RATE_HZ = 100_000.0
+MAINS_HZ = (45.0, 65.0)
 _SAMPLE_S = 30.0
 _OTHER_THINGS = {
     "audio": (".wav", ".mp3", ".flac", ".ogg", ".m4a", ".aif", ".aiff", ".mid"),
@@ -60,6 +61,7 @@ def read_recording(
     InputError
         If the file is missing, is no recording, is damaged, or an argument does not fit it.
     """
+    _check_line(line_freq_hz)
     file = _single_file(Path(path))
     contents = reader_of(file).read(file)
     sidecars = Sidecars.of(file)
@@ -160,6 +162,15 @@ def _check_rate(path: Path, sfreq_hz: float) -> None:
         )
 
 
+def _check_line(line_freq_hz: float | None) -> None:
+    if line_freq_hz is not None and not MAINS_HZ[0] <= line_freq_hz <= MAINS_HZ[1]:
+        raise InputError(
+            f"The line frequency cannot be {line_freq_hz:g} Hz",
+            allowed="50 or 60 Hz (45 to 65)",
+            remedy="leave --line-freq out to have it found in the signal",
+        )
+
+
 def _stretch(path: Path, contents: FileContents, start_s: float | None, stop_s: float | None) -> tuple[int, int]:
     """First sample and one past the last."""
     total = contents.n_samples / contents.sfreq_hz
@@ -235,7 +246,11 @@ def _shifted(events: Sequence[Event], start_s: float, duration_s: float) -> tupl
     moved = (
         Event(event.onset_s - start_s, event.duration_s, event.kind, event.stimulus, event.fields) for event in events
     )
-    return tuple(event for event in moved if event.onset_s < duration_s and event.onset_s + event.duration_s >= 0)
+    return tuple(
+        event
+        for event in moved
+        if event.onset_s < duration_s and (event.onset_s >= 0 or event.onset_s + event.duration_s > 0)
+    )
 
 
 def _key(signal: FloatArray, sfreq_hz: float, names: tuple[str, ...]) -> str:
