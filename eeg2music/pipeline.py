@@ -204,7 +204,7 @@ class BrainToMusicPipeline(DiffusionPipeline):
         """
         clips = []
         for clip in latents:
-            audio = self.codec.decode(self.codec.denormalize(clip.to(self.codec.device)))
+            audio = self.codec.decode(self.codec.denormalize(clip.to(self.transformer.device)))
             clips.append(audio[:, :samples].float().cpu().numpy())
         return np.stack(clips)
 
