@@ -76,7 +76,7 @@ class ScorerNet(ModelMixin, ConfigMixin):
     embedding_dim : length of the fingerprint
     """
 
-    config_name = "config.json"
+    config_name = "config.json"  # type: ignore[assignment]
 
     @register_to_config
     def __init__(

@@ -33,7 +33,7 @@ class ClapMini(ModelMixin, ConfigMixin):
     text_width, text_layers, max_tokens : size of the text tower
     """
 
-    config_name = "config.json"
+    config_name = "config.json"  # type: ignore[assignment]
 
     @register_to_config
     def __init__(

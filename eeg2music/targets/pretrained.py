@@ -35,9 +35,9 @@ class TransformersClap(nn.Module):
     tokenizer : the model's tokenizer
     """
 
-    def __init__(self, model: nn.Module, extractor: Any, tokenizer: Any) -> None:
+    def __init__(self, model: Any, extractor: Any, tokenizer: Any) -> None:
         super().__init__()
-        self.model = model.eval()
+        self.model: Any = model.eval()
         self.extractor, self.tokenizer = extractor, tokenizer
 
     @property

@@ -192,9 +192,7 @@ class ClapTask(Task):
         sound_a, sound_b = out["audio"].chunk(2)
         loud = (mel.amax((2, 3)) >= SILENT_BELOW).all(1)
         pair, track = batch["pair"].flatten(), batch["track"].flatten()
-        audio = _symmetric(
-            sound_a, sound_b, torch.where(loud, pair, -1), track, out["scale"][1], gather
-        )
+        audio = _symmetric(sound_a, sound_b, torch.where(loud, pair, -1), track, out["scale"][1], gather)
         captioned = torch.where(batch["captioned"].flatten(), pair, -1)
         same_text = text_ids(tokens)
         text = 0.5 * sum(
@@ -232,9 +230,7 @@ class ClapTask(Task):
         return {**self.songs.manifest(), "vocabulary_hash": sha256_json(self.vocabulary)}
 
 
-def _symmetric(
-    left: Tensor, right: Tensor, pair: Tensor, alike: Tensor, scale: Tensor, gather: Gather
-) -> Tensor:
+def _symmetric(left: Tensor, right: Tensor, pair: Tensor, alike: Tensor, scale: Tensor, gather: Gather) -> Tensor:
     """InfoNCE in both directions between rows that belong together, negatives from all processes."""
     all_pairs, all_alike = gather(pair), gather(alike)
     forth = info_nce(left, gather(right), pair, all_pairs, alike, all_alike, scale)

@@ -83,7 +83,9 @@ def test_it_shares_nothing_with_the_clap() -> None:
 
     import eeg2music.scoring.encoder as module
 
-    imported = {node.module for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.ImportFrom)}
+    imported = {
+        node.module for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.ImportFrom)
+    }
     assert not any(name and name.startswith("eeg2music.targets") for name in imported)
 
 

@@ -106,7 +106,7 @@ def test_the_hash_of_a_model_is_that_of_its_weights() -> None:
 
 
 def test_what_cannot_be_cached_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be hashed|can be hashed"):
+    with pytest.raises(InputError, match="can be hashed"):
         TargetCache(tmp_path, object())  # type: ignore[arg-type]
     with pytest.raises(InputError, match="Stems of shape"):
         window_targets(make_clap(), np.zeros(SAMPLE_RATE_HZ, np.float32))

@@ -48,7 +48,9 @@ def test_silence_and_near_silence_are_finite_and_alike(clap: ClapMini) -> None:
 
 def test_a_clip_is_the_same_alone_and_in_a_batch(clap: ClapMini) -> None:
     with torch.no_grad():
-        torch.testing.assert_close(clap.embed_audio(noise()[1:2])[0], clap.embed_audio(noise())[1], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            clap.embed_audio(noise()[1:2])[0], clap.embed_audio(noise())[1], atol=1e-5, rtol=1e-5
+        )
 
 
 def test_saved_and_loaded_it_is_the_same(clap: ClapMini, tmp_path: Path) -> None:

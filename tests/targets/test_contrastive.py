@@ -35,9 +35,7 @@ def test_pairs_of_one_group_are_no_negatives() -> None:
     group = torch.tensor([0, 0, 1, 2, 3, 4])
     logits = SCALE * left @ right.T
     logits[0, 1] = logits[1, 0] = -torch.inf
-    torch.testing.assert_close(
-        info_nce(left, right, ROWS, ROWS, group, group, SCALE), F.cross_entropy(logits, ROWS)
-    )
+    torch.testing.assert_close(info_nce(left, right, ROWS, ROWS, group, group, SCALE), F.cross_entropy(logits, ROWS))
 
 
 def test_rows_that_take_no_part_count_as_zero_and_are_no_keys() -> None:

@@ -13,7 +13,9 @@ ONSET, LOUDNESS, BRIGHTNESS = 0, 1, 2
 
 
 def sine(freq_hz: float, seconds: float = 2.0, amplitude: float = 0.5) -> torch.Tensor:
-    return amplitude * torch.sin(2 * torch.pi * freq_hz * torch.arange(round(seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ)
+    return amplitude * torch.sin(
+        2 * torch.pi * freq_hz * torch.arange(round(seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    )
 
 
 @pytest.mark.parametrize("frame", [0, 1, 7, 40, 62])

@@ -30,7 +30,9 @@ def test_the_scale_of_the_log_mel() -> None:
 
 def test_the_band_of_a_sine_rises_with_its_frequency() -> None:
     time = torch.arange(SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
-    bands = [int(LogMel()(torch.sin(2 * torch.pi * f * time)[None])[0].mean(-1).argmax()) for f in (110, 440, 1760, 7040)]
+    bands = [
+        int(LogMel()(torch.sin(2 * torch.pi * f * time)[None])[0].mean(-1).argmax()) for f in (110, 440, 1760, 7040)
+    ]
     assert bands == sorted(set(bands))
 
 

@@ -36,7 +36,7 @@ def task(music: Path) -> ClapTask:
 
 
 @pytest.fixture(scope="module")
-def items(task: ClapTask):  # noqa: ANN201
+def items(task: ClapTask):
     return task.train_items()
 
 
@@ -44,7 +44,7 @@ def one(x: torch.Tensor) -> torch.Tensor:
     return x
 
 
-def test_an_item_depends_on_index_and_draw_alone(task: ClapTask, items, music: Path) -> None:  # noqa: ANN001
+def test_an_item_depends_on_index_and_draw_alone(task: ClapTask, items, music: Path) -> None:
     first = items.item(1, 2)
     for _ in range(2):
         items.item(0, 0)
@@ -56,12 +56,12 @@ def test_an_item_depends_on_index_and_draw_alone(task: ClapTask, items, music: P
     assert len(set(first["pair"].tolist())) == 6
 
 
-def test_held_out_songs_are_not_trained_on(task: ClapTask, items) -> None:  # noqa: ANN001
+def test_held_out_songs_are_not_trained_on(task: ClapTask, items) -> None:
     assert not set(task.songs.songs) & set(task.valid_songs.songs)
     assert task.manifest()["songs"] == list(task.songs.songs)
 
 
-def test_the_loss_of_two_processes_is_that_of_one(task: ClapTask, items) -> None:  # noqa: ANN001
+def test_the_loss_of_two_processes_is_that_of_one(task: ClapTask, items) -> None:
     torch.manual_seed(0)
     model = task.build_model()
     whole = collate([items.item(0, 0), items.item(1, 0)])
@@ -84,7 +84,7 @@ def test_the_loss_of_two_processes_is_that_of_one(task: ClapTask, items) -> None
         torch.testing.assert_close((halves[0][part] + halves[1][part]) / 2, expected[part], rtol=1e-5, atol=1e-5)
 
 
-def test_silent_windows_and_missing_captions_take_no_part(task: ClapTask, items) -> None:  # noqa: ANN001
+def test_silent_windows_and_missing_captions_take_no_part(task: ClapTask, items) -> None:
     model = task.build_model()
     batch = collate([items.item(0, 0)])
     batch["mel"] = torch.full_like(batch["mel"], SILENCE)
@@ -96,7 +96,7 @@ def test_silent_windows_and_missing_captions_take_no_part(task: ClapTask, items)
     assert all(p.grad is not None for p in model.parameters())
 
 
-def test_a_silent_window_is_called_silence(task: ClapTask, items, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
+def test_a_silent_window_is_called_silence(task: ClapTask, items, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(items.features, "window", lambda song, track, start, frames: np.full((128, frames), SILENCE))
     tokens = items.item(0, 0)["tokens"]
     expected = items.tokenizer([QUIET_CAPTION], length=48)[0]
@@ -119,8 +119,9 @@ def test_it_trains_exports_and_resumes(music: Path, tmp_path: Path) -> None:
     from eeg2music.training.loop import train
 
     overrides = [
-        f"task.data={music}", f"task.valid_data={music}", f"train.out={tmp_path / 'run'}", "train.steps=4", "task.window_s=1.5", "task.group=3",
-        "task.shortest_s=1.0", "train.log_every=1", "train.valid_every=0", "train.tensorboard=false",
+        f"task.data={music}", f"task.valid_data={music}", f"train.out={tmp_path / 'run'}", "train.steps=4",
+        "task.window_s=1.5", "task.group=3", "task.shortest_s=1.0", "train.log_every=1", "train.valid_every=0",
+        "train.tensorboard=false",
     ]  # fmt: skip
     result = train("clap", "clap/smoke", overrides)
     assert result.finished and 0.0 <= result.figures["mix_top1"] <= 1.0

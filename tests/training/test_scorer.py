@@ -33,7 +33,7 @@ def task(music: Path) -> ScorerTask:
 
 
 @pytest.fixture(scope="module")
-def items(task: ScorerTask):  # noqa: ANN201
+def items(task: ScorerTask):
     return task.train_items()
 
 
@@ -41,7 +41,7 @@ def one(x: torch.Tensor) -> torch.Tensor:
     return x
 
 
-def test_an_item_depends_on_index_and_draw_alone(task: ScorerTask, items) -> None:  # noqa: ANN001
+def test_an_item_depends_on_index_and_draw_alone(task: ScorerTask, items) -> None:
     first = items.item(1, 2)
     items.item(0, 0)
     other = ScorerTask(task.config, seed=3).train_items().item(1, 2)
@@ -51,7 +51,7 @@ def test_an_item_depends_on_index_and_draw_alone(task: ScorerTask, items) -> Non
     assert len(set(first["pair"].tolist())) == 6
 
 
-def test_cached_power_is_that_of_the_audio(items, music: Path) -> None:  # noqa: ANN001
+def test_cached_power_is_that_of_the_audio(items, music: Path) -> None:
     from eeg2music.scoring.encoder import HOP, LogFrequency
 
     song, start = items.groups.songs[0], 12
@@ -62,7 +62,7 @@ def test_cached_power_is_that_of_the_audio(items, music: Path) -> None:  # noqa:
     np.testing.assert_allclose(found[loud], expected[loud], rtol=1e-2)
 
 
-def test_windows_of_a_song_are_apart(items) -> None:  # noqa: ANN001
+def test_windows_of_a_song_are_apart(items) -> None:
     from eeg2music.seeding import numpy_rng
 
     for number in range(20):
@@ -70,7 +70,7 @@ def test_windows_of_a_song_are_apart(items) -> None:  # noqa: ANN001
         assert abs(starts[0] - starts[1]) >= items.frames // 5
 
 
-def test_the_loss_of_two_processes_is_that_of_one(task: ScorerTask, items) -> None:  # noqa: ANN001
+def test_the_loss_of_two_processes_is_that_of_one(task: ScorerTask, items) -> None:
     torch.manual_seed(0)
     model = task.build_model()
     whole = collate([items.item(0, 0), items.item(1, 0)])
