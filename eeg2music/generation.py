@@ -27,7 +27,7 @@ from eeg2music.pipeline import (
     no_hook,
 )
 from eeg2music.preprocess.eeg import PreprocessConfig, preprocess
-from eeg2music.preprocess.windows import windows as covering_windows
+from eeg2music.preprocess.windows import covering_windows
 from eeg2music.recordings.read import read_recording
 from eeg2music.regions.electrodes import coverage_in_words, region_weights
 from eeg2music.report import figures
