@@ -95,6 +95,7 @@ class BrainToMusicPipeline(DiffusionPipeline):
             If a part is missing, pickled, damaged or of another shape.
         """
         root = Path(folder)
+        quiet_libraries()
         refuse_pickle(root)
         missing = [name for name in ("encoder", "diffusion", "codec") if not (root / name / "config.json").is_file()]
         if missing:
@@ -224,6 +225,16 @@ class BrainToMusicPipeline(DiffusionPipeline):
             decoded.stem_embedding[None],
             crossfade(decoded.curves, offsets, frames)[None],
         )
+
+
+def quiet_libraries() -> None:
+    """Keep the libraries' own progress bars and hints out of our output; their errors stay."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    diffusers_logging.set_verbosity_error()
 
 
 def crossfade(curves: torch.Tensor, offsets: Sequence[int], frames: int) -> torch.Tensor:
