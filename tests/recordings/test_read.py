@@ -108,7 +108,7 @@ def test_positions_say_where_they_come_from(make_raw: Any, write: Write) -> None
 
 
 def test_meg_is_called_meg(make_raw: Any, write: Write) -> None:
-    names = tuple(f"MEG{i:03d}" for i in range(12)) + ("EEG1", "REF1")
+    names = (*(f"MEG{i:03d}" for i in range(12)), "EEG1", "REF1")
     found = read_recording(write(make_raw(names, ["mag"] * 12 + ["eeg", "ref_meg"]), "meg_raw.fif"))
     assert found.kind == "meg"
     assert len(found.channel_names) == 12

@@ -1,0 +1,251 @@
+"""The prepared cache: aligned with what was heard, the same for any number of processes, resumable, refusing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eeg2music.audio import write_audio
+from eeg2music.errors import ConfigError, DataError, InputError
+from eeg2music.files import sha256_folder
+from eeg2music.preparation import PrepareConfig, prepare
+from eeg2music.preprocess.eeg import preprocess
+from eeg2music.recordings.bids import BidsDataset
+from eeg2music.recordings.prepared import PreparedDataset, is_prepared
+from eeg2music.seeding import numpy_rng
+from eeg2music.types import EEG_RATE_HZ, REGIONS
+
+SFREQ = 128.0
+NAMES = ("Fp1", "Fp2", "C3", "C4", "T7", "T8", "O1", "O2")
+ONE = PrepareConfig(workers=1)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three listeners, two runs each, of one 9 s and one 8 s song; a click 4 s into each song."""
+    root = tmp_path_factory.mktemp("study") / "bids"
+    for song in ("funk-1-0000", "waltz-1-0001"):
+        write_audio(root / "stimuli" / song / "mix.wav", np.zeros(2400, dtype=np.float32))
+    (root / "dataset_description.json").write_text(json.dumps({"Name": "t", "BIDSVersion": "1.9.0"}))
+    for subject in ("a", "b", "c"):
+        for run in (1, 2):
+            _write_run(root / f"sub-{subject}" / "eeg", f"sub-{subject}_task-listen_run-{run}", subject, run)
+    return root
+
+
+def _write_run(folder: Path, base: str, subject: str, run: int) -> None:
+    import mne
+
+    onsets = (2.25, 14.5)
+    raw = 1e-6 * numpy_rng(run, "study", subject).standard_normal((len(NAMES), round(25 * SFREQ)))
+    for onset in onsets:
+        raw[:, round((onset + 4.0) * SFREQ)] += 2e-5 * np.linspace(-1, 1, len(NAMES))
+    info = mne.create_info(list(NAMES), SFREQ, "eeg")
+    folder.mkdir(parents=True, exist_ok=True)
+    mne.export.export_raw(folder / f"{base}_eeg.edf", mne.io.RawArray(raw, info, verbose="ERROR"), verbose="ERROR")
+    rows = ["onset\tduration\ttrial_type\tstim_file\ttrial"]
+    rows += [
+        f"{onsets[0]}\t9\tmusic\tfunk-1-0000/mix.wav\t{run}1",
+        f"{onsets[1]}\t8\tmusic\twaltz-1-0001/mix.wav\t{run}2",
+    ]
+    (folder / f"{base}_events.tsv").write_text("\n".join(rows) + "\n")
+
+
+@pytest.fixture(scope="module")
+def cache(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare(study, tmp_path_factory.mktemp("cache") / "cache", ONE)
+
+
+def test_windows_carry_what_was_heard_and_when(cache: Path, study: Path) -> None:
+    data = PreparedDataset(cache)
+    assert len(data) == 3 * 2 * (2 + 2)
+    assert data.subjects == ("sub-a", "sub-b", "sub-c")
+    spec = data.spec
+    assert (spec.kind, spec.sfreq_hz, spec.n_channels_max, spec.regions) == ("eeg", 64.0, 8, REGIONS)
+    row, window = data.rows[0], data.window(0)
+    assert row["stimulus"] == window.stimulus_id == "funk-1-0000"
+    assert Path(str(window.stimulus_file)) == study / "stimuli/funk-1-0000/mix.wav"
+    assert (row["run"], row["trial"], row["repeat"], row["session"]) == ("1", 11, 1, None)
+    assert window.eeg.shape == (8, 320)
+    assert window.eeg.dtype == np.float32
+    assert window.channel_mask.all()
+    assert window.positions_m.shape == (8, 3)
+    assert window.stimulus_start_s == pytest.approx(window.start_s - 2.25)
+
+
+def test_a_click_in_the_song_is_found_in_the_windows_at_its_time(cache: Path) -> None:
+    data = PreparedDataset(cache)
+    hits = 0
+    for index in range(len(data)):
+        window = data.window(index)
+        at_s = 4.0 - float(window.stimulus_start_s or 0.0)
+        if 0.5 < at_s < 4.5:
+            hits += 1
+            peak = np.argmax(np.abs(window.eeg[0]))
+            assert peak / EEG_RATE_HZ == pytest.approx(at_s, abs=1 / EEG_RATE_HZ)
+    assert hits == 24
+
+
+def test_the_cache_is_what_preprocessing_gives(cache: Path, study: Path) -> None:
+    """Each recording is scaled by itself: reading it alone gives the same numbers."""
+    data, source = PreparedDataset(cache), BidsDataset(study)
+    for recording in source.recordings[::3]:
+        alone = preprocess(source.read(recording))
+        np.testing.assert_array_equal(data.signal(recording.key), alone.signal_v)
+
+
+def test_signals_are_mapped_and_cannot_be_changed(cache: Path) -> None:
+    data = PreparedDataset(cache)
+    mapped = data.signal(data.recordings[0])
+    assert isinstance(mapped, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        mapped[0, 0] = 1.0
+    data.window(0).eeg[:] = 0.0
+    assert data.window(0).eeg.any()
+
+
+def test_any_number_of_processes_writes_the_same_bytes(study: Path, cache: Path) -> None:
+    other = prepare(study, cache.parent / "two", PrepareConfig(workers=2))
+    assert sha256_folder(other) == sha256_folder(cache)
+
+
+def test_a_finished_cache_is_left_alone(study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = prepare(study, tmp_path / "c", ONE)
+    before = {path: path.stat().st_mtime_ns for path in (out / "signals").iterdir()}
+    content = sha256_folder(out)
+    monkeypatch.setattr("eeg2music.preparation.single.read_recording", None)
+    prepare(study, out, ONE)
+    assert {path: path.stat().st_mtime_ns for path in (out / "signals").iterdir()} == before
+    assert sha256_folder(out) == content
+
+
+def test_only_what_changed_is_done_again(study: Path, tmp_path: Path) -> None:
+    source = tmp_path / "bids"
+    shutil.copytree(study, source)
+    out = prepare(source, tmp_path / "c", ONE)
+    before = {path.name: path.stat().st_mtime_ns for path in (out / "signals").iterdir()}
+    content = PreparedDataset(out).content_hash
+    events = source / "sub-b/eeg/sub-b_task-listen_run-2_events.tsv"
+    events.write_text(events.read_text().replace("14.5", "14.75"))
+    prepare(source, out, ONE)
+    after = {path.name: path.stat().st_mtime_ns for path in (out / "signals").iterdir()}
+    assert [name for name in after if after[name] != before[name]] == ["sub-b_task-listen_run-2.npy"]
+    assert PreparedDataset(out).content_hash != content
+
+
+def test_data_set_and_cache_can_be_moved_together(study: Path, tmp_path: Path) -> None:
+    home = tmp_path / "here"
+    shutil.copytree(study, home / "bids")
+    out = prepare(home / "bids", home / "cache", ONE)
+    content = PreparedDataset(out).content_hash
+    home.rename(tmp_path / "there")
+    moved = PreparedDataset(tmp_path / "there/cache")
+    assert Path(moved.rows[0]["stimulus_file"]).is_file()
+    assert moved.content_hash == content
+
+
+def test_another_config_is_refused(study: Path, cache: Path) -> None:
+    with pytest.raises(ConfigError, match=r"another config \(differs in hop_s\).*another --out"):
+        prepare(study, cache, PrepareConfig(hop_s=1.0))
+
+
+def test_a_folder_of_something_else_is_refused(study: Path, tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").touch()
+    with pytest.raises(InputError, match="is there already and is no prepared cache"):
+        prepare(study, tmp_path, ONE)
+
+
+def test_killed_at_any_time_it_resumes_to_the_same_bytes(study: Path, cache: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    code = (
+        "import sys; from eeg2music.preparation import prepare, PrepareConfig;"
+        "prepare(sys.argv[1], sys.argv[2], PrepareConfig(workers=1))"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code, str(study), str(out)])
+    while run.poll() is None and not list(out.glob("signals/sub-*.npy")):
+        time.sleep(0.005)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    if not is_prepared(out):
+        with pytest.raises(DataError, match=r"unfinished prepared cache.*it resumes"):
+            PreparedDataset(out)
+    (out / "signals" / ".sub-a-x1y2.npy").write_bytes(b"half")
+    prepare(study, out, ONE)
+    assert sha256_folder(out) == sha256_folder(cache)
+
+
+def test_a_folder_of_recordings_without_stimuli(real_data: Path, tmp_path: Path) -> None:
+    out = prepare(real_data / "musicattention_edf_cc0", tmp_path / "c", ONE)
+    data = PreparedDataset(out)
+    assert sorted({row["n_samples"] for row in data.rows}) == [128, 320]
+    assert all(row["stimulus"] is None and row["stimulus_file"] is None for row in data.rows)
+    assert data.subjects == ("unknown",)
+    assert "subject12" not in (out / "meta.json").read_text()
+
+
+def test_unusable_recordings_stop_or_are_left_out(study: Path, tmp_path: Path) -> None:
+    source = tmp_path / "bids"
+    shutil.copytree(study, source)
+    broken = source / "sub-a/eeg/sub-a_task-listen_run-1_eeg.edf"
+    broken.write_bytes(broken.read_bytes()[:-1000])
+    with pytest.raises(DataError, match=r"1 of 6 recordings cannot be used.*run-1_eeg\.edf is truncated"):
+        prepare(source, tmp_path / "strict", ONE)
+    assert not is_prepared(tmp_path / "strict")
+    data = PreparedDataset(prepare(source, tmp_path / "loose", PrepareConfig(workers=1, skip_unusable=True)))
+    assert len(data.recordings) == 5
+
+
+def test_a_copy_of_a_recording_is_a_leak(real_data: Path, tmp_path: Path) -> None:
+    original = next((real_data / "musicattention_edf_cc0").rglob("*20200620*/*.edf"))
+    for name in ("train.edf", "test.edf"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        shutil.copy(original, tmp_path / "in" / name)
+    with pytest.raises(DataError, match=r"twice .*would be a leak"):
+        prepare(tmp_path / "in", tmp_path / "out", ONE)
+
+
+def test_songs_shorter_than_a_window_give_nothing(study: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="No window of 12 s lies inside a stimulus"):
+        prepare(study, tmp_path / "c", PrepareConfig(window_s=12.0, workers=1))
+
+
+def test_sources_without_recordings(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Nothing at"):
+        prepare(tmp_path / "gone", tmp_path / "c")
+    (tmp_path / "in").mkdir()
+    with pytest.raises(InputError, match="neither a BIDS data set nor a folder with recordings"):
+        prepare(tmp_path / "in", tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+
+
+def test_damaged_caches_say_so(cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is not a prepared cache"):
+        PreparedDataset(tmp_path)
+    copy = tmp_path / "copy"
+    shutil.copytree(cache, copy)
+    data = PreparedDataset(copy)
+    file = copy / "signals" / f"{data.rows[0]['recording']}.npy"
+    file.write_bytes(b"junk")
+    with pytest.raises(DataError, match=r"missing or damaged.*prepare"):
+        data.window(0)
+    (copy / "windows.jsonl").unlink()
+    with pytest.raises(DataError, match=r"no windows\.jsonl"):
+        PreparedDataset(copy)
+    meta = json.loads((copy / "meta.json").read_text())
+    (copy / "meta.json").write_text(json.dumps({**meta, "schema": 99}))
+    with pytest.raises(DataError, match="prepared in format 99"):
+        PreparedDataset(copy)
+
+
+def test_progress_counts_up(study: Path, tmp_path: Path) -> None:
+    told: list[tuple[int, int, str]] = []
+    prepare(study, tmp_path / "c", ONE, progress=lambda *args: told.append(args))
+    assert [(done, total) for done, total, _ in told] == [(i + 1, 6) for i in range(6)]

@@ -1,0 +1,77 @@
+"""Clocks of XDF streams: gaps, rates, grids, on made-up time stamps and a made-up stream."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eeg2music.errors import InputError
+from eeg2music.recordings.formats import xdf
+from eeg2music.recordings.read import read_recording
+from eeg2music.seeding import numpy_rng
+
+
+def test_the_longest_stretch_without_a_gap() -> None:
+    stamps = np.concatenate([np.arange(100) / 100, 50 + np.arange(300) / 100, 40 + np.arange(10) / 100])
+    assert xdf.longest_stretch(stamps, 0.1) == (100, 400, 2)
+    assert xdf.longest_stretch(np.arange(50) / 100, 0.1) == (0, 50, 0)
+
+
+def test_the_true_rate_and_whether_stamps_lie_on_a_grid() -> None:
+    rate, uniform = xdf.true_rate(7.0 + np.arange(1000) / 93.24)
+    assert rate == pytest.approx(93.24)
+    assert uniform
+    jittered = np.sort(np.arange(1000) / 100 + 0.02 * numpy_rng(0, "jitter").standard_normal(1000))
+    rate, uniform = xdf.true_rate(jittered)
+    assert rate == pytest.approx(100, rel=0.01)
+    assert not uniform
+
+
+def test_irregular_samples_are_put_on_the_grid() -> None:
+    stamps = np.sort(numpy_rng(0, "irregular").uniform(0, 10, 4000))
+    out = xdf.on_grid(stamps, np.sin(2 * np.pi * stamps)[None], 200.0)
+    grid = stamps[0] + np.arange(out.shape[1]) / 200.0
+    np.testing.assert_allclose(out[0], np.sin(2 * np.pi * grid), atol=0.05)
+
+
+def stream(kind: str, samples: Any, stamps: Any, labels: list[tuple[str, str, str]] | None = None) -> dict[str, Any]:
+    channels = [{"label": [n], "type": [t], "unit": [u]} for n, t, u in labels or ()]
+    desc = [{"channels": [{"channel": channels}]}] if labels else [None]
+    info = {"type": [kind], "nominal_srate": ["250"], "desc": desc}
+    return {"info": info, "time_series": samples, "time_stamps": np.asarray(stamps)}
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Read made-up streams as if pyxdf had found them in a file."""
+
+    def read(*streams: dict[str, Any]) -> Any:
+        import pyxdf
+
+        monkeypatch.setattr(pyxdf, "load_xdf", lambda *_, **__: (list(streams), {}))
+        (tmp_path / "a.xdf").write_bytes(b"XDF:")
+        return read_recording(tmp_path / "a.xdf")
+
+    return read
+
+
+def test_labels_units_and_markers_of_streams(load: Any) -> None:
+    stamps = 100 + np.arange(1000) / 250
+    samples = numpy_rng(0, "xdf").standard_normal((1000, 3)).astype(np.float32)
+    labels = [("Cz", "EEG", "microvolts"), ("Fz", "EEG", "mV"), ("TRG", "misc", "none")]
+    markers = stream("Markers", [["7"], ["Ada Lovelace"], ["8"]], [101.0, 102.0, 300.0])
+    audio = stream("Audio", samples, stamps)
+    found = load(stream("EEG", samples, stamps, labels), markers, audio)
+    assert found.channel_names == ("Cz", "Fz")
+    np.testing.assert_allclose(found.signal_v[0], 1e-6 * samples[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(found.signal_v[1], 1e-3 * samples[:, 1], rtol=1e-5)
+    assert [(round(e.onset_s, 6), e.kind) for e in found.events] == [(1.0, "trigger 7"), (2.0, "marker")]
+    assert np.isfinite(found.positions_m).all()
+
+
+def test_a_file_without_an_eeg_stream(load: Any) -> None:
+    with pytest.raises(InputError, match="no EEG stream, only: Audio"):
+        load(stream("Audio", np.zeros((10, 1), np.float32), np.arange(10) / 100))
