@@ -8,10 +8,10 @@ mixing in `eeg2music.mixing`.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -42,7 +42,11 @@ from eeg2music.diffusion.guidance import Dials  # noqa: E402
 from eeg2music.diffusion.transformer import JointStemTransformer  # noqa: E402
 from eeg2music.encoders.brain import BrainEncoder  # noqa: E402
 
-Hook = Callable[[str, object], None]
+
+class Hook(Protocol):
+    """Called with the name of each step, before it or with what it made."""
+
+    def __call__(self, step: str, artefact: object = None) -> None: ...
 
 
 def no_hook(step: str, artefact: object = None) -> None:
@@ -71,7 +75,7 @@ class PipelineOutput:
     conditions: Conditions
 
 
-class BrainToMusicPipeline(DiffusionPipeline):
+class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
     """Stems from the conditions that a brain encoder decodes.
 
     Components
@@ -81,9 +85,13 @@ class BrainToMusicPipeline(DiffusionPipeline):
     codec : Codec, latents -> sound
     """
 
+    encoder: BrainEncoder
+    transformer: JointStemTransformer
+    codec: Codec
+
     def __init__(self, encoder: BrainEncoder, transformer: JointStemTransformer, codec: Codec) -> None:
         super().__init__()
-        self.register_modules(encoder=encoder, transformer=transformer, codec=codec)
+        self.register_modules(encoder=encoder, transformer=transformer, codec=codec)  # type: ignore[attr-defined]
 
     @classmethod
     def from_pretrained(cls, folder: str | os.PathLike[str], **_: Any) -> BrainToMusicPipeline:
@@ -107,10 +115,10 @@ class BrainToMusicPipeline(DiffusionPipeline):
         encoder = load_model(BrainEncoder, root / "encoder")
         transformer = load_model(JointStemTransformer, root / "diffusion")
         codec = Codec.from_pretrained(root / "codec")
-        if codec.channels != transformer.config.latent_dim:
+        if codec.channels != transformer.config["latent_dim"]:
             raise CheckpointError(
                 f"The parts of {root} do not fit: the codec has {codec.channels} latent channels, "
-                f"the diffusion model {transformer.config.latent_dim}",
+                f"the diffusion model {transformer.config['latent_dim']}",
                 remedy="use a codec and a diffusion model that were trained together",
             )
         return cls(encoder, transformer, codec)
@@ -252,7 +260,7 @@ def crossfade(curves: torch.Tensor, offsets: Sequence[int], frames: int) -> torc
 
 def no_conditions(count: int, duration_s: float, transformer: JointStemTransformer) -> Conditions:
     """Conditions that are all dropped: the generator's own prior."""
-    stems, dim = len(transformer.config.stems), transformer.config.embedding_dim
+    stems, dim = len(transformer.config["stems"]), int(transformer.config["embedding_dim"])
     frames = max(1, round(duration_s * CURVE_RATE_HZ))
     device = transformer.device
     none = torch.zeros(count, dtype=torch.bool, device=device)
@@ -300,7 +308,8 @@ def load_pipeline(checkpoint: Path | None = None, device: str = "auto") -> Brain
     """
     pipeline = BrainToMusicPipeline.from_pretrained(checkpoint or default_checkpoint())
     chosen = pick_device(device)
-    for part in (pipeline.encoder, pipeline.transformer, pipeline.codec):
+    parts: tuple[torch.nn.Module, ...] = (pipeline.encoder, pipeline.transformer, pipeline.codec)
+    for part in parts:
         part.to(chosen)
     return pipeline
 

@@ -159,9 +159,8 @@ class Conditions:
 
     def map(self, function: Any) -> Conditions:
         """Apply `function` to every tensor that is there."""
-        return Conditions(
-            **{name: None if value is None else function(value) for name, value in vars(self).items()}
-        )
+        changed = {name: function(value) for name, value in vars(self).items() if value is not None}
+        return replace(self, **changed)
 
     def to(self, *args: Any, **kwargs: Any) -> Conditions:
         return self.map(lambda tensor: tensor.to(*args, **kwargs))

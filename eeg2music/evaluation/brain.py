@@ -17,10 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from eeg2music.encoders.brain import BrainEncoder
 from eeg2music.errors import DataError
 from eeg2music.evaluation.controls import derangement, phase_randomize, reinitialised, time_shift
 from eeg2music.evaluation.heard import Heard, condition_vectors, scorer_vectors, take
@@ -71,7 +72,7 @@ def control_conditions(name: str, evidence: Evidence) -> Conditions | None:
         return pipeline.encode(evidence.other.windows)
     if name == "random_encoder":
         trained = pipeline.encoder
-        return pipeline.with_encoder(reinitialised(trained, seed)).encode(heard.windows)
+        return pipeline.with_encoder(cast(BrainEncoder, reinitialised(trained, seed))).encode(heard.windows)
     return pipeline.encode(_changed_windows(name, heard, seed))
 
 
@@ -90,7 +91,7 @@ def _changed_windows(name: str, heard: Heard, seed: int) -> Sequence[Window]:
     ]
 
 
-def embedding_score(conditions: Conditions | None, evidence: Evidence, *, songs: str = "cluster") -> dict[str, Any]:
+def embedding_score(conditions: Conditions | None, evidence: Evidence) -> dict[str, Any]:
     """Identification in the conditioning space: decoded embeddings against those of the gallery's audio."""
     gallery = condition_vectors(evidence.oracle)
     count = len(evidence.heard.windows)

@@ -74,9 +74,7 @@ class EvaluateConfig(Config):
     sampling: SamplingConfig = SamplingConfig()
 
 
-def run_evaluation(
-    config: EvaluateConfig, out: Path, *, device: str = "auto", hook: Hook = no_hook
-) -> dict[str, Any]:
+def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", hook: Hook = no_hook) -> dict[str, Any]:
     """Score everything into `out/{scores.json, scores.md, report.html}`; returns the scores."""
     if config.prepared and len(config.levels) != 1:
         raise ConfigError(f"{len(config.levels)} levels with prepared recordings", allowed="one level")
@@ -124,7 +122,10 @@ def _others(heard: Heard) -> Heard | None:
     if len(names) < 2:
         return None
     following_name = dict(zip(names, [*names[1:], names[0]], strict=True))
-    place = {(window.subject, row): index for index, (window, row) in enumerate(zip(heard.windows, heard.target, strict=True))}
+    place = {
+        (window.subject, row): index
+        for index, (window, row) in enumerate(zip(heard.windows, heard.target, strict=True))
+    }
     pairs = [(following_name[window.subject], row) for window, row in zip(heard.windows, heard.target, strict=True)]
     if any(pair not in place for pair in pairs):
         return None
