@@ -1,0 +1,117 @@
+"""Turns the export of a run into a model that ships: smaller weights, no paths of this machine, a card.
+
+A card says how the weights were made: command, commit, data, seed, time, hardware, scores and sha256.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from eeg2music.errors import CheckpointError
+from eeg2music.files import atomic_folder, atomic_path, read_json, sha256_file, write_json, write_text
+
+MANIFEST = "training_manifest.json"
+CARD = "README.md"
+
+
+def ship(export: Path, out: Path, *, command: str, data: str, bf16: bool = True) -> Path:
+    """Write `out` from the `export` folder of a finished run.
+
+    Parameters
+    ----------
+    command : how the run can be repeated, as a person would type it in a checkout
+    data : what it was trained on, in words, with the command that makes it
+    bf16 : store floating-point weights in bfloat16; statistics (tensors of one dimension in a file of their own)
+        keep their precision
+
+    Raises
+    ------
+    CheckpointError
+        If `export` is no export of the training loop.
+    """
+    if not (export / MANIFEST).is_file():
+        raise CheckpointError(f"{export} is not the export of a training run", allowed=f"a folder with {MANIFEST}")
+    manifest = read_json(export / MANIFEST)
+    with atomic_folder(out) as folder:
+        for path in sorted(export.iterdir()):
+            if path.suffix == ".safetensors":
+                _store(path, folder / path.name, bf16=bf16 and "statistics" not in path.name)
+            elif path.name not in (MANIFEST, CARD) and path.is_file():
+                shutil.copyfile(path, folder / path.name)
+        write_json(folder / MANIFEST, {**manifest, "config": _without_paths(manifest["config"])})
+        write_text(folder / CARD, card(out.name, manifest, folder, command=command, data=data, bf16=bf16))
+    return out
+
+
+def _store(source: Path, target: Path, *, bf16: bool) -> None:
+    state = load_file(source)
+    if bf16:
+        state = {key: value.to(torch.bfloat16) if value.is_floating_point() else value for key, value in state.items()}
+    with atomic_path(target) as temporary:
+        save_file(state, temporary, metadata={"format": "pt"})
+
+
+def _without_paths(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with absolute paths cut down to their last part."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: clean(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [clean(item) for item in value]
+        if isinstance(value, str) and value.startswith("/"):
+            return Path(value).name
+        return value
+
+    return {key: clean(value) for key, value in config.items()}
+
+
+def card(name: str, manifest: Mapping[str, Any], folder: Path, *, command: str, data: str, bf16: bool) -> str:
+    """The text of a card."""
+    return "\n".join(_lines(name, manifest, folder, command, data, bf16)) + "\n"
+
+
+def _lines(name: str, manifest: Mapping[str, Any], folder: Path, command: str, data: str, bf16: bool) -> Iterator[str]:
+    train = manifest["config"]["train"]
+    yield from (f"# {name}", "", f"Trained by `eeg2music.training.{manifest['trained']}`.", "")
+    yield from ("```", command, "```", "", "| | |", "|---|---|")
+    facts = {
+        "commit": commit(),
+        "data": data,
+        "songs": len(manifest.get("songs", ())) or None,
+        "listeners": len(manifest.get("subjects", ())) or None,
+        "parameters": f"{manifest['parameters']:,}",
+        "steps": f"{manifest['step']} of batch {train['batch_size']}, {train['precision']} arithmetic",
+        "seed": train["seed"],
+        "time": f"{manifest['seconds'] / 60:.0f} minutes, the machine being used for other work beside it",
+        "hardware": manifest["hardware"],
+        "stored in": "bfloat16" if bf16 else "float32",
+    }
+    yield from (f"| {key} | {value} |" for key, value in facts.items() if value is not None)
+    for path in sorted(folder.glob("*.safetensors")):
+        yield f"| sha256 of {path.name} | `{sha256_file(path)}` |"
+    if manifest.get("figures"):
+        yield from ("", "Scores on held-out songs, averaged weights:", "", "| figure | value |", "|---|---|")
+        yield from (f"| {key} | {value:.4g} |" for key, value in manifest["figures"].items())
+
+
+def commit() -> str:
+    """The commit of this checkout, or "unknown" outside of one."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()
