@@ -7,6 +7,7 @@ microvolts as measured on people. Never looks at the stimulus.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from eeg2music.simulation.head import Head
 from eeg2music.types import FloatArray
 
 MICROVOLT = 1e-6
+Spectrum = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 EYES_M = np.array([[-0.032, 0.092, -0.004], [0.032, 0.092, -0.004]])
 EYE_MOMENT = np.array([0.0, 0.75, 0.66])
 
@@ -134,10 +136,10 @@ def add_muscle(noise: FloatArray, head: Head, traits: NoiseTraits, sfreq_hz: flo
         length = min(samples - first, round(rng.uniform(0.3, 1.5) * sfreq_hz))
         centre = head.true_positions_m[rng.choice(rim)]
         burst = _shaped_noise(rng, 1, max(length, 8), sfreq_hz, lambda f: f**2 / (f**2 + 30.0**2) * (f > 18.0))
-        burst = burst[0, :length] * np.hanning(max(length, 8))[:length]
+        faded = burst[0, :length] * np.hanning(max(length, 8))[:length]
         spread = np.exp(-0.5 * (np.linalg.norm(head.true_positions_m - centre, axis=1) / 0.035) ** 2)
         amplitude = traits.muscle_uv * MICROVOLT * np.exp(0.3 * rng.standard_normal())
-        noise[:, first : first + length] += np.outer(spread * amplitude, burst).astype(np.float32)
+        noise[:, first : first + length] += np.outer(spread * amplitude, faded).astype(np.float32)
 
 
 def line(head: Head, traits: NoiseTraits, samples: int, sfreq_hz: float, rng: np.random.Generator) -> FloatArray:
@@ -187,12 +189,12 @@ def _poisson_times(rng: np.random.Generator, rate_hz: float, duration_s: float, 
     return times
 
 
-def _shaped_noise(rng: np.random.Generator, rows: int, samples: int, sfreq_hz: float, shape) -> FloatArray:  # type: ignore[no-untyped-def]
+def _shaped_noise(rng: np.random.Generator, rows: int, samples: int, sfreq_hz: float, shape: Spectrum) -> FloatArray:
     """(row, time) float32 Gaussian noise of unit expected variance with the amplitude spectrum `shape(freqs_hz)`."""
     from scipy.fft import irfft, next_fast_len
 
     size = next_fast_len(samples, real=True)
-    amplitude = np.asarray(shape(np.fft.rfftfreq(size, 1.0 / sfreq_hz)))
+    amplitude = shape(np.fft.rfftfreq(size, 1.0 / sfreq_hz).astype(np.float64))
     amplitude[0] = 0.0
     amplitude *= size / np.sqrt(max(2.0 * np.sum(amplitude**2), 1e-30))
     parts = rng.standard_normal((rows, amplitude.size, 2), dtype=np.float32) * np.float32(np.sqrt(0.5))

@@ -126,7 +126,7 @@ def _annotated_pitch(notes: Sequence[Sequence[float]], frames: int) -> NDArray[n
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _peak_pitch(power: NDArray[np.float64], freqs: NDArray[np.float64]) -> NDArray[np.float64]:
+def _peak_pitch(power: NDArray[np.float64], freqs: NDArray[np.floating]) -> NDArray[np.float64]:
     """MIDI number of the strongest spectral peak between 40 Hz and 8 kHz."""
     inside = np.flatnonzero((freqs >= LOW_HZ) & (freqs <= HIGH_HZ))
     peak = freqs[inside[np.argmax(power[:, inside], axis=1)]]

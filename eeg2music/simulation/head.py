@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 from eeg2music.errors import ConfigError
 from eeg2music.seeding import numpy_rng
 from eeg2music.types import REGIONS
+
+if TYPE_CHECKING:
+    from mne.channels import DigMontage
 
 Array = NDArray[np.float64]
 
@@ -190,7 +194,7 @@ def _local_axes(direction: Array) -> tuple[Array, Array, Array]:
 
 
 @functools.lru_cache(maxsize=1)
-def _template():  # type: ignore[no-untyped-def]
+def _template() -> DigMontage:
     import mne
 
     return mne.channels.make_standard_montage(TEMPLATE)

@@ -1,0 +1,118 @@
+"""Which signal-to-noise ratio of the simulator is as hard as recordings of people?
+
+Identifies music from real recordings (the folder `openmiir_features`: 12 pieces, 3 subjects, 5 repeats, one virtual
+channel) and from simulated twins of them over a range of ratios, with the same ridge model, whole works held out.
+Prints both sides, writes them as JSON, and names the ratio at which they agree: `REAL_SNR_DB`.
+
+    python benchmarks/calibrate_snr.py ../shared/data/openmiir_features --out benchmarks/calibrate_snr.json
+
+Takes about ten minutes on one core. Expected: real 0.87 from the mean of five trials and 0.69 from one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eeg2music.files import write_json
+from eeg2music.simulation.calibration import Piece, Scores, identification, load_pieces, reproducible_share
+from eeg2music.simulation.twin import make_twin
+
+LEVELS_DB = (0.0, -10.0, -20.0, -25.0, -30.0, -32.0, -34.0, -35.0, -36.0, -37.0, -38.0, -39.0, -40.0, -42.0, -45.0)
+FIGURES = ("mean_of_trials", "single_trial")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder with stimulus_*.npz")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/calibrate_snr.json"))
+    parser.add_argument("--twins", type=int, default=10, help="simulated groups of three listeners")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+
+    pieces = load_pieces(arguments.data)
+    real = describe(identification(pieces), pieces)
+    levels = scan(pieces, arguments.twins, arguments.seed)
+    agreement = agree(real, levels)
+    write_json(arguments.out, {"real": real, "simulated": levels, "agreement": agreement, "twins": arguments.twins})
+    print(table(real, levels, agreement))
+
+
+def describe(scores: Scores, pieces: list[Piece]) -> dict[str, Any]:
+    """Both figures of one set of recordings, with intervals over works."""
+    figures: dict[str, Any] = {"reproducible_share": reproducible_share(pieces)}
+    for name in FIGURES:
+        values = getattr(scores, name)
+        figures[name] = {"accuracy": float(values.mean()), "ci95": list(scores.interval(values))}
+    return figures
+
+
+def scan(pieces: list[Piece], twins: int, seed: int) -> list[dict[str, Any]]:
+    """Mean over twins at every level, with the standard error of that mean and the range of the twins."""
+    found: dict[float, list[dict[str, Any]]] = {level: [] for level in LEVELS_DB}
+    for number in range(twins):
+        twin = make_twin(pieces, seed + number)
+        for level in LEVELS_DB:
+            heard = twin.at(level)
+            found[level].append(describe(identification(heard), heard))
+    rows = []
+    for level, results in found.items():
+        row: dict[str, Any] = {"snr_db": level}
+        row["reproducible_share"] = float(np.mean([result["reproducible_share"] for result in results]))
+        for name in FIGURES:
+            values = np.array([result[name]["accuracy"] for result in results])
+            error = 1.96 * values.std(ddof=1) / np.sqrt(len(values))
+            mean = float(values.mean())
+            row[name] = {"accuracy": mean, "ci95": [mean - error, mean + error], "range": [values.min(), values.max()]}
+        rows.append(row)
+    return rows
+
+
+def agree(real: dict[str, Any], levels: list[dict[str, Any]]) -> dict[str, Any]:
+    """Where the simulated curves cross the real figures, and between which levels the real intervals lie."""
+    result: dict[str, Any] = {}
+    for name in FIGURES:
+        curve = [row[name]["accuracy"] for row in levels]
+        low, high = real[name]["ci95"]
+        result[name] = {
+            "snr_db": crossing(levels, curve, real[name]["accuracy"]),
+            "interval_db": [crossing(levels, curve, low), crossing(levels, curve, high)],
+        }
+    result["snr_db"] = float(np.mean([result[name]["snr_db"] for name in FIGURES]))
+    return result
+
+
+def crossing(levels: list[dict[str, Any]], curve: list[float], value: float) -> float:
+    """The level at which a falling curve first passes `value`, by straight lines."""
+    for upper, lower, above, below in zip(levels[:-1], levels[1:], curve[:-1], curve[1:], strict=True):
+        if above >= value > below:
+            share = (above - value) / (above - below)
+            return float(upper["snr_db"] + share * (lower["snr_db"] - upper["snr_db"]))
+    raise SystemExit(f"the scan from {levels[0]['snr_db']} to {levels[-1]['snr_db']} dB does not pass {value:.3f}")
+
+
+def table(real: dict[str, Any], levels: list[dict[str, Any]], agreement: dict[str, Any]) -> str:
+    lines = [f"{'':>10}  {'mean of five':>22}  {'one trial':>22}  {'reproducible':>12}"]
+
+    def line(name: str, row: dict[str, Any]) -> str:
+        cells = ["{:.3f} ({:.3f}-{:.3f})".format(row[key]["accuracy"], *row[key]["ci95"]) for key in FIGURES]
+        return f"{name:>10}  {cells[0]:>22}  {cells[1]:>22}  {row['reproducible_share']:>12.3f}"
+
+    lines.append(line("real", real))
+    lines += [line(f"{row['snr_db']:g} dB", row) for row in levels]
+    lines += [
+        f"agree at {agreement['snr_db']:.1f} dB: "
+        + ", ".join(
+            f"{key.replace('_', ' ')} {agreement[key]['snr_db']:.1f} "
+            f"({agreement[key]['interval_db'][0]:.1f} to {agreement[key]['interval_db'][1]:.1f})"
+            for key in FIGURES
+        )
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
