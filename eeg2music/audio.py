@@ -38,7 +38,9 @@ def read_audio(
 
     file = Path(path)
     if not file.is_file():
-        raise InputError(f"No audio file at {file}", remedy="check the path")
+        raise InputError(f"No audio file at {file}", allowed="an existing sound file", remedy="check the path")
+    if start_s < 0 or (duration_s is not None and duration_s < 0):
+        raise InputError(f"start = {start_s} s, duration = {duration_s} s", allowed="0 or more")
     try:
         with soundfile.SoundFile(file) as handle:
             rate = handle.samplerate
@@ -60,12 +62,24 @@ def read_audio(
 
 
 def write_audio(path: str | os.PathLike[str], audio: FloatArray, sample_rate_hz: int = SAMPLE_RATE_HZ) -> None:
-    """Write (samples,) or (channel, samples) as 16-bit PCM WAV (or what the suffix says), atomically."""
+    """Write (samples,) or (channel, samples) as 16-bit PCM WAV (or what the suffix says), atomically.
+
+    Values outside [-1, 1] are clipped.
+
+    Raises
+    ------
+    InputError
+        If the audio is not finite.
+    """
     import soundfile
 
+    if not np.isfinite(audio).all():
+        raise InputError(f"The audio for {Path(path).name} holds samples that are not finite")
     data = np.clip(np.asarray(audio, dtype=np.float32).T, -1.0, 1.0)
+    container = Path(path).suffix.lstrip(".").upper()
+    subtype = "PCM_16" if soundfile.check_format(container, "PCM_16") else None
     with atomic_path(path) as temporary:
-        soundfile.write(temporary, data, sample_rate_hz, subtype="PCM_16")
+        soundfile.write(temporary, data, sample_rate_hz, subtype=subtype)
 
 
 def resample(audio: FloatArray, from_hz: float, to_hz: float) -> FloatArray:

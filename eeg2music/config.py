@@ -29,9 +29,7 @@ class Config(BaseModel):
 C = TypeVar("C", bound=Config)
 
 
-def load_config(
-    kind: type[C], path: str | os.PathLike[str] | None = None, overrides: Sequence[str] = ()
-) -> C:
+def load_config(kind: type[C], path: str | os.PathLike[str] | None = None, overrides: Sequence[str] = ()) -> C:
     """Read a YAML file (or only the defaults), apply `a.b=value` overrides, validate.
 
     Raises
@@ -59,8 +57,7 @@ def read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
-        raise ConfigError(f"{file} is not valid YAML ({line})") from None
+        raise ConfigError(f"{file} is not valid YAML ({_one_line(error)})", remedy="correct that line") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -91,16 +88,28 @@ def shipped_folder(name: str) -> Path:
 
 def _apply(values: dict[str, Any], override: str) -> None:
     key, sign, text = override.partition("=")
-    if not sign or not key:
-        raise ConfigError(f"The override {override!r} cannot be read", allowed="key.subkey=value")
     parts = key.lstrip("-").split(".")
+    if not sign or not all(parts):
+        raise ConfigError(f"The override {override!r} cannot be read", allowed="key.subkey=value")
     node = values
     for part in parts[:-1]:
-        child = node.setdefault(part, {})
-        if not isinstance(child, dict):
+        if node.get(part) is None:
+            node[part] = {}
+        node = node[part]
+        if not isinstance(node, dict):
             raise ConfigError(f"The override {override!r} goes below {part!r}, which is a value")
-        node = child
-    node[parts[-1]] = yaml.safe_load(text) if text else None
+    try:
+        node[parts[-1]] = yaml.safe_load(text) if text else None
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"The override {override!r} is not valid YAML ({_one_line(error)})",
+            allowed="key.subkey=value",
+            remedy="put the value in quotes if it is a text",
+        ) from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _explain(kind: type[Config], error: ValidationError, source: str) -> ConfigError:

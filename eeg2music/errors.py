@@ -28,12 +28,18 @@ class Eeg2MusicError(Exception):
         super().__init__(what)
 
     def __str__(self) -> str:
-        parts = [self.what.rstrip(".")]
+        parts = [self.what]
         if self.allowed:
-            parts.append(f"Allowed: {self.allowed.rstrip('.')}")
+            parts.append(f"Allowed: {self.allowed}")
         if self.remedy:
-            parts.append(f"Remedy: {self.remedy.rstrip('.')}")
-        return " ".join(". ".join(parts).split()) + "."
+            parts.append(f"Remedy: {self.remedy}")
+        return " ".join(" ".join(map(_sentence, parts)).split())
+
+
+def _sentence(text: str) -> str:
+    """Close a sentence that is not closed."""
+    text = text.strip()
+    return text if text.endswith(("?", "!")) else text.rstrip(".") + "."
 
 
 class InputError(Eeg2MusicError):
@@ -60,7 +66,12 @@ class MissingExtraError(Eeg2MusicError):
     """An optional dependency that is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
+        self._named = (package, extra)
         super().__init__(
             f"The package {package!r} is not installed",
             remedy=f"pip install 'eeg2music[{extra}]'",
         )
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        # Worker processes hand errors over pickled; the default would call this with the message alone.
+        return type(self), self._named

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 @contextmanager
 def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary folder; rename it to `path` on success, replacing what was there."""
-    target = Path(path)
+    # Absolute, because the working folder itself may be the one that is replaced.
+    target = Path(path).absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
     try:
@@ -48,15 +49,30 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
                 _sync(file)
         temporary.chmod(0o755)
         if target.exists():
-            # A folder cannot be replaced in one step: move the old one aside first.
-            aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-old-"))
-            target.rename(aside / "old")
-            temporary.rename(target)
-            shutil.rmtree(aside)
+            _exchange(temporary, target)
         else:
             temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _exchange(new: Path, target: Path) -> None:
+    """Put `new` in the place of `target`. A folder cannot be replaced in one step: the old one moves aside first."""
+    aside = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-old-"))
+    old = aside / "old"
+    try:
+        target.rename(old)
+        try:
+            new.rename(target)
+        except BaseException:
+            old.rename(target)
+            raise
+    except BaseException:
+        # Only an empty folder goes: were the old one still in it, it would be the last copy.
+        with suppress(OSError):
+            aside.rmdir()
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

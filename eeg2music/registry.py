@@ -47,10 +47,11 @@ class Registry(Generic[T]):
     def _scan(self) -> None:
         if self._scanned:
             return
-        self._scanned = True
         package = importlib.import_module(self.package)
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self.package}.{module.name}")
+        # Only now: after a module that fails to import, the next question fails too.
+        self._scanned = True
 
     def names(self) -> tuple[str, ...]:
         self._scan()

@@ -27,8 +27,17 @@ def derive_seed(seed: int, *ids: Identifier) -> int:
     >>> derive_seed(0, "clip", 3) == derive_seed(0, "clip", "3")
     False
     """
-    text = "\x1f".join([repr(int(seed)), *(repr(i) for i in ids)])
+    text = "\x1f".join([repr(int(seed)), *(_plain(i) for i in ids)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
+
+
+def _plain(identifier: Identifier) -> str:
+    """A text that tells 3 from "3", but not a numpy 3 from a Python 3."""
+    if isinstance(identifier, str):
+        return repr(str(identifier))
+    if isinstance(identifier, int | np.integer) and not isinstance(identifier, bool):
+        return repr(int(identifier))
+    raise TypeError(f"an identifier is a text or a whole number, not {identifier!r}")
 
 
 def numpy_rng(seed: int, *ids: Identifier) -> np.random.Generator:

@@ -7,8 +7,10 @@ never run on weights it was not trained with. Pickled weights are never opened.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,13 +68,35 @@ def load_model(kind: type[M], folder: str | os.PathLike[str], *, weights_name: s
     config_file = root / CONFIG_NAME
     if not config_file.is_file():
         raise CheckpointError(f"No checkpoint at {root}: {CONFIG_NAME} is missing", remedy="check the path")
-    try:
-        config = read_json(config_file)
-        model = kind.from_config(config)  # type: ignore[attr-defined]
-    except (ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(f"{config_file} does not describe a {kind.__name__} ({error})") from None
+    model = _build(kind, config_file)
     load_strictly(model, read_state(root / weights_name), source=str(root))
     return model.float().eval()
+
+
+def _build(kind: type[M], config_file: Path) -> M:
+    """A model with the sizes of its config, weights still random."""
+    try:
+        config = read_json(config_file)
+        if not isinstance(config, dict):
+            # diffusers would take a text for the name of a model on the hub.
+            raise TypeError(f"it holds a {type(config).__name__}")
+        stored = config.get("_class_name", kind.__name__)
+        if stored != kind.__name__:
+            raise CheckpointError(f"{config_file.parent} holds a {stored}", allowed=kind.__name__)
+        unknown = [key for key in config if not key.startswith("_") and key not in signature(kind).parameters]
+        if unknown:
+            # diffusers would ignore it.
+            raise TypeError(f"unknown key {unknown[0]!r}")
+        model: M = kind.from_config(config)  # type: ignore[attr-defined]
+    except CheckpointError:
+        raise
+    except Exception as error:  # whatever a constructor says to sizes that cannot be
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(
+            f"{config_file} does not describe a {kind.__name__} ({reason})",
+            remedy="copy the checkpoint again, or use the version of eeg2music that wrote it",
+        ) from None
+    return model
 
 
 def load_strictly(model: nn.Module, state: Mapping[str, Tensor], *, source: str) -> None:
@@ -93,6 +117,12 @@ def load_strictly(model: nn.Module, state: Mapping[str, Tensor], *, source: str)
         raise CheckpointError(
             f"The weights in {source} do not fit: {len(missing)} missing and {len(extra)} unknown keys ({names})",
             remedy="use the config that was saved with the weights",
+        )
+    broken = [key for key, _ in model.named_parameters() if not torch.isfinite(state[key]).all()]
+    if broken:
+        raise CheckpointError(
+            f"The weights in {source} are damaged: {broken[0]} holds values that are not finite",
+            remedy="copy the checkpoint again, or train it again",
         )
     model.load_state_dict(dict(state), strict=True)
 
@@ -116,8 +146,6 @@ def save_model(model: Any, folder: str | os.PathLike[str], *, dtype: torch.dtype
         state[key] = stored.contiguous().clone()
     with atomic_path(root / WEIGHTS_NAME) as temporary:
         save_file(state, temporary, metadata={"format": "pt"})
-    import json
-
     write_json(root / CONFIG_NAME, json.loads(model.to_json_string()))
     return root
 
