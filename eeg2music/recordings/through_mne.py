@@ -38,9 +38,19 @@ def quiet() -> Iterator[list[warnings.WarningMessage]]:
 
 
 def read_through_mne(
-    path: Path, reader: Callable[..., Any], *, title: str, remedy: str | None = None, **options: Any
+    path: Path,
+    reader: Callable[..., Any],
+    *,
+    title: str,
+    remedy: str | None = None,
+    checked: bool = False,
+    **options: Any,
 ) -> FileContents:
     """Open `path` with one of MNE's readers.
+
+    Parameters
+    ----------
+    checked : whether the caller has compared header and size itself, so that MNE's remarks on them count for nothing
 
     Raises
     ------
@@ -52,7 +62,7 @@ def read_through_mne(
             raw = reader(path, preload=False, verbose="ERROR", **options)
         except Exception as error:
             raise unreadable(path, title, error, remedy) from None
-    if any(_DAMAGE.search(str(warning.message)) for warning in caught):
+    if not checked and any(_DAMAGE.search(str(warning.message)) for warning in caught):
         raise InputError(
             f"{path} is damaged or truncated: its {title} header and its data do not agree",
             allowed="a complete file",

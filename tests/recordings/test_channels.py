@@ -15,7 +15,7 @@ from eeg2music.seeding import numpy_rng
 BRAIN = ["Fp1", "EEG Fz-REF", "Fc5.", "T3", "M1", "A1", "AFF5h", "G12", "DAMT3", "E77", "B14", "EEG 003", "Ch4", "LA12"]
 OTHERS = {
     "HEOG": "eye", "VEOG": "eye", "EOG left": "eye", "LOC": "eye", "EMG1": "muscle", "ChinEMG": "muscle",
-    "ECG": "heart", "EKGL": "heart", "AUX69": "auxiliary", "BIP65": "auxiliary", "EXG3": "auxiliary", "DC5": "auxiliary",
+    "ECG": "heart", "EKGL": "heart", "AUX69": "auxiliary", "BIP65": "auxiliary", "EXG3": "auxiliary", "DC5": "auxil",
     "Status": "trigger", "STI 014": "trigger", "TRIG": "trigger", "Digi": "trigger", "Button": "trigger",
     "EDF Annotations": "trigger", "Pleth": "pulse", "OSAT": "pulse", "SpO2": "pulse", "PR": "pulse",
     "Resp nasal": "respiration", "THOR": "respiration", "Temp": "temperature", "GSR1": "skin", "ACC_X": "movement",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from eeg2music.errors import InputError
 from eeg2music.recordings.contents import READERS, FileContents, Reader
+from eeg2music.recordings.edf_records import is_interrupted, longest_run, record_onsets
 from eeg2music.recordings.through_mne import read_through_mne
 
 _MAGIC = {".edf": b"0       ", ".rec": b"0       ", ".bdf": b"\xffBIOSEMI"}
@@ -33,8 +34,11 @@ class EdfHeader:
     labels: tuple[str, ...]
     samples: tuple[int, ...]
 
+    def record_bytes(self, sample_bytes: int) -> int:
+        return sum(self.samples) * sample_bytes
+
     def expected_bytes(self, sample_bytes: int) -> int:
-        return self.header_bytes + max(self.records, 0) * sum(self.samples) * sample_bytes
+        return self.header_bytes + max(self.records, 0) * self.record_bytes(sample_bytes)
 
 
 def read_header(path: Path) -> EdfHeader:
@@ -74,9 +78,14 @@ def read_header(path: Path) -> EdfHeader:
     return EdfHeader(header_bytes, records, record_s, labels, samples)
 
 
+def _width(path: Path) -> int:
+    """Bytes per sample."""
+    return _BYTES[path.suffix.lower()]
+
+
 def _check_size(path: Path, header: EdfHeader) -> None:
     size = path.stat().st_size
-    expected = header.expected_bytes(_BYTES[path.suffix.lower()])
+    expected = header.expected_bytes(_width(path))
     if header.records >= 0 and size < expected:
         held = max(0, size - header.header_bytes) / max(1, expected - header.header_bytes)
         seconds = header.records * header.record_s
@@ -113,11 +122,11 @@ class EdfReader(Reader):
         _check_rate(path, header)
         dropped = _other_rates(header)
         reader = mne.io.read_raw_bdf if path.suffix.lower() == ".bdf" else mne.io.read_raw_edf
-        contents = read_through_mne(path, reader, title=self.title, exclude=sorted(dropped))
-        notes = contents.notes
-        if header.records < 0:
-            notes += ("the recorder did not finish the header; the length was taken from the file's size",)
-        return contents.replace(dropped=dropped, notes=notes)
+        contents = read_through_mne(path, reader, title=self.title, checked=True, exclude=sorted(dropped))
+        if path.stat().st_size >= header.expected_bytes(_width(path)) + header.record_bytes(_width(path)):
+            note = "the header does not tell the length; it was taken from the file's size"
+            contents = contents.replace(notes=(*contents.notes, note))
+        return _uninterrupted(contents.replace(dropped=dropped), path, header)
 
 
 def _other_rates(header: EdfHeader) -> dict[str, str]:
@@ -135,3 +144,25 @@ def _other_rates(header: EdfHeader) -> dict[str, str]:
         for label, count in signals
         if count != usual
     }
+
+
+def _uninterrupted(contents: FileContents, path: Path, header: EdfHeader) -> FileContents:
+    """Keep the longest run of records that follow each other without a pause."""
+    if not is_interrupted(path):
+        return contents
+    onsets = record_onsets(path, header.header_bytes, header.labels, header.samples, _width(path))
+    first, last, pauses = longest_run(onsets, header.record_s) if onsets.size else (0, 0, 0)
+    if not pauses:
+        return contents
+    per_record = round(contents.sfreq_hz * header.record_s)
+    skip = first * per_record
+    note = (
+        f"the recording was interrupted {pauses} time(s); the longest stretch was used "
+        f"({(last - first) * header.record_s:g} s of {len(onsets) * header.record_s:g} s)"
+    )
+    return contents.replace(
+        load=lambda channels, start, stop: contents.load(channels, start + skip, stop + skip),
+        n_samples=(last - first) * per_record,
+        events=tuple(replace(event, onset_s=event.onset_s - float(onsets[first])) for event in contents.events),
+        notes=(*contents.notes, note),
+    )
