@@ -238,6 +238,8 @@ def generate(
     """Turn a recording into stems, a mix and a report."""
     from eeg2music.config import load_config
     from eeg2music.generation import GenerateConfig, run_generate
+    from eeg2music.generation_batch import run_generate_prepared
+    from eeg2music.recordings.prepared import is_prepared
 
     named = {
         "channels": f"[{channels}]" if channels else None,
@@ -251,7 +253,8 @@ def generate(
     if dry_run:
         return _show(config)
     with _Steps() as hook:
-        report = run_generate(recording, folder, config, checkpoint=checkpoint, device=device, hook=hook)
+        run = run_generate_prepared if is_prepared(recording) else run_generate
+        report = run(recording, folder, config, checkpoint=checkpoint, device=device, hook=hook)
     from eeg2music.report.words import generate_summary
 
     out.print(generate_summary(report, folder), soft_wrap=True, markup=False)

@@ -1,23 +1,20 @@
 """A recording in; stems, a mix and a report out: what `eeg2music generate` does.
 
-Reads, preprocesses, encodes, generates, mixes and writes; the deciding parts live in their stages.
-Everything is written to a temporary folder first and moved into place at the end.
+Reads, preprocesses, encodes, generates and mixes, in this order; the deciding parts live in their stages and the
+writing in `eeg2music.report.result`.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from eeg2music.audio import write_audio
+import numpy as np
+
 from eeg2music.config import Config
 from eeg2music.errors import InputError
-from eeg2music.files import atomic_folder, write_json
-from eeg2music.mixing.mixer import MixerConfig, MixResult, mix
+from eeg2music.files import check_result_folder
+from eeg2music.mixing.mixer import MixerConfig, mix
 from eeg2music.pipeline import (
     BrainToMusicPipeline,
     Hook,
@@ -28,53 +25,37 @@ from eeg2music.pipeline import (
 )
 from eeg2music.preprocess.eeg import PreprocessConfig, preprocess
 from eeg2music.preprocess.windows import covering_windows
-from eeg2music.recordings.read import read_recording
-from eeg2music.regions.electrodes import coverage_in_words, region_weights
-from eeg2music.report import figures
-from eeg2music.report.html import write_page
+from eeg2music.recordings.prepared import PreparedDataset, is_prepared
+from eeg2music.recordings.read import MIN_DURATION_S, read_recording
+from eeg2music.report.result import RESULT_FILES, Clip, Stopwatch, recording_report, sound_report, write_result
 from eeg2music.report.words import SIMULATED
-from eeg2music.types import REGIONS, SAMPLE_RATE_HZ, STEMS, Conditions, FloatArray, Recording
+from eeg2music.types import EEG_RATE_HZ, REGIONS, Conditions, Recording
 from eeg2music.weights import checkpoint_sha256
 
-REPORT_SCHEMA = 1
 # Encoder windows of 5 s overlap by half.
 WINDOW_HOP_S = 2.5
 
 
 class GenerateConfig(Config):
-    """What `generate` can be told. Times in seconds, frequencies in Hz."""
+    """What `generate` can be told. Times in seconds, frequencies in Hz.
+
+    Attributes
+    ----------
+    recording : which recording of a prepared cache, where it holds several
+    channels, montage, start_s, stop_s, line_freq_hz : as in `read_recording`
+    """
 
     seed: int = 0
+    recording: str | None = None
     channels: tuple[str, ...] | None = None
     montage: str | None = None
     start_s: float | None = None
     stop_s: float | None = None
     line_freq_hz: float | None = None
+    clips: int = Field(default=16, ge=0)
     preprocess: PreprocessConfig = PreprocessConfig()
     sampling: SamplingConfig = SamplingConfig()
     mixer: MixerConfig = MixerConfig()
-
-
-@dataclass
-class Stopwatch:
-    """Seconds spent in each named stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A finished clip: stems as generated, and what the mixer made of them."""
-
-    stems: FloatArray
-    mixed: MixResult
-    conditions: Conditions | None
 
 
 def run_generate(
@@ -97,24 +78,18 @@ def run_generate(
     InputError, ConfigError, CheckpointError
         Before anything is written.
     """
+    check_result_folder(out, RESULT_FILES)
     hook("reading the recording")
-    recording = read_recording(
-        source,
-        channels=config.channels,
-        montage=config.montage,
-        start_s=config.start_s,
-        stop_s=config.stop_s,
-        line_freq_hz=config.line_freq_hz,
-    )
+    recording = read_source(source, config)
     hook("loading the models")
     pipeline = load_pipeline(checkpoint, device)
     watch = Stopwatch()
-    clean, clip = decode_recording(recording, pipeline, config, watch=watch, hook=hook)
-    seconds = dict(watch.seconds)
+    prepared = is_prepared(source)
+    clean, clip = decode_recording(recording, pipeline, config, watch=watch, hook=hook, is_clean=prepared)
     hook("the same seed without the brain")
-    silent = make_clip(pipeline, None, recording.duration_s, config, watch=Stopwatch(), sample_id=recording.key)
+    silent = make_clip(pipeline, None, clean.duration_s, config, watch=Stopwatch(), sample_id=recording.key)
     report = {
-        **sound_report(clip.mixed, seconds, config.seed),
+        **sound_report(clip.mixed, watch.seconds, config.seed),
         "checkpoint_sha256": checkpoint_sha256(checkpoint or default_checkpoint()),
         "recording": recording_report(recording, clean),
         "notes": list(clean.notes),
@@ -125,13 +100,73 @@ def run_generate(
     return report
 
 
+def read_source(source: Path, config: GenerateConfig) -> Recording:
+    """The recording at `source`: raw from a file, already cleaned from a prepared cache.
+
+    Raises
+    ------
+    InputError
+        As for `read_recording`; for a cache also if the config asks for what was decided when it was prepared.
+    """
+    if is_prepared(source):
+        return _prepared_recording(PreparedDataset(source), source, config)
+    if config.recording is not None:
+        raise InputError(f"{source} is no prepared cache", remedy="leave recording= out")
+    return read_recording(
+        source,
+        channels=config.channels,
+        montage=config.montage,
+        start_s=config.start_s,
+        stop_s=config.stop_s,
+        line_freq_hz=config.line_freq_hz,
+    )
+
+
+def _prepared_recording(data: PreparedDataset, source: Path, config: GenerateConfig) -> Recording:
+    given = [name for name in ("channels", "montage", "line_freq_hz") if getattr(config, name) is not None]
+    if given:
+        raise InputError(f"{source} is prepared: its {given[0]} can no longer be chosen", remedy="prepare it anew")
+    key = config.recording or (data.recordings[0] if len(data.recordings) == 1 else None)
+    if key not in data.recordings:
+        some = ", ".join(data.recordings[:3])
+        raise InputError(
+            f"{source} holds {len(data.recordings)} recordings" + (f" and none named {key!r}" if key else ""),
+            allowed=f"one of them, such as {some}",
+            remedy=f"add recording={data.recordings[0]}" if data.recordings else "prepare recordings into it",
+        )
+    signal, (positions, good), names = data.signal(key), data.channels(key), data.channel_names(key)
+    total_s = signal.shape[1] / EEG_RATE_HZ
+    start_s, stop_s = config.start_s or 0.0, total_s if config.stop_s is None else config.stop_s
+    if not 0 <= start_s < stop_s <= total_s or stop_s - start_s < MIN_DURATION_S:
+        raise InputError(
+            f"start = {start_s:g} s, stop = {stop_s:g} s of {key}",
+            allowed=f"at least {MIN_DURATION_S:g} s within 0 to {total_s:.3f} s",
+        )
+    first, last = round(start_s * EEG_RATE_HZ), round(stop_s * EEG_RATE_HZ)
+    return Recording(
+        signal_v=np.array(signal[:, first:last], dtype=np.float32),
+        sfreq_hz=EEG_RATE_HZ,
+        channel_names=names,
+        positions_m=positions,
+        kind=data.spec.kind,
+        key=key,
+        bad_channels={name: "bad when it was prepared" for name, fine in zip(names, good, strict=True) if not fine},
+    )
+
+
 def decode_recording(
-    recording: Recording, pipeline: BrainToMusicPipeline, config: GenerateConfig, *, watch: Stopwatch, hook: Hook
+    recording: Recording,
+    pipeline: BrainToMusicPipeline,
+    config: GenerateConfig,
+    *,
+    watch: Stopwatch,
+    hook: Hook = no_hook,
+    is_clean: bool = False,
 ) -> tuple[Recording, Clip]:
-    """Preprocess, encode, generate and mix one recording; gives the cleaned recording and the clip."""
+    """Preprocess (unless it is clean), encode, generate and mix one recording; gives it cleaned, and the clip."""
     hook("preprocessing")
     with watch("preprocess"):
-        clean = preprocess(recording, config.preprocess)
+        clean = recording if is_clean else preprocess(recording, config.preprocess)
         windows = covering_windows(clean, hop_s=WINDOW_HOP_S)
     hook("decoding the brain")
     with watch("encode"):
@@ -160,124 +195,3 @@ def make_clip(
     with watch("mix"):
         mixed = mix(output.stems[0], config.mixer, regions=REGIONS)
     return Clip(output.stems[0], mixed, conditions)
-
-
-def sound_report(mixed: MixResult, seconds: Mapping[str, float], seed: int) -> dict[str, Any]:
-    """What every report says about its sound."""
-    duration_s = mixed.stereo.shape[-1] / SAMPLE_RATE_HZ
-    return {
-        "schema": REPORT_SCHEMA,
-        "stems": {name: f"stems/{name}.wav" for name in STEMS},
-        "mix": "mix.wav",
-        "sample_rate_hz": SAMPLE_RATE_HZ,
-        "duration_s": duration_s,
-        "loudness_lufs": mixed.report["loudness_lufs"],
-        "real_time_factor": sum(seconds.values()) / duration_s,
-        "seconds_by_stage": {stage: round(value, 4) for stage, value in seconds.items()},
-        "seed": seed,
-        "mixer": mixed.report,
-    }
-
-
-def recording_report(recording: Recording, clean: Recording) -> dict[str, Any]:
-    """What a report says about the recording: channels and quality, nothing about the person."""
-    return {
-        "kind": recording.kind,
-        "sfreq_hz": recording.sfreq_hz,
-        "duration_s": recording.duration_s,
-        "channels": list(recording.channel_names),
-        "left_out": dict(recording.left_out),
-        "bad_channels": dict(clean.bad_channels),
-        "coverage": coverage_in_words(clean.positions_m),
-    }
-
-
-def write_sound(folder: Path, stems: FloatArray, mixed: MixResult) -> None:
-    """Write stems/<name>.wav (after the mixer's corrections) and the stereo mix.wav."""
-    for name, audio in zip(STEMS, mixed.stems, strict=True):
-        write_audio(folder / "stems" / f"{name}.wav", audio)
-    write_audio(folder / "mix.wav", mixed.stereo)
-
-
-def write_result(
-    out: Path,
-    report: dict[str, Any],
-    clip: Clip,
-    silent: Clip,
-    clean: Recording,
-    *,
-    title: str,
-    tables: Sequence[Mapping[str, Any]] = (),
-    pictures: Sequence[tuple[str, str, bytes]] = (),
-    sounds: Sequence[Mapping[str, Any]] = (),
-    extra: Mapping[str, FloatArray] | None = None,
-) -> None:
-    """Write the sounds, report.json and report.html, all or nothing. `extra`: other WAV files by relative path."""
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "report.json").is_file())):
-        raise InputError(f"{out} exists and is not an earlier result", remedy="choose a new folder with --out")
-    with atomic_folder(out) as folder:
-        write_sound(folder, clip.stems, clip.mixed)
-        write_sound(folder / "no_brain", silent.stems, silent.mixed)
-        for name, audio in (extra or {}).items():
-            write_audio(folder / name, audio)
-        write_json(folder / "report.json", report)
-        write_page(
-            folder / "report.html",
-            title=title,
-            lead=_lead(report),
-            warnings=report["warnings"],
-            players=[*_players(), *sounds],
-            tables=[*tables, *_recording_tables(report)],
-            figures=[*pictures, *_figures(clip, silent, clean)],
-        )
-
-
-def _lead(report: Mapping[str, Any]) -> str:
-    return (
-        f"{report['duration_s']:.1f} s of music in {report['real_time_factor']:.2f} of its duration, seed "
-        f"{report['seed']}, checkpoint {report['checkpoint_sha256'][:12]}, {report['loudness_lufs']:.1f} LUFS."
-    )
-
-
-def _players() -> list[dict[str, Any]]:
-    pair = [
-        {"label": "with the brain", "file": "mix.wav"},
-        {"label": "the same seed without the brain", "file": "no_brain/mix.wav"},
-    ]
-    stems = [
-        {"label": f"{name} ({region.replace('_', ' ')})", "file": f"stems/{name}.wav"}
-        for name, region in zip(STEMS, REGIONS, strict=True)
-    ]
-    return [{"title": "Mix", "sounds": pair}, {"title": "Stems, one for each region", "sounds": stems}]
-
-
-def _recording_tables(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    facts = report["recording"]
-    rows = [[name, "left out", why] for name, why in facts["left_out"].items()]
-    rows += [[name, "bad", why] for name, why in facts["bad_channels"].items()]
-    stages = [[stage, f"{seconds:.2f}"] for stage, seconds in report["seconds_by_stage"].items()]
-    kept = (
-        f"{len(facts['channels'])} {facts['kind']} channels, {facts['duration_s']:.1f} s at {facts['sfreq_hz']:g} Hz. "
-    )
-    return [
-        {"title": "The recording", "note": kept + facts["coverage"], "heads": ["channel", "", "why"], "rows": rows},
-        {"title": "Time by stage", "heads": ["stage", "seconds"], "rows": stages},
-    ]
-
-
-def _figures(clip: Clip, silent: Clip, clean: Recording) -> list[tuple[str, str, bytes]]:
-    panels = {"mix": clip.stems.sum(0), "mix without the brain": silent.stems.sum(0)}
-    panels |= dict(zip(STEMS, clip.stems, strict=True))
-    drawn = [("Spectrograms", "Stems as generated, before the mixer.", figures.spectrograms(panels))]
-    if clip.conditions is not None:
-        curves = clip.conditions.curves[0].float().cpu().numpy()
-        drawn.append(("Control curves decoded from the recording", "", figures.control_curves(curves, STEMS)))
-    weights = region_weights(clean.positions_m)
-    drawn.append(
-        (
-            "Regions",
-            "How much each electrode counts for each region.",
-            figures.head_regions(clean.positions_m, weights, REGIONS),
-        )
-    )
-    return drawn
