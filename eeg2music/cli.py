@@ -47,7 +47,7 @@ def main() -> None:
     except Exception as error:
         if not hasattr(error, "exit_code"):  # not one of click's own
             raise
-        message = getattr(error, "format_message", lambda: str(error))()
+        message = getattr(error, "format_message", lambda text=str(error): text)()
         if message:
             err.print(f"[red]error:[/red] {_plain(message)}", soft_wrap=True)
         sys.exit(error.exit_code)
@@ -253,7 +253,7 @@ def generate(
     if dry_run:
         return _show(config)
     with _Steps() as hook:
-        run = run_generate_prepared if is_prepared(recording) else run_generate
+        run = run_generate_prepared if is_prepared(recording) and config.recording is None else run_generate
         report = run(recording, folder, config, checkpoint=checkpoint, device=device, hook=hook)
     from eeg2music.report.words import generate_summary
 

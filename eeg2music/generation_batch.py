@@ -11,10 +11,11 @@ from typing import Any
 
 from eeg2music.errors import InputError
 from eeg2music.files import atomic_folder, write_json
-from eeg2music.generation import GenerateConfig, Stopwatch, make_clip, sound_report, write_sound
+from eeg2music.generation import GenerateConfig, make_clip
 from eeg2music.pipeline import Hook, default_checkpoint, load_pipeline, no_hook
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.report.html import write_page
+from eeg2music.report.result import Stopwatch, sound_report, write_sound
 from eeg2music.report.words import SIMULATED
 from eeg2music.types import EEG_RATE_HZ
 from eeg2music.weights import checkpoint_sha256
