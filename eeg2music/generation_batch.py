@@ -59,7 +59,7 @@ def run_generate_prepared(
                 pipeline, conditions, window.eeg.shape[1] / EEG_RATE_HZ, config, watch=watch, sample_id=window.window_id
             )
             name = f"clips/{number:04d}"
-            write_sound(folder / name, clip.stems, clip.mixed)
+            write_sound(folder / name, clip.mixed)
             facts = {"window": window.window_id, "subject": window.subject, "stimulus": window.stimulus_id}
             entries.append({**facts, "folder": name, **sound_report(clip.mixed, watch.seconds, config.seed)})
         report = _report(entries, config, checkpoint)
