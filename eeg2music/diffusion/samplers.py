@@ -6,6 +6,7 @@ They know nothing of models, conditions or windows, and draw no random numbers: 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -61,20 +62,20 @@ def heun(velocity: Velocity, x: Tensor, times: Sequence[float]) -> Tensor:
 def multistep(velocity: Velocity, x: Tensor, times: Sequence[float]) -> Tensor:
     """Second order at one evaluation a step, from the predictions of this step and the last.
 
-    DPM-Solver++(2M) (Lu et al. 2022, algorithm 2) for alpha = t, sigma = 1 - t: exact where the predicted clean
-    latents change linearly in the half log signal-to-noise ratio. The first step (no past yet, infinite noise
-    ratio) and the last (down to no noise at all) are of first order.
+    The two-step exponential Adams-Bashforth method (Hochbruck & Ostermann 2010, eq. 2.39), as DPM-Solver++(2M)
+    (Lu et al. 2022, algorithm 2) is too, but with the predicted clean latents linear in t instead of the log
+    signal-to-noise ratio, which is infinite at the start. With u = 1 - t, x(then) = u'/u x + (1 - u'/u) clean +
+    slope (u - u' - u' log(u / u')). The first step (no past) and the last (to no noise) are of first order.
     """
     before: tuple[Tensor, float] | None = None
     for now, then in _steps(times):
-        clean = x + (1 - now) * velocity(x, now)
-        guess = clean
-        if before is not None and then < 1 and before[1] > 0:
-            ratio = (_log_snr(now) - _log_snr(before[1])) / (_log_snr(then) - _log_snr(now))
-            guess = clean + (clean - before[0]) / (2 * ratio)
-        # (1 - then) / (1 - now) of the noise stays; the rest is replaced by what the clean latents will be.
-        kept = (1 - then) / (1 - now)
-        x = kept * x + (then - kept * now) * guess
+        noise_now, noise_then = 1 - now, 1 - then
+        clean = x + noise_now * velocity(x, now)
+        kept = noise_then / noise_now
+        x = kept * x + (1 - kept) * clean
+        if before is not None and noise_then > 0:
+            slope = (clean - before[0]) / (now - before[1])
+            x = x + (noise_now - noise_then - noise_then * math.log(noise_now / noise_then)) * slope
         before = (clean, now)
     return x
 
@@ -87,11 +88,6 @@ def get_sampler(name: str) -> Sampler:
     if name not in SAMPLERS:
         raise ConfigError(f"No sampler named {name!r}", allowed=", ".join(SAMPLERS))
     return SAMPLERS[name]
-
-
-def _log_snr(time: float) -> float:
-    """Half the log signal-to-noise ratio, log(t / (1 - t))."""
-    return float(torch.logit(torch.tensor(time, dtype=torch.float64)))
 
 
 def _steps(times: Sequence[float]) -> list[tuple[float, float]]:
