@@ -25,18 +25,12 @@ from eeg2music.evaluation.brain import (
 )
 from eeg2music.evaluation.heard import Heard, audio_conditions, scorer_vectors
 from eeg2music.evaluation.material import ListeningConfig, composed, simulated_heard
-from eeg2music.generation import (
-    GenerateConfig,
-    Stopwatch,
-    decode_recording,
-    make_clip,
-    recording_report,
-    sound_report,
-    write_result,
-)
+from eeg2music.files import check_result_folder
+from eeg2music.generation import GenerateConfig, decode_recording, make_clip
 from eeg2music.pipeline import BrainToMusicPipeline, Hook, default_checkpoint, load_pipeline, no_hook
 from eeg2music.report import figures
 from eeg2music.report.html import SCORE_HEADS, score_row
+from eeg2music.report.result import RESULT_FILES, Stopwatch, recording_report, sound_report, write_result
 from eeg2music.report.words import DEMO
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.simulation.calibration import REAL_SNR_DB
@@ -73,6 +67,7 @@ def run_demo(
     config: DemoConfig, out: Path, *, checkpoint: Path | None = None, device: str = "auto", hook: Hook = no_hook
 ) -> dict[str, Any]:
     """Run the demonstration into `out`; returns the report as written to report.json."""
+    check_result_folder(out, RESULT_FILES)
     folder = checkpoint or default_checkpoint()
     settings = config.generate.model_copy(update={"seed": config.seed})
     hook("loading the models")

@@ -11,10 +11,12 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from eeg2music.errors import InputError
 
 
 @contextmanager
@@ -73,6 +75,36 @@ def _exchange(new: Path, target: Path) -> None:
             aside.rmdir()
         raise
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def check_result_folder(path: str | os.PathLike[str], own: Collection[str]) -> None:
+    """Make sure that a result may be written to `path`, before time is spent on it.
+
+    Results replace the folder they go to. So it has to be new, empty, or hold nothing but an earlier result.
+
+    Parameters
+    ----------
+    own : names of all files and folders that such a result may hold
+
+    Raises
+    ------
+    InputError
+        If something else is there, or nothing can be written there.
+    """
+    target = Path(path).absolute()
+    remedy = "choose a new folder with --out"
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{path} is a file", allowed="a folder", remedy=remedy)
+    foreign = sorted(entry.name for entry in target.iterdir() if entry.name not in own) if target.is_dir() else []
+    if foreign:
+        raise InputError(
+            f"{path} holds what is not of an earlier result, such as {foreign[0]}",
+            allowed="a folder that is new, empty, or holds an earlier result",
+            remedy=remedy,
+        )
+    parent = next(folder for folder in target.parents if folder.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(f"Nothing can be written in {parent}", allowed="a folder of yours", remedy=remedy)
 
 
 def _sync(path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from eeg2music.config import Config
 from eeg2music.errors import InputError
@@ -41,7 +42,8 @@ class GenerateConfig(Config):
 
     Attributes
     ----------
-    recording : which recording of a prepared cache, where it holds several
+    recording : one recording of a prepared cache, as one clip of its whole length
+    clips : of a prepared cache without `recording`: a clip for each stimulus heard, at most so many (0: all)
     channels, montage, start_s, stop_s, line_freq_hz : as in `read_recording`
     """
 

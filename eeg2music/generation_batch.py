@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from eeg2music.errors import InputError
-from eeg2music.files import atomic_folder, write_json
+from eeg2music.files import atomic_folder, check_result_folder, write_json
 from eeg2music.generation import GenerateConfig, make_clip
 from eeg2music.pipeline import Hook, default_checkpoint, load_pipeline, no_hook
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.report.html import write_page
-from eeg2music.report.result import Stopwatch, sound_report, write_sound
+from eeg2music.report.result import RESULT_FILES, Stopwatch, sound_report, write_sound
 from eeg2music.report.words import SIMULATED
 from eeg2music.types import EEG_RATE_HZ
 from eeg2music.weights import checkpoint_sha256
@@ -45,6 +45,7 @@ def run_generate_prepared(
             f"{given[0]} does not go with a prepared cache",
             remedy="give it to `eeg2music prepare`, or use the recording",
         )
+    check_result_folder(out, RESULT_FILES)
     data = PreparedDataset(cache)
     pipeline = load_pipeline(checkpoint, device)
     entries = []

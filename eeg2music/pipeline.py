@@ -105,6 +105,12 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
         root = Path(folder)
         quiet_libraries()
         refuse_pickle(root)
+        if not root.is_dir():
+            raise CheckpointError(
+                f"No checkpoint at {root}",
+                allowed="a folder with encoder/, diffusion/ and codec/",
+                remedy="check the path, or leave --checkpoint out to use the shipped one",
+            )
         missing = [name for name in ("encoder", "diffusion", "codec") if not (root / name / "config.json").is_file()]
         if missing:
             raise CheckpointError(
@@ -246,7 +252,12 @@ def quiet_libraries() -> None:
 
 
 def crossfade(curves: torch.Tensor, offsets: Sequence[int], frames: int) -> torch.Tensor:
-    """Put windows of curves (window, stem, curve, frame) at their offsets, blending overlaps linearly."""
+    """Put windows of curves (window, stem, curve, frame) at their offsets, blending overlaps linearly.
+
+    Returns
+    -------
+    (stem, curve, frames). Frames after the last window (rounding leaves at most one) repeat the last value.
+    """
     length = curves.shape[-1]
     ramp = torch.minimum(torch.arange(1, length + 1), torch.arange(length, 0, -1)).to(curves)
     total = curves.new_zeros(*curves.shape[1:-1], frames)
@@ -255,7 +266,9 @@ def crossfade(curves: torch.Tensor, offsets: Sequence[int], frames: int) -> torc
         stop = min(frames, offset + length)
         total[..., offset:stop] += (window * ramp)[..., : stop - offset]
         weight[offset:stop] += ramp[: stop - offset]
-    return total / weight.clamp_min(1e-6)
+    covered = int(weight.nonzero().max()) + 1
+    blended = total[..., :covered] / weight[:covered].clamp_min(1e-6)
+    return torch.cat([blended, blended[..., -1:].expand(*blended.shape[:-1], frames - covered)], dim=-1)
 
 
 def no_conditions(count: int, duration_s: float, transformer: JointStemTransformer) -> Conditions:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from eeg2music.errors import InputError
+from eeg2music.errors import CheckpointError, InputError
 from eeg2music.files import read_json
+from eeg2music.weights import refuse_pickle
 
 
 def describe(thing: Path, *, channels: Sequence[str] | None = None, montage: str | None = None) -> list[str]:
@@ -19,6 +22,7 @@ def describe(thing: Path, *, channels: Sequence[str] | None = None, montage: str
     """
     if not thing.exists():
         raise InputError(f"Nothing at {thing}", allowed="a recording or a folder of models", remedy="check the path")
+    refuse_pickle(thing)
     if thing.is_dir() and _models_in(thing):
         return list(_describe_checkpoint(thing))
     from eeg2music.inspection import describe_recording
@@ -32,21 +36,13 @@ def _models_in(folder: Path) -> list[Path]:
 
 
 def _describe_checkpoint(folder: Path) -> Iterator[str]:
-    from safetensors import safe_open
-
     for model in _models_in(folder):
-        config = read_json(model / "config.json")
+        refuse_pickle(model)
+        config = _read_config(model / "config.json")
         name = config.get("_class_name") or config.get("model_type") or "model"
         weights = sorted(model.glob("*.safetensors"))
         size = sum(path.stat().st_size for path in weights) / 1e6
-        parameters = 0
-        for path in weights:
-            with safe_open(path, framework="pt") as handle:
-                for key in handle.keys():  # noqa: SIM118 (not a dict)
-                    count = 1
-                    for length in handle.get_slice(key).get_shape():
-                        count *= length
-                    parameters += count
+        parameters = sum(_count_numbers(path) for path in weights)
         yield f"{model.name}: {name}, {parameters / 1e6:.1f} M numbers, {size:.1f} MB"
         manifest = model / "training_manifest.json"
         if manifest.is_file():
@@ -56,3 +52,21 @@ def _describe_checkpoint(folder: Path) -> Iterator[str]:
         card = model / "README.md"
         if card.is_file():
             yield f"  card: {card}"
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        return dict(read_json(path))
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{path} is not a config ({error})", remedy="copy the checkpoint again") from None
+
+
+def _count_numbers(path: Path) -> int:
+    """How many numbers a safetensors file holds, from its header alone."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as handle:
+            return sum(math.prod(handle.get_slice(key).get_shape()) for key in handle.keys())  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged or not safetensors ({error})", remedy="copy it again") from None
