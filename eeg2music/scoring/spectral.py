@@ -19,56 +19,73 @@ Power = NDArray[np.float32]
 _TINY = np.float32(1e-12)
 
 
-def degrade_power(stems: Power, donor: Power, strength: float, rng: Rng) -> Power:
+def degrade_power(stems: Power, donor: Power, stranger: Power, strength: float, rng: Rng) -> Power:
     """One degraded rendering of a window, as band power of its mix.
 
     Parameters
     ----------
     stems : (stem, band, frame) power of the window's stems
-    donor : (stem, band, frame) power of the same stems at another time, for invented notes
+    donor : (stem, band, frame) the same stems at another time of the song, for invented notes
+    stranger : (stem, band, frame) stems of another song, for what a generator makes up from habit
     strength : 0 leaves nearly everything as it is, 1 is a bad generator
 
     Returns
     -------
     (band, frame) float32 power
     """
-    parts = [_degrade_stem(stem, other, strength, rng) for stem, other in zip(stems, donor, strict=True)]
-    kept = [rng.random() >= 0.15 * strength for _ in parts]
+    sources = [stranger if rng.random() < 0.3 * strength else donor for _ in stems]
+    parts = [_degrade_stem(stem, sources[k][k], strength, rng) for k, stem in enumerate(stems)]
     loudest = int(np.argmax([part.sum() for part in parts]))
-    gains_db = rng.normal(0.0, 6.0 * strength, len(parts))
     mix = np.zeros_like(parts[0])
     for index, part in enumerate(parts):
-        if kept[index] or index == loudest:
-            mix += part * np.float32(10.0 ** (gains_db[index] / 10.0))
+        gain_db = rng.normal(0.0, 7.0 * strength)
+        if rng.random() >= 0.3 * strength or index == loudest:
+            mix += part * np.float32(10.0 ** (gain_db / 10.0))
+    if rng.random() < 0.8 * strength:
+        mix = contaminate(mix, stranger.sum(0), float(rng.uniform(-20.0, 0.0)))
     return degrade_mix(mix, strength, rng)
 
 
 def _degrade_stem(stem: Power, donor: Power, strength: float, rng: Rng) -> Power:
-    if rng.random() < 0.5 * strength:
+    if rng.random() < 0.8 * strength:
         stem = revoice(stem, donor)
     if rng.random() < 0.4 * strength:
         stem = transpose(stem, float(rng.integers(-7, 8)))
     if rng.random() < 0.4 * strength:
-        stem = blur(stem, axis=0, width=int(rng.integers(2, 16)))
-    if rng.random() < 0.4 * strength:
-        stem = blur(stem, axis=1, width=int(rng.integers(2, 7)))
+        stem = blur(stem, axis=0, width=int(rng.integers(2, 24)))
     if rng.random() < 0.5 * strength:
-        stem = stem * _wobble_db(stem.shape[1], 8.0 * strength, rng)
+        stem = blur(stem, axis=1, width=int(rng.integers(2, 9)))
+    if rng.random() < 0.3 * strength:
+        stem = delay(stem, int(rng.integers(-3, 4)))
+    if rng.random() < 0.8 * strength:
+        stem = stem * _wobble(stem.shape[1], 8.0 * strength, rng)
     return stem
 
 
 def degrade_mix(mix: Power, strength: float, rng: Rng) -> Power:
     """The part of `degrade_power` that befalls the sum: tuning, room, colour, random phases, noise."""
     mix = transpose(mix, float(rng.normal(0.0, 0.3 * strength)))
-    if rng.random() < 0.5 * strength:
+    if rng.random() < 0.6 * strength:
         mix = reverberate(mix, decay_frames=float(rng.uniform(3.0, 25.0)), wet=float(rng.uniform(0.05, 0.5)))
-    if rng.random() < 0.5 * strength:
-        mix = blur(mix, axis=0, width=int(rng.integers(2, 8)))
+    if rng.random() < 0.6 * strength:
+        mix = blur(mix, axis=0, width=int(rng.integers(2, 12)))
     mix = mix * colour(mix.shape[0], 10.0 * strength, rng)[:, None]
     # Components of random phase add up to power that fluctuates around the sum (gamma of order `looks`).
-    looks = 1.0 / (0.02 + rng.uniform(0.0, 0.8) * strength)
+    looks = 1.0 / (0.02 + rng.uniform(0.0, 1.0) * strength)
     mix = mix * rng.gamma(looks, 1.0 / looks, mix.shape).astype(np.float32)
     return add_noise(mix, strength, rng)
+
+
+def contaminate(mix: Power, other: Power, level_db: float) -> Power:
+    """Other music under this one, at a level relative to it."""
+    share = np.float32(10.0 ** (level_db / 10.0)) * mix.sum() / (other.sum() + _TINY)
+    return np.asarray(mix + share * other, dtype=np.float32)
+
+
+def delay(power: Power, frames: int) -> Power:
+    """Move in time (25 ms a frame); the first or last frame is held."""
+    index = np.clip(np.arange(power.shape[1]) - frames, 0, power.shape[1] - 1)
+    return power[:, index]
 
 
 def revoice(stem: Power, donor: Power) -> Power:
@@ -131,7 +148,7 @@ def add_noise(mix: Power, strength: float, rng: Rng) -> Power:
     return np.asarray(mix + following * rng.exponential(1.0, (bands, frames)), dtype=np.float32)
 
 
-def _wobble_db(frames: int, spread_db: float, rng: Rng) -> FloatArray:
+def _wobble(frames: int, spread_db: float, rng: Rng) -> FloatArray:
     """(frame,) slowly varying gains, one knot each 10 frames."""
     knots = np.arange(0, frames + 10, 10)
     curve = np.interp(np.arange(frames), knots, rng.normal(0.0, spread_db, knots.size))

@@ -1,7 +1,7 @@
 """Training of ClapMini: captions against audio, windows of one song against each other, and against statistics.
 
-Each item is a group of songs of one style, so that the negatives of a batch differ in more than
-style. Three terms: audio and text (mixes with mix captions, stems with stem captions), audio and
+Half of each item's songs are of one style, so that style alone does not tell a song from its
+negatives. Three terms: audio and text (mixes with mix captions, stems with stem captions), audio and
 audio (two windows of one mix or one stem), and a linear read-out of the window's own spectrum and
 course from its embedding, which keeps the embedding responsive to timbre, register and density
 inside the window. Needs no annotations for the last two.
@@ -36,7 +36,6 @@ from eeg2music.weights import save_model
 TRACKS = (MIX, *STEMS)
 # A window is silent if no band ever rises 10 dB above the floor.
 SILENT_BELOW = SILENCE + 0.5
-QUIET_CAPTION = "silence."
 PROFILE_SLOTS = 10
 PROFILE_BANDS = 4
 SUMMARY = 2 * MEL_BANDS + PROFILE_SLOTS * PROFILE_BANDS
@@ -45,7 +44,7 @@ SUMMARY = 2 * MEL_BANDS + PROFILE_SLOTS * PROFILE_BANDS
 class ClapConfig(Config):
     """The `task:` section.
 
-    `group` songs of one style per item; `shortest_s`: windows are cut to between this and `window_s`,
+    `group` songs per item, a share of `style_share` of one style; `shortest_s`: windows are cut to between this and `window_s`,
     another length at each step. `summary_weight`, `profile_weight`: of the linear read-outs of the
     window's spectrum and of its course in time. `valid_data`: another music folder to evaluate on.
     """
@@ -56,6 +55,7 @@ class ClapConfig(Config):
     window_s: float = Field(WINDOW_S, ge=1.0)
     shortest_s: float = Field(2.5, ge=1.0)
     group: int = Field(16, ge=1)
+    style_share: float = Field(0.5, ge=0, le=1)
     vocabulary: int = Field(1000, ge=100)
     max_tokens: int = Field(48, ge=4)
     audio_width: int = Field(192, ge=8)
@@ -119,7 +119,7 @@ class _Groups:
 
     def item(self, index: int, draw: int) -> Mapping[str, Any]:
         rng = numpy_rng(self.seed, "clap", index, draw)
-        songs = self.groups.group(index, self.config.group, rng)
+        songs = self.groups.group(index, self.config.group, rng, share=self.config.style_share)
         stem = 1 + int(rng.integers(len(STEMS)))
         rows = [self._row(song, track, slot, rng) for slot, song in enumerate(songs) for track in (0, stem)]
         pairs = [derive_seed(self.seed, index, draw, number) for number in range(len(rows))]
@@ -138,8 +138,6 @@ class _Groups:
             windows.append(self._coloured(self.features.window(song, track, start, self.frames), rng))
         captions = self.captions[song][track]
         caption = captions[int(rng.integers(len(captions)))] if captions else ""
-        if windows[0].max() < SILENT_BELOW:
-            caption = QUIET_CAPTION
         identity = derive_seed(0, song, TRACKS[track])
         return {"mel": np.stack(windows), "caption": caption, "track": identity}
 
@@ -170,7 +168,7 @@ class ClapTask(Task):
         held_out = self.config.valid_data
         self.valid_songs = StimuliFolder(held_out) if held_out else folder.split("valid", self.config.valid_share)
         captions = [text for song in self.songs.songs for texts in song_captions(self.songs, song) for text in texts]
-        self.vocabulary = build_vocabulary([*captions, QUIET_CAPTION], self.config.vocabulary)
+        self.vocabulary = build_vocabulary(captions, self.config.vocabulary)
         return _Groups(self.config, self.songs, Tokenizer(self.vocabulary, self.config.max_tokens), self.seed)
 
     def build_model(self) -> nn.Module:
@@ -193,7 +191,7 @@ class ClapTask(Task):
         loud = (mel.amax((2, 3)) >= SILENT_BELOW).all(1)
         pair, track = batch["pair"].flatten(), batch["track"].flatten()
         audio = _symmetric(sound_a, sound_b, torch.where(loud, pair, -1), track, out["scale"][1], gather)
-        captioned = torch.where(batch["captioned"].flatten(), pair, -1)
+        captioned = torch.where(batch["captioned"].flatten() & loud, pair, -1)
         same_text = text_ids(tokens)
         text = 0.5 * sum(
             _symmetric(sound, out["text"], captioned, same_text, out["scale"][0], gather)

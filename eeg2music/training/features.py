@@ -66,7 +66,7 @@ class SongFeatures:
 
 
 class StyleGroups:
-    """Groups of songs of one style: negatives that differ in more than style.
+    """Groups of songs, many of one style: negatives that differ in more than style.
 
     Songs without annotations form one style of their own.
     """
@@ -78,15 +78,17 @@ class StyleGroups:
         for song in self.songs:
             self.by_style.setdefault(self.style_of[song], []).append(song)
 
-    def group(self, index: int, size: int, rng: np.random.Generator) -> list[str]:
-        """Song number `index` and size - 1 others: of its style as far as there are, then of any.
+    def group(self, index: int, size: int, rng: np.random.Generator, *, share: float = 1.0) -> list[str]:
+        """Song number `index` and size - 1 others.
 
-        With fewer songs than `size` some come twice.
+        A `share` of the group is of its style as far as there are such, the rest of any style. With fewer
+        songs than `size` some come twice.
         """
         first = self.songs[index]
-        mates = [song for song in self.by_style[self.style_of[first]] if song != first]
-        others = [song for song in self.songs if self.style_of[song] != self.style_of[first]]
-        line = [*rng.permutation(mates).tolist(), *rng.permutation(others).tolist()][: size - 1]
+        mates = rng.permutation([song for song in self.by_style[self.style_of[first]] if song != first]).tolist()
+        mates = mates[: max(0, round(share * size) - 1)]
+        others = rng.permutation([song for song in self.songs if song != first and song not in set(mates)]).tolist()
+        line = [*mates, *others][: size - 1]
         chosen = [first, *line]
         while len(chosen) < size:
             chosen.append(self.songs[int(rng.integers(len(self.songs)))])

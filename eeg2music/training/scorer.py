@@ -46,9 +46,9 @@ class ScorerConfig(Config):
     valid_data: str | None = None
     valid_share: float = Field(0.08, gt=0, lt=1)
     window_s: float = Field(WINDOW_S, ge=1.0)
-    group: int = Field(8, ge=1)
+    group: int = Field(16, ge=1)
     windows: int = Field(2, ge=1)
-    strength_near: float = Field(0.3, ge=0, le=1)
+    strength_near: float = Field(0.25, ge=0, le=1)
     strength_far: float = Field(1.0, ge=0, le=1)
     jitter_s: float = Field(0.05, ge=0)
     width: int = Field(128, ge=4)
@@ -90,9 +90,10 @@ class _Windows:
         rng = numpy_rng(self.seed, "scorer", index, draw)
         songs = self.groups.group(index, self.config.group, rng)
         views, sounding = [], []
-        for song in songs:
+        for place, song in enumerate(songs):
             for start in self._starts(song, rng):
-                views.append(np.stack(self._views(song, start, rng)))
+                stranger = self._anywhere(songs[place - 1], rng)
+                views.append(np.stack(self._views(song, start, stranger, rng)))
                 sounding.append(bool(self._power(song, start)[-1].max() > 1e-7))
         pairs = [derive_seed(self.seed, index, draw, place) if heard else -1 for place, heard in enumerate(sounding)]
         return {"power": np.stack(views), "pair": np.array(pairs, dtype=np.int64)}
@@ -108,18 +109,22 @@ class _Windows:
             starts.append(start)
         return starts
 
-    def _views(self, song: str, start: int, rng: np.random.Generator) -> list[np.ndarray]:
-        donor_start = self.features.random_start(song, self.frames, rng)
-        donor = self._power(song, donor_start)[:-1]
+    def _anywhere(self, song: str, rng: np.random.Generator) -> np.ndarray:
+        """(stem, band, frame) power of a window of a song."""
+        return self._power(song, self.features.random_start(song, self.frames, rng))[:-1]
+
+    def _views(self, song: str, start: int, stranger: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
+        donor = self._anywhere(song, rng)
         views = []
         for limit in (self.config.strength_near, self.config.strength_far):
             moved = start + int(rng.integers(-self.jitter, self.jitter + 1))
             tracks = self._power(song, moved)
-            strength = float(rng.uniform(0.0, limit))
+            # More bad ones than good ones: the good ones are learned soon.
+            strength = limit * float(rng.random()) ** 0.5
             if rng.random() < 0.5 * (1.0 - strength):  # the mix as it is heard, phases and all
                 views.append(degrade_mix(tracks[-1], strength, rng))
             else:
-                views.append(degrade_power(tracks[:-1], donor, strength, rng))
+                views.append(degrade_power(tracks[:-1], donor, stranger, strength, rng))
         return views
 
     def _power(self, song: str, start: int) -> np.ndarray:

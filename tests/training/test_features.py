@@ -61,3 +61,10 @@ def test_groups_take_their_own_style_first(folder: StimuliFolder) -> None:
     larger = groups.group(3, 4, numpy_rng(0))
     assert larger[:2] == ["song3", "song4"] and len(set(larger)) == 4
     assert len(groups.group(5, 9, numpy_rng(0))) == 9
+
+
+def test_groups_can_be_mixed(folder: StimuliFolder) -> None:
+    groups = StyleGroups(folder)
+    seen = [groups.group(0, 4, numpy_rng(number), share=0.5) for number in range(30)]
+    assert all(group[0] == "song0" and group[1] in ("song1", "song2") and len(set(group)) == 4 for group in seen)
+    assert {song for group in seen for song in group[2:]} == {"song1", "song2", "song3", "song4", "song5"}
