@@ -11,7 +11,7 @@ from eeg2music.files import sha256_file
 from eeg2music.recordings.bids import BidsDataset
 from eeg2music.recordings.contents import all_suffixes
 from eeg2music.recordings.formats.brainvision import companions
-from eeg2music.recordings.read import reader_of
+from eeg2music.recordings.read import FOLDER_SUFFIXES, reader_of
 from eeg2music.recordings.sidecars import Sidecars, dataset_root
 
 
@@ -37,7 +37,7 @@ def find_sources(root: Path) -> Iterator[Source]:
         raise InputError(
             f"Nothing at {root}", allowed="a BIDS data set, a folder or a recording", remedy="check the path"
         )
-    if root.is_file():
+    if root.is_file() or root.suffix.lower() in FOLDER_SUFFIXES:
         yield _single(root)
     elif (root / "dataset_description.json").is_file():
         dataset = BidsDataset(root)
@@ -75,7 +75,10 @@ def _single(path: Path) -> Source:
 
 def _search(root: Path) -> list[Path]:
     suffixes = all_suffixes()
-    found = sorted(path for path in root.rglob("*") if path.name.lower().endswith(suffixes) and path.is_file())
+    found = sorted(path for path in root.rglob("*") if path.name.lower().endswith(suffixes))
+    # Some formats are folders; what lies inside them is not a recording of its own.
+    found = [path for path in found if path.is_file() or path.suffix.lower() in FOLDER_SUFFIXES]
+    found = [path for path in found if not any(parent in found for parent in path.parents)]
     if not found:
         raise InputError(
             f"{root} is neither a BIDS data set nor a folder with recordings",

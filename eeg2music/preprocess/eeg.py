@@ -64,7 +64,7 @@ def preprocess(recording: Recording, config: PreprocessConfig | None = None) -> 
     good = np.array([name not in bad for name in recording.channel_names])
     check_good_channels(recording, bad, good)
     gaps = find_gaps(recording.signal_v, recording.sfreq_hz, usable=good & ~is_constant(recording.signal_v))
-    whole = bridge(recording.signal_v[good], gaps)
+    whole = bridge(recording.signal_v[good], gaps, copy=False)  # indexing has copied
     line = config.line_freq_hz or recording.line_freq_hz or detect_line(whole, recording.sfreq_hz)
     filtered = band_limit(whole, recording.sfreq_hz, config.highpass_hz, config.lowpass_hz, line)
     if config.reference == "average" and recording.kind != "meg":

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from eeg2music.types import FloatArray
 
 MIN_GAP_S = 0.1
-_BLOCK = 1 << 16
 
 
 def find_gaps(signal: FloatArray, sfreq_hz: float, *, usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -42,15 +41,16 @@ def _long_runs(flags: NDArray[np.bool_], shortest: int) -> NDArray[np.bool_]:
     return out
 
 
-def bridge(signal: FloatArray, gaps: NDArray[np.bool_]) -> FloatArray:
-    """A copy of (channel, time) with gaps and non-finite samples replaced by straight lines."""
-    out = signal.astype(np.float32, copy=True)
+def bridge(signal: FloatArray, gaps: NDArray[np.bool_], *, copy: bool = True) -> FloatArray:
+    """(channel, time) with gaps and non-finite samples replaced by straight lines, in place if not `copy`."""
+    out = signal.astype(np.float32, copy=copy)
     whole = np.flatnonzero(~gaps)
     if whole.size and whole.size < gaps.size:
         for row in out:
             row[gaps] = np.interp(np.flatnonzero(gaps), whole, row[whole])
-    broken = ~np.isfinite(out)
-    for index in np.flatnonzero(broken.any(axis=1)):
-        good = np.flatnonzero(~broken[index])
-        out[index] = np.interp(np.arange(out.shape[1]), good, out[index, good]) if good.size else 0.0
+    for row in out:
+        finite = np.isfinite(row)
+        if not finite.all():
+            good = np.flatnonzero(finite)
+            row[:] = np.interp(np.arange(row.size), good, row[good]) if good.size else 0.0
     return out

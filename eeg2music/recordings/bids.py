@@ -111,6 +111,8 @@ class BidsDataset:
             for pattern in (f"sub-*/{kind}/*", f"sub-*/ses-*/{kind}/*"):
                 for path in self.root.glob(pattern):
                     parsed = parse_name(path)
+                    if parsed is not None and parsed[0].get("split", "01").lstrip("0") not in ("", "1"):
+                        continue  # a split file is read together with its first part
                     if parsed is not None and parsed[1] == kind:
                         stem = path.name.split(f"_{kind}.")[0]
                         groups.setdefault((path.parent, stem, kind), []).append(path)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeg2music.errors import InputError
+from eeg2music.recordings.contents import no_positions
 from eeg2music.recordings.montages import guess_positions, match_montage
 from eeg2music.types import FloatArray
 
@@ -44,15 +45,17 @@ def locate(
     if montage is not None:
         positions = match_montage(names, montage)
         return positions, _named_by_user(names, positions, montage)
+    if kind == "ieeg":
+        # Contacts lie inside the head, often in a template's coordinates: scalp regions say nothing about them.
+        return no_positions(len(names)), ("positions of intracranial contacts are not used; global decoding only",)
     known = int(np.isfinite(own).all(axis=1).sum())
-    if known and (kind != "eeg" or known >= 0.5 * len(names)):
-        if kind != "eeg":
-            return own, (_said(f"positions from {origin}", known, len(names)),)
+    if kind == "meg":
+        text = "positions from " + origin if known else "positions unknown: the file has none; global decoding only"
+        return own, (_said(text, known or len(names), len(names)),)
+    if known >= max(1, 0.5 * len(names)):
         placed, how = onto_head(own, fiducials)
         if placed is not None:
             return placed, (_said(f"positions from {origin}{how}", known, len(names)),)
-    if kind != "eeg":
-        return np.full_like(own, np.nan), ("positions unknown: the file has none; global decoding only",)
     positions, matched = guess_positions(names)
     if matched is None:
         return positions, (

@@ -33,6 +33,7 @@ _OTHER_THINGS = {
     "an image": (".png", ".jpg", ".jpeg", ".svg", ".gif"),
     "a brain image": (".nii", ".gz", ".mgz"),
 }
+FOLDER_SUFFIXES = (".mff", ".ds", ".mefd")
 _COMPANIONS = {".eeg": ".vhdr", ".vmrk": ".vhdr", ".fdt": ".set"}
 
 
@@ -115,7 +116,7 @@ def _single_file(path: Path) -> Path:
         )
     if not path.exists():
         raise InputError(f"No file at {path}", allowed="an existing recording", remedy="check the path")
-    if path.is_dir() and path.suffix.lower() not in (".mff", ".ds", ".mefd"):
+    if path.is_dir() and path.suffix.lower() not in FOLDER_SUFFIXES:
         from eeg2music.recordings.bids import BidsDataset
 
         found = BidsDataset(path).recordings

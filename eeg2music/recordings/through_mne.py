@@ -26,7 +26,7 @@ _MARKER = re.compile(
     r"?[\s/,:_-]*[a-z]?\s*\d{0,6}$",
     re.IGNORECASE,
 )
-_CHANNEL_LIMIT = 4096
+_NEEDS = re.compile(r"(?:[Tt]he |No module named ')(\w+)(?: module is needed| package is required|')")
 
 
 @contextmanager
@@ -73,6 +73,13 @@ def read_through_mne(
 
 def unreadable(path: Path, title: str, error: BaseException, remedy: str | None = None) -> InputError:
     """The error for a file that its reader refuses. Says nothing of what the header holds."""
+    needed = _NEEDS.search(str(error)) if isinstance(error, ImportError | RuntimeError) else None
+    if needed:
+        return InputError(
+            f"Reading {path} as {title} needs the package {needed.group(1)!r}",
+            allowed="an installed reader",
+            remedy=f"pip install {needed.group(1)}, or export the recording as EDF or BrainVision",
+        )
     return InputError(
         f"{path} cannot be read as {title} ({type(error).__name__})",
         allowed=f"a complete {title} file",
@@ -83,7 +90,7 @@ def unreadable(path: Path, title: str, error: BaseException, remedy: str | None 
 def contents_of(raw: Any, path: Path, title: str) -> FileContents:
     """Names, types, positions and events of an MNE `Raw`."""
     info = raw.info
-    names = tuple(str(name) for name in raw.ch_names[:_CHANNEL_LIMIT])
+    names = tuple(str(name) for name in raw.ch_names)
     units = getattr(raw, "_orig_units", None) or {}
     positions, fiducials = _positions(info)
     return FileContents(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -188,3 +190,24 @@ def test_clock_resets_cut_a_stream_and_say_so(real_data: Path) -> None:
 def test_a_stream_too_slow_is_refused(real_data: Path) -> None:
     with pytest.raises(InputError, match=r"impossible sampling rate: 10 Hz.*50 to 100000 Hz"):
         read_recording(real_data / "eeg_formats_xdf/minimal.xdf")
+
+
+def test_a_reader_that_lacks_its_package_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mne
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("For reading to work, the pymatreader module is needed, but it could not be imported.")
+
+    monkeypatch.setattr(mne.io, "read_raw_eeglab", fail)
+    (tmp_path / "a.set").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"needs the package 'pymatreader'.*pip install pymatreader"):
+        read_recording(tmp_path / "a.set")
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
+    code = (
+        "import sys, eeg2music.preparation, eeg2music.recordings.read, eeg2music.regions.electrodes;"
+        "print([m for m in ('mne', 'torch', 'mne_bids', 'pyxdf', 'matplotlib') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
