@@ -56,7 +56,7 @@ class DemoConfig(Config):
 
     seed: int = 0
     snr_db: float = 0.0
-    levels: tuple[float, ...] = (-6.0, -12.0, -18.0, REAL_SNR_DB)
+    levels: tuple[float, ...] = (-10.0, -20.0, -30.0, REAL_SNR_DB)
     clips: int = 16
     clip_s: float = 10.0
     listening: ListeningConfig = ListeningConfig(song_seconds=8.0)

@@ -36,6 +36,7 @@ from eeg2music.report import figures
 from eeg2music.report.html import SCORE_HEADS, score_row, write_page
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.simulation.calibration import REAL_SNR_DB
+from eeg2music.simulation.experiment import NAMED_SNR_DB, Snr
 from eeg2music.targets.pretrained import load_clap
 from eeg2music.types import FloatArray
 from eeg2music.weights import checkpoint_sha256, load_model
@@ -45,13 +46,18 @@ BRAIN = "brain"
 
 
 class LevelConfig(Config):
-    """One SNR level: `generate` says for how many windows clips are generated, per condition and seed."""
+    """One SNR level, "clean", "real" or decibels: `generate` says for how many windows clips are generated, per condition and seed."""
 
     name: str
-    snr_db: float
+    snr: Snr
     conditions: tuple[str, ...] = (BRAIN, *CONTROLS)
     generate: tuple[str, ...] = (BRAIN, *CONTROLS)
     generated_windows: int = 200
+
+    @property
+    def snr_db(self) -> float:
+        """The ratio in decibels."""
+        return NAMED_SNR_DB[self.snr] if isinstance(self.snr, str) else self.snr
 
 
 class EvaluateConfig(Config):
@@ -70,7 +76,7 @@ class EvaluateConfig(Config):
     seed: int = 0
     seeds: tuple[int, ...] = (0, 1, 2)
     listening: ListeningConfig = ListeningConfig()
-    levels: tuple[LevelConfig, ...] = (LevelConfig(name="clean", snr_db=0.0),)
+    levels: tuple[LevelConfig, ...] = (LevelConfig(name="clean", snr="clean"),)
     sampling: SamplingConfig = SamplingConfig()
 
 
