@@ -40,8 +40,8 @@ def main() -> None:
     rows = []
     for name, changes in CASES.items():
         for seed in range(given.seeds):
-            config = base.model_copy(update={**changes, "seed": seed, "subjects": (f"transfer{seed:02d}",)})
-            evidence = Evidence(pipeline, simulated_heard(config, 0.0, stems), None, oracle, None, seed)
+            config = base.model_copy(update={**changes, "subjects": (f"transfer{seed:02d}",)})
+            evidence = Evidence(pipeline, simulated_heard(config, 0.0, stems, seed=seed), None, oracle, None, seed)
             score = embedding_score(control_conditions("brain", evidence), evidence)
             rows.append({"case": name, **score})
             print(f"{name:<6} seed {seed}: pairwise {score['accuracy']:.3f}, top-1 {score['top1']:.2f}", flush=True)

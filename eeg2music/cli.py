@@ -6,6 +6,7 @@ library and says where the result lies. A mistake of the user's is one line and 
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from pathlib import Path
@@ -40,6 +41,13 @@ def main() -> None:
         code = app(standalone_mode=False)
     except Eeg2MusicError as error:
         err.print(f"[red]error:[/red] {_plain(str(error))}", soft_wrap=True)
+        sys.exit(2)
+    except OSError as error:
+        # A full disk, a folder without permission: the machine's trouble, not a defect.
+        if error.errno is None:
+            raise
+        where = f": {error.filename}" if error.filename else ""
+        err.print(f"[red]error:[/red] {_plain(f'{error.strerror}{where}.')}", soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
         err.print("stopped")
@@ -85,6 +93,16 @@ def _show(config: Any) -> None:
 
     values = config if isinstance(config, dict) else config.model_dump(mode="json")
     out.print(yaml.safe_dump(values, sort_keys=False, allow_unicode=True).rstrip(), markup=False)
+
+
+def _given(**options: object) -> list[str]:
+    """Overrides for the options that were given; quoted, so that a channel named "1" stays a name."""
+    return [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in options.items() if value is not None]
+
+
+def _names(text: str | None) -> list[str] | None:
+    """Comma-separated names."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _seeded(overrides: list[str] | None, seed: int | None, key: str = "seed") -> list[str]:
@@ -154,9 +172,10 @@ def simulate(
     from eeg2music.simulation.dataset import SimulationConfig
     from eeg2music.simulation.dataset import simulate as run
 
-    named = {"subjects": subjects, "songs": songs, "repeats": repeats, "snr": snr}
-    given = [f"{key}={value}" for key, value in named.items() if value is not None]
-    config = load_config(SimulationConfig, config_file, [f"out={folder}", *given, *_seeded(overrides, seed)])
+    given = _given(out=str(folder), subjects=subjects, songs=songs, repeats=repeats)
+    # A level may be a word or a number.
+    given += [f"snr={snr}"] if snr is not None else []
+    config = load_config(SimulationConfig, config_file, [*given, *_seeded(overrides, seed)])
     if dry_run:
         return _show(config)
     with _Steps():
@@ -241,14 +260,7 @@ def generate(
     from eeg2music.generation_batch import run_generate_prepared
     from eeg2music.recordings.prepared import is_prepared
 
-    named = {
-        "channels": f"[{channels}]" if channels else None,
-        "montage": montage,
-        "start_s": start,
-        "stop_s": stop,
-        "line_freq_hz": line_freq,
-    }
-    given = [f"{key}={value}" for key, value in named.items() if value is not None]
+    given = _given(channels=_names(channels), montage=montage, start_s=start, stop_s=stop, line_freq_hz=line_freq)
     config = load_config(GenerateConfig, None, [*given, *_seeded(overrides, seed)])
     if dry_run:
         return _show(config)
@@ -288,14 +300,23 @@ def evaluate(
 @app.command()
 def info(
     thing: Annotated[Path, typer.Argument(metavar="CHECKPOINT|RECORDING", help="A folder of models or a recording.")],
+    overrides: Overrides = None,
     channels: Annotated[str | None, typer.Option(help="Comma-separated names of the channels to use.")] = None,
     montage: Annotated[str | None, typer.Option(help="Name of a standard montage.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Taken as every command takes it; nothing here is random.")] = None,
+    device: Annotated[str, typer.Option(help="Taken as every command takes it; nothing here computes.")] = "auto",
+    dry_run: DryRun = False,
 ) -> None:
     """Say in plain words what a checkpoint or a recording is."""
-    from eeg2music.report.describe import describe
+    from eeg2music.config import load_config
+    from eeg2music.report.describe import InfoConfig, describe
 
-    for line in describe(thing, channels=channels.split(",") if channels else None, montage=montage):
+    config = load_config(InfoConfig, None, [*_given(channels=_names(channels), montage=montage), *(overrides or [])])
+    if dry_run:
+        return _show(config)
+    for line in describe(thing, channels=config.channels, montage=config.montage):
         out.print(line, soft_wrap=True, markup=False)
+    return None
 
 
 class _Progress:

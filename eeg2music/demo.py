@@ -25,6 +25,7 @@ from eeg2music.evaluation.brain import (
 )
 from eeg2music.evaluation.heard import Heard, audio_conditions, scorer_vectors
 from eeg2music.evaluation.material import ListeningConfig, composed, simulated_heard
+from eeg2music.evaluation.runner import refuse_known
 from eeg2music.files import check_result_folder
 from eeg2music.generation import GenerateConfig, decode_recording, make_clip
 from eeg2music.pipeline import BrainToMusicPipeline, Hook, default_checkpoint, load_pipeline, no_hook
@@ -106,7 +107,10 @@ def run_demo(
 
 def gather_evidence(config: DemoConfig, pipeline: BrainToMusicPipeline, folder: Path, snr_db: float) -> Evidence:
     """Simulate the listeners and embed what they heard. The first listener is scored, the second is the control."""
-    both = simulated_heard(config.listening, snr_db)
+    # Before the listening, so that a checkpoint without these is refused at once.
+    clap, scorer = load_clap(folder / "clap"), load_model(ScorerNet, folder / "scorer")
+    both = simulated_heard(config.listening, snr_db, seed=config.seed)
+    refuse_known(folder, both)
     subjects = config.listening.subjects
     rows = {
         name: [row for row, window in enumerate(both.windows) if window.subject.endswith(name)] for name in subjects
@@ -115,8 +119,8 @@ def gather_evidence(config: DemoConfig, pipeline: BrainToMusicPipeline, folder: 
         pipeline=pipeline,
         heard=both.select(rows[subjects[0]]),
         other=both.select(rows[subjects[1]]) if len(subjects) > 1 else None,
-        oracle=audio_conditions(load_clap(folder / "clap"), both.stems),
-        scorer=load_model(ScorerNet, folder / "scorer"),
+        oracle=audio_conditions(clap, both.stems),
+        scorer=scorer,
         seed=config.seed,
     )
 
@@ -152,7 +156,7 @@ def snr_curve(config: DemoConfig, evidence: Evidence, scores: Mapping[str, Any],
     alone = config.listening.model_copy(update={"subjects": config.listening.subjects[:1]})
     for snr_db in config.levels:
         hook(f"listening at {snr_db:g} dB")
-        harder = replace(evidence, heard=simulated_heard(alone, snr_db, evidence.heard.stems))
+        harder = replace(evidence, heard=simulated_heard(alone, snr_db, evidence.heard.stems, seed=config.seed))
         score = embedding_score(control_conditions("brain", harder), harder)
         points.append({"snr_db": snr_db, "embedding": score, "generated": None})
     return points

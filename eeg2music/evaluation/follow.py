@@ -6,9 +6,11 @@ The null is the curve of another song, aligned by beat as well as it can be.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eeg2music.evaluation.controls import derangement
 from eeg2music.metrics.audio import onset_correlation
@@ -26,35 +28,44 @@ def onset_curves(stems: FloatArray) -> FloatArray:
     return np.stack([control_curves_numpy(clip)[:, 0] for clip in stems])
 
 
-def following(generated: FloatArray, heard: FloatArray, *, seed: int) -> dict[str, Any]:
+def following(
+    generated: FloatArray, heard: FloatArray, *, seed: int, songs: Sequence[str] | None = None
+) -> dict[str, Any]:
     """Correlation of the onset strength of generated and heard stems.
 
     Parameters
     ----------
     generated, heard : (clip, stem, samples), clip by clip the same window
+    songs : (clip,) which song was heard, where several clips share one; the null pairs different songs
 
     Returns
     -------
     {"mean", "by_stem", "lag_s", "null", "n"}: mean over clips and stems at the one lag (at most 62.5 ms) that suits
     all clips best. "null" is the same against another song's stem, at the lag of up to 0.5 s that suits each pair
-    best, so that beats may fall together.
+    best, so that beats may fall together. None where there is nothing to compare: a stem that never sounds, one song.
     """
     made, aimed = onset_curves(generated), onset_curves(heard)
     result = onset_correlation(made, aimed, max_lag=GLOBAL_LAG_FRAMES)
     # A stem that is silent in the heard window has no onsets to follow.
     sounding = aimed.std(axis=-1) > SILENT
     values = np.where(sounding, result.correlation, np.nan)
-    order = derangement(len(made), numpy_rng(seed, "following"))
+    labels = list(songs) if songs is not None else list(range(len(made)))
+    alone = len(set(labels)) < 2
     return {
-        "mean": float(np.nanmean(values)),
-        "by_stem": {name: float(np.nanmean(column)) for name, column in zip(STEMS, values.T, strict=True)},
+        "mean": _mean(values),
+        "by_stem": {name: _mean(column) for name, column in zip(STEMS, values.T, strict=True)},
         "lag_s": result.lag_frames / CURVE_RATE_HZ,
-        "null": _null(made, aimed[order]),
+        "null": None if alone else _null(made, aimed[derangement(labels, numpy_rng(seed, "following"))]),
         "n": len(made),
     }
 
 
-def _null(made: FloatArray, other: FloatArray) -> float:
+def _mean(values: NDArray[np.float64]) -> float | None:
+    """Mean of the values that are there."""
+    return float(np.nanmean(values)) if np.isfinite(values).any() else None
+
+
+def _null(made: FloatArray, other: FloatArray) -> float | None:
     most = round(MAX_LAG_S * CURVE_RATE_HZ)
     values = [
         onset_correlation(curve, target, max_lag=most).mean
@@ -62,4 +73,4 @@ def _null(made: FloatArray, other: FloatArray) -> float:
         for curve, target in zip(clip, stranger, strict=True)
         if target.std() > SILENT
     ]
-    return float(np.mean(values)) if values else 0.0
+    return float(np.mean(values)) if values else None

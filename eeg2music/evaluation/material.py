@@ -46,7 +46,6 @@ class ListeningConfig(Config):
     montage: str = "eeg64"
     response_family: str = "default"
     crosstalk: Crosstalk = 0.1
-    seed: int = 0
 
 
 @lru_cache(maxsize=256)
@@ -69,8 +68,8 @@ def listening_songs(config: ListeningConfig) -> list[str]:
     return song_ids(config.style, config.song_seed, config.songs)
 
 
-def simulated_recording(config: ListeningConfig, subject: str, snr_db: float) -> Recording:
-    """One listener hears every song once, with pauses."""
+def simulated_recording(config: ListeningConfig, subject: str, snr_db: float, *, seed: int = 0) -> Recording:
+    """One listener hears every song once, with pauses. `seed`: of the recording's noise and pauses."""
     listener = draw_listener(
         subject, montage=config.montage, response_family=config.response_family, crosstalk=config.crosstalk
     )
@@ -78,15 +77,15 @@ def simulated_recording(config: ListeningConfig, subject: str, snr_db: float) ->
         Trial(composed(name, config.song_seconds)[0], number, snr_db=snr_db)
         for number, name in enumerate(listening_songs(config))
     ]
-    return simulate_listener(listener, trials, seed=config.seed)
+    return simulate_listener(listener, trials, seed=seed)
 
 
-def simulated_heard(config: ListeningConfig, snr_db: float, stems: FloatArray | None = None) -> Heard:
-    """Every listener's windows and the gallery."""
+def simulated_heard(config: ListeningConfig, snr_db: float, stems: FloatArray | None = None, *, seed: int = 0) -> Heard:
+    """Every listener's windows and the gallery. `stems`: the gallery, where it is known already."""
     songs = listening_songs(config)
     windows: list[Window] = []
     for subject in config.subjects:
-        recording = preprocess(simulated_recording(config, subject, snr_db), PreprocessConfig())
+        recording = preprocess(simulated_recording(config, subject, snr_db, seed=seed), PreprocessConfig())
         windows += song_windows(recording, songs, config.window_start_s)
     return Heard(
         windows=tuple(windows),

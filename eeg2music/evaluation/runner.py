@@ -25,10 +25,10 @@ from eeg2music.evaluation.brain import (
     surprises,
 )
 from eeg2music.evaluation.follow import following
-from eeg2music.evaluation.heard import Heard, audio_conditions, condition_vectors, scorer_vectors
+from eeg2music.evaluation.heard import Heard, audio_conditions, scorer_vectors
 from eeg2music.evaluation.material import ListeningConfig, prepared_heard, simulated_heard
 from eeg2music.evaluation.splits import Manifest, refuse_leaks
-from eeg2music.files import atomic_folder, read_json, write_json, write_text
+from eeg2music.files import atomic_folder, check_result_folder, read_json, write_json, write_text
 from eeg2music.metrics.frechet import frechet_distance
 from eeg2music.metrics.kernel import kernel_distance
 from eeg2music.pipeline import Hook, SamplingConfig, default_checkpoint, load_pipeline, no_hook
@@ -42,11 +42,18 @@ from eeg2music.types import FloatArray
 from eeg2music.weights import checkpoint_sha256, load_model
 
 SCHEMA = 1
+SCORE_FILES = ("scores.json", "scores.md", "report.html")
 BRAIN = "brain"
 
 
 class LevelConfig(Config):
-    """One SNR level, "clean", "real" or decibels: `generate` says for how many windows clips are generated, per condition and seed."""
+    """One SNR level: "clean", "real" or decibels.
+
+    Attributes
+    ----------
+    conditions : the brain and controls that are scored in the conditioning space
+    generate : for which of them clips are generated, for `generated_windows` windows and each seed
+    """
 
     name: str
     snr: Snr
@@ -68,6 +75,7 @@ class EvaluateConfig(Config):
     checkpoint : folder of models; the shipped ones by default
     prepared : a prepared cache to score instead of simulated listeners (one level is then scored)
     listening : the simulated listeners; other_subject pairs each with the next
+    seed : of the recordings; the seeds below count from it
     seeds : of the sampling and the controls, shown apart
     """
 
@@ -85,6 +93,7 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
     if config.prepared and len(config.levels) != 1:
         raise ConfigError(f"{len(config.levels)} levels with prepared recordings", allowed="one level")
     folder = Path(config.checkpoint) if config.checkpoint else default_checkpoint()
+    check_result_folder(out, SCORE_FILES)
     hook("loading the models")
     pipeline = load_pipeline(folder, device)
     clap, scorer = load_clap(folder / "clap"), load_model(ScorerNet, folder / "scorer")
@@ -112,7 +121,7 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
 def _heard(config: EvaluateConfig, level: LevelConfig, stems: FloatArray | None) -> Heard:
     if config.prepared:
         return prepared_heard(Path(config.prepared))
-    return simulated_heard(config.listening, level.snr_db, stems)
+    return simulated_heard(config.listening, level.snr_db, stems, seed=config.seed)
 
 
 def refuse_known(folder: Path, heard: Heard) -> None:
@@ -142,11 +151,11 @@ def _score_level(level: LevelConfig, evidence: Evidence, config: EvaluateConfig,
     gallery = scorer_vectors(evidence.scorer, evidence.heard.stems)
     rows = spread_rows(evidence.heard, level.generated_windows)
     scores: dict[str, dict[str, Any]] = {}
-    clips_of: dict[str, FloatArray] = {}
+    vectors_of: dict[str, FloatArray] = {}
     for name in level.conditions:
         hook(f"{level.name}: {name.replace('_', ' ')}")
         by_seed = []
-        for seed in config.seeds:
+        for seed in (config.seed + offset for offset in config.seeds):
             seeded = replace(evidence, seed=seed)
             conditions = control_conditions(name, seeded)
             if conditions is None and name != "no_brain":
@@ -156,8 +165,9 @@ def _score_level(level: LevelConfig, evidence: Evidence, config: EvaluateConfig,
                 hook(f"{level.name}: {name.replace('_', ' ')}, seed {seed}: {len(rows)} clips")
                 clips = generate_clips(conditions, seeded, rows, config.sampling)
                 entry["generated"] = generated_score(clips, seeded, gallery, rows)
-                entry["following"] = following(clips, evidence.heard.stems[evidence.heard.target[rows]], seed=seed)
-                clips_of.setdefault(name, clips)
+                entry["following"] = _following(clips, seeded, rows)
+                # Vectors, not clips: hundreds of clips of every condition would fill the memory.
+                vectors_of.setdefault(name, scorer_vectors(evidence.scorer, clips))
             by_seed.append(entry)
         if by_seed:
             scores[name] = {**by_seed[0], "seeds": by_seed}
@@ -167,7 +177,7 @@ def _score_level(level: LevelConfig, evidence: Evidence, config: EvaluateConfig,
         "style": evidence.heard.style,
         "subjects": sorted(set(evidence.heard.query_subjects)),
         "scores": scores,
-        "distances": distances(clips_of, evidence, gallery),
+        "distances": distances(vectors_of, gallery),
         "surprises": [f"{level.name}: {text}" for text in surprises(scores)],
     }
 
@@ -178,14 +188,24 @@ def spread_rows(heard: Heard, count: int) -> list[int]:
     return sorted({int(row) for row in np.linspace(0, total - 1, min(count, total)).round()}) if count else []
 
 
-def distances(clips_of: Mapping[str, FloatArray], evidence: Evidence, gallery: FloatArray) -> dict[str, Any]:
+def _following(clips: FloatArray, evidence: Evidence, rows: Sequence[int]) -> dict[str, Any]:
+    """How well the clips of some queries follow what was heard in them."""
+    chosen = evidence.heard.select(rows)
+    return following(clips, chosen.stems[chosen.target], seed=evidence.seed, songs=chosen.query_songs)
+
+
+def distances(vectors_of: Mapping[str, FloatArray], gallery: FloatArray) -> dict[str, Any]:
     """Fréchet and kernel distance of generated clips from the heard ones, in the scorer's embedding.
+
+    Parameters
+    ----------
+    vectors_of : per condition, (clip, dim)
+    gallery : (song, dim), what was heard
 
     With fewer clips than twice the embedding's dimension a Fréchet distance is biased; it is stamped so.
     """
     found = {}
-    for name, clips in clips_of.items():
-        vectors = scorer_vectors(evidence.scorer, clips)
+    for name, vectors in vectors_of.items():
         small = min(len(vectors), len(gallery)) < 2 * vectors.shape[1]
         found[name] = {
             "frechet": frechet_distance(vectors, gallery),
@@ -207,8 +227,8 @@ def write_scores(out: Path, scores: Mapping[str, Any]) -> None:
         write_page(
             folder / "report.html",
             title="Evaluation",
-            lead=f"Checkpoint {scores['checkpoint_sha256'][:12]}. Chance is 0.5 pairwise. "
-            "The embedding is scored in the conditioning space, the generated music by an encoder that conditions nothing.",
+            lead=f"Checkpoint {scores['checkpoint_sha256'][:12]}. Chance is 0.5 pairwise. The embedding is scored in the "
+            "conditioning space, the generated music by an encoder that conditions nothing.",
             warnings=scores["surprises"],
             tables=tables,
             figures=list(_pictures(scores)),

@@ -7,9 +7,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from eeg2music.config import Config
 from eeg2music.errors import CheckpointError, InputError
 from eeg2music.files import read_json
 from eeg2music.weights import refuse_pickle
+
+
+class InfoConfig(Config):
+    """How a recording is looked at; as in `read_recording`."""
+
+    channels: tuple[str, ...] | None = None
+    montage: str | None = None
 
 
 def describe(thing: Path, *, channels: Sequence[str] | None = None, montage: str | None = None) -> list[str]:
