@@ -7,8 +7,8 @@ The contract of the folder. Holds no architecture and never reads a file itself
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -58,7 +58,7 @@ class Encoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
     come from `fit`, not from gradients.
     """
 
-    config_name = "config.json"
+    config_name = "config.json"  # type: ignore[assignment]
     fitted_in_closed_form = False
 
     @abstractmethod
@@ -72,6 +72,22 @@ class Encoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         channel_mask : (batch, channel) bool, False for channels that are bad or padding
         subject : (batch,) int64, index into `spec.subjects`, -1 for a person not trained on
         """
+
+    @classmethod
+    def build(cls, spec: SignalSpec, training_manifest: Mapping[str, Any] | None = None, **options: Any) -> Self:
+        """A fresh encoder for signals of that kind; what it will be trained on is stored in its config."""
+        make: Callable[..., Self] = cls
+        return make(signal_spec=spec.to_dict(), training_manifest=training_manifest, **options)
+
+    def fit(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
+        """Fit an encoder whose weights have a closed form.
+
+        Parameters
+        ----------
+        batches : eeg, positions_m, channel_mask, subject as in `forward`, embedding (batch, 1 + stem, embedding)
+            and curves (batch, stem, curve, frame); walked through once or more
+        """
+        raise InputError(f"{type(self).__name__} is trained by gradients", remedy="use `eeg2music train encoder`")
 
     @property
     def spec(self) -> SignalSpec:

@@ -157,7 +157,8 @@ class AgnosticStream(nn.Module):
 
     def __init__(self, width: int, embedding_dim: int, hidden: int) -> None:
         super().__init__()
-        self.filters = nn.Conv1d(1, width, 16, stride=2 * FRAME_STRIDE, padding=6)
+        # Without a bias, so that the power of a channel does not depend on its polarity.
+        self.filters = nn.Conv1d(1, width, 16, stride=2 * FRAME_STRIDE, padding=6, bias=False)
         self.mix = nn.Conv1d(2 * width, 2 * width, 3, padding=1)
         self.blocks = nn.Sequential(DilatedBlock(2 * width, 1, 2), DilatedBlock(2 * width, 1, 4))
         self.head = PooledEmbedding(2 * width, 1, embedding_dim, hidden)
@@ -174,5 +175,6 @@ class AgnosticStream(nn.Module):
         mean = (power * weight).sum(1) / count
         spread = (((power - mean[:, None]).square() * weight).sum(1) / count + 1e-6).sqrt()
         features = self.blocks(as_image(self.mix(torch.cat([mean, spread], dim=1).log1p())))
-        curves = F.interpolate(self.to_curves(features)[:, :, 0].float(), size=frames, mode="linear", align_corners=False)
+        curves = self.to_curves(features)[:, :, 0].float()
+        curves = F.interpolate(curves, size=frames, mode="linear", align_corners=False)
         return self.head(features)[:, 0].float(), curves

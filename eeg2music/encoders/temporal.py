@@ -22,10 +22,10 @@ class TemporalConv(nn.Conv2d):
     """A convolution over frames of (batch, channel, 1, frame)."""
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, *, dilation: int = 1, stride: int = 1, padding: int, groups: int = 1
+        self, inputs: int, outputs: int, kernel: int, *, dilation: int = 1, padding: int = 0, groups: int = 1
     ) -> None:
         super().__init__(
-            inputs, outputs, (1, kernel), stride=(1, stride), padding=(0, padding), dilation=(1, dilation), groups=groups
+            inputs, outputs, (1, kernel), padding=(0, padding), dilation=(1, dilation), groups=groups
         )
 
 

@@ -80,9 +80,9 @@ class EncoderConfig(Config):
     target_hop_s: float = Field(1.0, gt=0)
     window_s: float = Field(WINDOW_S, ge=2.0)
     encoder: str = "brain"
-    options: dict[str, Any] = {}
-    augment: AugmentConfig = AugmentConfig()
-    weights: WeightsConfig = WeightsConfig()
+    options: dict[str, Any] = Field(default_factory=dict)
+    augment: AugmentConfig = AugmentConfig.model_validate({})
+    weights: WeightsConfig = WeightsConfig.model_validate({})
     fit_windows: int = Field(4000, ge=8)
 
 
@@ -140,7 +140,7 @@ class EncoderTask(Task):
             "embedding_dim": self.embedding_dim,
             **check_options(kind, self.config.options, self.config.encoder),
         }
-        encoder = kind(signal_spec=self.spec.to_dict(), training_manifest=self.manifest(), **options)
+        encoder = kind.build(self.spec, self.manifest(), **options)
         if encoder.fitted_in_closed_form:
             self._fit(encoder)
         return EncoderTrainee(encoder)
@@ -149,7 +149,7 @@ class EncoderTask(Task):
         """Show a closed-form encoder its windows, batch by batch."""
         source = self._windows(self.split.train, None)
         batches = fit_batches(source, self.config.fit_windows)
-        encoder.fit(batches)  # type: ignore[operator]
+        encoder.fit(batches)
 
     def loss(self, model: nn.Module, batch: Batch, *, step: int, gather: Gather) -> dict[str, Tensor]:
         out, log_scale = model(batch["eeg"], batch["positions_m"], batch["channel_mask"], batch["subject"])

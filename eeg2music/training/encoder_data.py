@@ -222,7 +222,7 @@ class Windows:
     def window(self, part: Presentation, start: int, rng: np.random.Generator) -> dict[str, Any]:
         """The window of a presentation that starts at sample `start` of the recording."""
         eeg = np.array(part.dataset.signal(part.recording)[:, start : start + self.samples], dtype=np.float32)
-        positions, mask = (array.copy() for array in part.dataset.channels(part.recording))
+        positions, mask = part.dataset.channels(part.recording)
         subject = self._subjects.get(part.subject, UNSEEN)
         if self.augment is not None:
             eeg = self._with_background(eeg, part, rng)

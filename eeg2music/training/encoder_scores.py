@@ -24,7 +24,9 @@ GALLERY = 50
 BATCH = 32
 
 
-def validation_windows(presentations: Sequence[Presentation], samples: int, limit: int) -> list[tuple[Presentation, int]]:
+def validation_windows(
+    presentations: Sequence[Presentation], samples: int, limit: int
+) -> list[tuple[Presentation, int]]:
     """At most `limit` windows that do not overlap, one of each presentation before a second of any."""
     rounds: list[list[tuple[Presentation, int]]] = []
     for part in presentations:
@@ -116,7 +118,7 @@ def galleries(songs: Sequence[str]) -> list[list[int]]:
     remaining: dict[str, list[int]] = {}
     for row, song in enumerate(songs):
         remaining.setdefault(song, []).append(row)
-    groups = []
+    groups: list[list[int]] = []
     while True:
         line = [rows.pop(0) for _, rows in sorted(remaining.items()) if rows]
         if len(line) < 2:

@@ -1,0 +1,175 @@
+"""Ridge regression from lagged channels: what a linear model can read, as a baseline.
+
+Curves come from the virtual channels of the 400 ms that follow each frame (a backward model,
+Crosse et al. 2016, eq. 5); embeddings from the window's band power and from the mean, spread and
+rhythm of the curves so decoded. Fitted in closed form; knows no people and needs positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from eeg2music.encoders.base import (
+    FRAME_STRIDE,
+    MIN_POSITIONED_CHANNELS,
+    BrainConditions,
+    Encoder,
+    check_subjects,
+    clean_inputs,
+    register_to_config,
+)
+from eeg2music.encoders.registry import ENCODERS
+from eeg2music.encoders.spatial import SphericalSpline
+from eeg2music.errors import DataError, InputError
+from eeg2music.types import CURVES, EMBEDDING_DIM, STEMS
+
+OUTPUTS = len(STEMS) * len(CURVES)
+# Rhythm: the onset curves' autocorrelation up to one second.
+RHYTHM_LAGS = 32
+
+
+@ENCODERS.add("ridge")
+class RidgeEncoder(Encoder):
+    """Lagged virtual channels to curves, summaries to embeddings.
+
+    Parameters
+    ----------
+    signal_spec : `SignalSpec.to_dict()` of the training data
+    points : virtual channels
+    lags : frames at 32 Hz after each frame that are looked at; 13 are 400 ms
+    curve_penalty, embedding_penalty : ridge penalties in units of the predictors' mean variance, times the
+        number of frames (or windows)
+    """
+
+    fitted_in_closed_form = True
+    curve_weight: Tensor
+    curve_mean: Tensor
+    summary_mean: Tensor
+    summary_scale: Tensor
+    embedding_weight: Tensor
+    embedding_mean: Tensor
+
+    @register_to_config
+    def __init__(
+        self,
+        signal_spec: Mapping[str, Any],
+        points: int = 32,
+        lags: int = 13,
+        curve_penalty: float = 0.1,
+        embedding_penalty: float = 0.3,
+        embedding_dim: int = EMBEDDING_DIM,
+        training_manifest: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.spline = SphericalSpline(points)
+        summary, targets = points + OUTPUTS * 2 + len(STEMS) * RHYTHM_LAGS, (1 + len(STEMS)) * embedding_dim
+        self.register_buffer("curve_weight", torch.zeros(points * lags, OUTPUTS))
+        self.register_buffer("curve_mean", torch.zeros(OUTPUTS))
+        self.register_buffer("summary_mean", torch.zeros(summary))
+        self.register_buffer("summary_scale", torch.ones(summary))
+        self.register_buffer("embedding_weight", torch.zeros(summary, targets))
+        self.register_buffer("embedding_mean", torch.full((targets,), embedding_dim**-0.5))
+
+    def forward(self, eeg: Tensor, positions_m: Tensor, channel_mask: Tensor, subject: Tensor) -> BrainConditions:
+        """See `Encoder.forward`. Raises InputError for windows without electrode positions."""
+        check_subjects(subject, len(self.config["signal_spec"]["subjects"]))
+        lagged, power = self._predictors(eeg, positions_m, channel_mask, subject)
+        flat = self._decode(lagged)
+        summary = (_summary(flat, power) - self.summary_mean) / self.summary_scale
+        embedding = summary @ self.embedding_weight + self.embedding_mean
+        embedding = F.normalize(embedding.reshape(len(eeg), 1 + len(STEMS), -1), dim=-1)
+        curves = flat.transpose(1, 2).reshape(len(eeg), len(STEMS), len(CURVES), -1)
+        known = torch.ones(len(eeg), dtype=torch.bool, device=eeg.device)
+        return BrainConditions(embedding[:, 0], embedding[:, 1:], curves, known)
+
+    @torch.no_grad()
+    def fit(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
+        """See `Encoder.fit`. Walks through `batches` twice: curves first, embeddings from what they give."""
+        kept = list(batches)
+        if not kept:
+            raise DataError("There is nothing to fit the ridge regression on")
+        self._fit_curves(kept)
+        self._fit_embeddings(kept)
+
+    def _fit_curves(self, batches: list[Mapping[str, Tensor]]) -> None:
+        size = self.curve_weight.shape[0]
+        gram = torch.zeros(size, size, dtype=torch.float64)
+        cross = torch.zeros(size, OUTPUTS, dtype=torch.float64)
+        frames, total = 0, torch.zeros(OUTPUTS, dtype=torch.float64)
+        for batch in batches:
+            lagged, _ = self._predictors(*_inputs(batch))
+            x = lagged.flatten(0, 1).double()
+            y = batch["curves"].flatten(1, 2).transpose(1, 2).flatten(0, 1).double()
+            gram += x.T @ x
+            cross += x.T @ y
+            total += y.sum(0)
+            frames += len(x)
+        # Band-passed signals have no mean, so that only the targets need centring.
+        self.curve_mean.copy_(total / frames)
+        self.curve_weight.copy_(ridge_solution(gram / frames, cross / frames, self.config["curve_penalty"]))
+
+    def _fit_embeddings(self, batches: list[Mapping[str, Tensor]]) -> None:
+        rows, targets = [], []
+        for batch in batches:
+            lagged, power = self._predictors(*_inputs(batch))
+            rows.append(_summary(self._decode(lagged), power).double())
+            targets.append(batch["embedding"].flatten(1).double())
+        x, y = torch.cat(rows), torch.cat(targets)
+        mean, scale = x.mean(0), x.std(0, unbiased=False).clamp_min(1e-6)
+        standard, centred = (x - mean) / scale, y - y.mean(0)
+        weight = ridge_solution(
+            standard.T @ standard / len(x), standard.T @ centred / len(x), self.config["embedding_penalty"]
+        )
+        self.summary_mean.copy_(mean)
+        self.summary_scale.copy_(scale)
+        self.embedding_mean.copy_(y.mean(0))
+        self.embedding_weight.copy_(weight)
+
+    def _predictors(self, eeg: Tensor, positions_m: Tensor, mask: Tensor, subject: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, frame, point * lag) and log power (batch, point)."""
+        eeg, positioned = clean_inputs(eeg, positions_m, mask, subject)
+        if not bool((positioned.sum(1) >= MIN_POSITIONED_CHANNELS).all()):
+            raise InputError(
+                "The ridge baseline needs electrode positions",
+                allowed=f"at least {MIN_POSITIONED_CHANNELS} channels with a position",
+                remedy="give --montage, or use the encoder 'brain'",
+            )
+        virtual = self.spline(eeg.float(), positions_m, positioned)
+        frames = virtual.shape[-1] // FRAME_STRIDE
+        slow = virtual[..., : frames * FRAME_STRIDE].unflatten(-1, (frames, FRAME_STRIDE)).mean(-1)
+        lags = int(self.config["lags"])
+        lagged = F.pad(slow, (0, lags - 1)).unfold(-1, lags, 1)
+        power = slow.square().mean(-1).clamp_min(1e-6).log()
+        return lagged.permute(0, 2, 1, 3).flatten(2), power
+
+    def _decode(self, lagged: Tensor) -> Tensor:
+        """(batch, frame, point * lag) -> (batch, frame, stem * curve)."""
+        return lagged @ self.curve_weight + self.curve_mean
+
+
+def ridge_solution(gram: Tensor, cross: Tensor, penalty: float) -> Tensor:
+    """(X'X + a I)^-1 X'Y with a = penalty times the mean of the diagonal (Hoerl & Kennard 1970, eq. 2.1)."""
+    amount = penalty * gram.diagonal().mean()
+    return torch.linalg.solve(gram + amount * torch.eye(len(gram), dtype=gram.dtype), cross)
+
+
+def _inputs(batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return batch["eeg"], batch["positions_m"], batch["channel_mask"], batch["subject"]
+
+
+def _summary(flat: Tensor, power: Tensor) -> Tensor:
+    """What the embedding is read from: (batch, frame, stem * curve), (batch, point) -> (batch, summary)."""
+    onset = flat[..., :: len(CURVES)].transpose(1, 2)
+    onset = onset - onset.mean(-1, keepdim=True)
+    padded = F.pad(onset, (0, RHYTHM_LAGS))
+    frames = onset.shape[-1]
+    rhythm = [(onset * padded[..., lag : lag + frames]).mean(-1) for lag in range(1, RHYTHM_LAGS + 1)]
+    spread = onset.square().mean(-1, keepdim=True).clamp_min(1e-8)
+    return torch.cat(
+        [power, flat.mean(1), flat.std(1, unbiased=False), (torch.stack(rhythm, -1) / spread).flatten(1)], dim=1
+    )

@@ -1,0 +1,68 @@
+"""The ridge baseline recovers a planted linear code and agrees with scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from eeg2music.encoders.losses import pearson
+from eeg2music.encoders.ridge import RidgeEncoder, ridge_solution
+from eeg2music.encoders.spatial import spread_points
+from eeg2music.errors import DataError
+from eeg2music.types import SignalSpec
+
+SPEC = SignalSpec(kind="eeg", sfreq_hz=64.0, subjects=("sub-01",))
+
+
+def test_solution_equals_scikit_learn() -> None:
+    linear = pytest.importorskip("sklearn.linear_model")
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(200, 12)), rng.normal(size=(200, 3))
+    gram = torch.tensor(x.T @ x / 200)
+    penalty = 0.4
+    ours = ridge_solution(gram, torch.tensor(x.T @ y / 200), penalty)
+    alpha = penalty * float(gram.diagonal().mean()) * 200
+    theirs = linear.Ridge(alpha=alpha, fit_intercept=False).fit(x, y).coef_.T
+    np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-10)
+
+
+def planted(seed: int, batch: int = 16) -> dict[str, Tensor]:
+    """Twelve curves, each heard 125 ms later by its own pattern over 32 channels, in a little noise."""
+    generator = torch.Generator().manual_seed(seed)
+    curves = torch.randn(batch, 12, 96, generator=generator)
+    patterns = torch.randn(32, 12, generator=torch.Generator().manual_seed(9))
+    late = F.pad(curves, (4, 0))[..., :96].repeat_interleave(2, -1)
+    eeg = torch.einsum("cs,bst->bct", patterns, late)
+    eeg = (eeg + torch.randn(eeg.shape, generator=generator)) / 4.0
+    loud = curves.std(-1)
+    embedding = F.normalize(torch.cat([loud, torch.ones(batch, 116)], 1), dim=-1)
+    positions = torch.from_numpy(spread_points(32, -0.3)) * 0.095 + torch.tensor([0.0, 0.0, 0.04])
+    return {
+        "eeg": eeg,
+        "positions_m": positions.expand(batch, -1, -1),
+        "channel_mask": torch.ones(batch, 32, dtype=torch.bool),
+        "subject": torch.full((batch,), -1),
+        "embedding": embedding[:, None].expand(-1, 5, -1),
+        "curves": curves.reshape(batch, 4, 3, 96),
+    }
+
+
+def test_planted_curves_come_back() -> None:
+    encoder = RidgeEncoder.build(SPEC, points=32, lags=8, curve_penalty=1e-3)
+    encoder.fit([planted(seed) for seed in range(6)])
+    test = planted(99)
+    with torch.no_grad():
+        out = encoder(test["eeg"], test["positions_m"], test["channel_mask"], test["subject"])
+    # The last 125 ms are not in the window yet.
+    agreement = pearson(out.curves[..., :-8], test["curves"][..., :-8])
+    assert float(agreement.mean()) > 0.8
+    wrong = pearson(out.curves[..., :-8].roll(1, 0), test["curves"][..., :-8])
+    assert abs(float(wrong.mean())) < 0.1
+
+
+def test_nothing_to_fit_on() -> None:
+    with pytest.raises(DataError, match="nothing to fit"):
+        RidgeEncoder.build(SPEC).fit([])
