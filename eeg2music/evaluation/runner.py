@@ -227,8 +227,8 @@ def write_scores(out: Path, scores: Mapping[str, Any]) -> None:
         write_page(
             folder / "report.html",
             title="Evaluation",
-            lead=f"Checkpoint {scores['checkpoint_sha256'][:12]}. Chance is 0.5 pairwise. The embedding is scored in the "
-            "conditioning space, the generated music by an encoder that conditions nothing.",
+            lead=f"Checkpoint {scores['checkpoint_sha256'][:12]}. Chance is 0.5 pairwise. The embedding is scored in "
+            "the conditioning space, the generated music by an encoder that conditions nothing.",
             warnings=scores["surprises"],
             tables=tables,
             figures=list(_pictures(scores)),
