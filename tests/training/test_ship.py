@@ -1,0 +1,67 @@
+"""Shipping: weights keep their values to bfloat16, paths are cut, the card's hashes are those of the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from eeg2music.errors import CheckpointError
+from eeg2music.files import read_json, sha256_file, write_json
+from eeg2music.training.ship import CARD, MANIFEST, ship
+
+
+def _export(folder: Path) -> Path:
+    folder.mkdir()
+    weights = {"a": torch.linspace(-1, 1, 50).reshape(5, 10), "count": torch.arange(3)}
+    save_file(weights, folder / "model.safetensors")
+    save_file({"mean": torch.linspace(0, 1, 7)}, folder / "latent_statistics.safetensors")
+    write_json(folder / "config.json", {"width": 5})
+    write_json(
+        folder / MANIFEST,
+        {
+            "trained": "toy", "version": "0", "step": 3, "parameters": 50, "seconds": 120.0, "hardware": "CPU, 1 threads",
+            "songs": ["x-1-0000"], "figures": {"top1": 0.5},
+            "config": {"task": {"data": "/home/someone/music", "parts": ["/tmp/a"]},
+                       "train": {"batch_size": 2, "precision": "no", "seed": 7, "out": "runs/x"}},
+        },
+    )  # fmt: skip
+    return folder
+
+
+def test_ships_half_the_bytes_and_the_same_values(tmp_path: Path) -> None:
+    export = _export(tmp_path / "export")
+    out = ship(export, tmp_path / "out", command="eeg2music train toy x.yaml", data="one song")
+    before, after = load_file(export / "model.safetensors"), load_file(out / "model.safetensors")
+    assert after["a"].dtype == torch.bfloat16
+    assert torch.equal(after["a"].float(), before["a"].to(torch.bfloat16).float())
+    assert torch.equal(after["count"], before["count"])
+    # Statistics normalise latents: they keep their precision.
+    assert load_file(out / "latent_statistics.safetensors")["mean"].dtype == torch.float32
+    assert read_json(out / "config.json") == {"width": 5}
+
+
+def test_no_path_of_the_machine_leaves_it(tmp_path: Path) -> None:
+    out = ship(_export(tmp_path / "export"), tmp_path / "out", command="c", data="d")
+    text = "".join(path.read_text() for path in out.iterdir() if path.suffix in (".json", ".md"))
+    assert "someone" not in text
+    assert "/tmp" not in text
+    config = read_json(out / MANIFEST)["config"]
+    assert config["task"] == {"data": "music", "parts": ["a"]}
+
+
+def test_card_names_command_seed_scores_and_hashes(tmp_path: Path) -> None:
+    out = ship(_export(tmp_path / "export"), tmp_path / "out", command="eeg2music train toy x.yaml", data="one song")
+    card = (out / CARD).read_text()
+    assert sha256_file(out / "model.safetensors") in card
+    for part in ("eeg2music train toy x.yaml", "| seed | 7 |", "| top1 | 0.5 |", "| songs | 1 |", "2 minutes"):
+        assert part in card
+
+
+def test_refuses_a_folder_that_is_no_export(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    with pytest.raises(CheckpointError, match="not the export of a training run"):
+        ship(tmp_path / "x", tmp_path / "out", command="c", data="d")
+    assert not (tmp_path / "out").exists()
