@@ -22,7 +22,8 @@ def _export(folder: Path) -> Path:
     write_json(
         folder / MANIFEST,
         {
-            "trained": "toy", "version": "0", "step": 3, "parameters": 50, "seconds": 120.0, "hardware": "CPU, 1 threads",
+            "trained": "toy", "version": "0", "step": 3, "parameters": 50, "seconds": 120.0,
+            "hardware": "CPU, 1 threads",
             "songs": ["x-1-0000"], "figures": {"top1": 0.5},
             "config": {"task": {"data": "/home/someone/music", "parts": ["/tmp/a"]},
                        "train": {"batch_size": 2, "precision": "no", "seed": 7, "out": "runs/x"}},
