@@ -22,8 +22,8 @@ def level_db(power: np.ndarray) -> np.ndarray:
 def test_strength_zero_leaves_the_mix_recognizable_and_one_does_not() -> None:
     stems, donor = music(0), music(1)
     mix = level_db(stems.sum(0))
-    mild = level_db(spectral.degrade_power(stems, donor, 0.0, numpy_rng(0)))
-    harsh = [level_db(spectral.degrade_power(stems, donor, 1.0, numpy_rng(n))) for n in range(8)]
+    mild = level_db(spectral.degrade_power(stems, donor, music(2), 0.0, numpy_rng(0)))
+    harsh = [level_db(spectral.degrade_power(stems, donor, music(2), 1.0, numpy_rng(n))) for n in range(8)]
     loud = mix > -15
     assert np.abs(mild - mix)[loud].mean() < 2.0
     assert np.mean([np.abs(h - mix)[loud].mean() for h in harsh]) > 6.0
@@ -32,7 +32,7 @@ def test_strength_zero_leaves_the_mix_recognizable_and_one_does_not() -> None:
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
 def test_the_result_is_finite_positive_and_repeatable(strength: float) -> None:
     for number in range(10):
-        one, other = (spectral.degrade_power(music(), music(1), strength, numpy_rng(number)) for _ in range(2))
+        one, other = (spectral.degrade_power(music(), music(1), music(2), strength, numpy_rng(number)) for _ in range(2))
         assert one.dtype == np.float32 and one.shape == (96, 120)
         assert np.isfinite(one).all() and (one > 0).all()
         np.testing.assert_array_equal(one, other)
@@ -41,8 +41,8 @@ def test_the_result_is_finite_positive_and_repeatable(strength: float) -> None:
 def test_silent_stems_and_donors_do_no_harm() -> None:
     silent = np.zeros_like(music())
     for number in range(5):
-        assert np.isfinite(spectral.degrade_power(silent, silent, 1.0, numpy_rng(number))).all()
-        assert np.isfinite(spectral.degrade_power(music(), silent, 1.0, numpy_rng(number))).all()
+        assert np.isfinite(spectral.degrade_power(silent, silent, silent, 1.0, numpy_rng(number))).all()
+        assert np.isfinite(spectral.degrade_power(music(), silent, silent, 1.0, numpy_rng(number))).all()
 
 
 def test_revoicing_keeps_the_envelope_and_takes_the_donors_notes() -> None:
@@ -57,6 +57,20 @@ def test_transposition_moves_by_bands() -> None:
     np.testing.assert_allclose(spectral.transpose(power, 3.0)[3:], power[:-3])
     np.testing.assert_allclose(spectral.transpose(power, -2.0)[:-2], power[2:])
     np.testing.assert_allclose(spectral.transpose(power, 0.5)[1:], (power[1:] + power[:-1]) / 2, rtol=1e-5)
+
+
+def test_contamination_has_its_level() -> None:
+    power = music()[0]
+    added = spectral.contaminate(power, music(1)[0], -6.0) - power
+    assert added.sum() / power.sum() == pytest.approx(10**-0.6, rel=1e-3)
+    np.testing.assert_array_equal(spectral.contaminate(power, 0 * power, 0.0), power)
+
+
+def test_a_delay_moves_frames_and_holds_the_edge() -> None:
+    power = music()[0]
+    np.testing.assert_array_equal(spectral.delay(power, 2)[:, 2:], power[:, :-2])
+    np.testing.assert_array_equal(spectral.delay(power, -3)[:, :-3], power[:, 3:])
+    np.testing.assert_array_equal(spectral.delay(power, 2)[:, 0], power[:, 0])
 
 
 def test_a_reverb_only_looks_back() -> None:
