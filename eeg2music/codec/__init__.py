@@ -1,0 +1,1 @@
+"""Sound to latents and back: EnCodec, its losses and its quantizer."""

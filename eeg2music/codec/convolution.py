@@ -1,4 +1,4 @@
-"""EnCodec's convolutions without their copies: the same numbers as transformers' modules, in about half the time on CPU.
+"""EnCodec's convolutions without their copies: the numbers of transformers' modules in half the time on CPU.
 
 transformers pads and trims in tensors of their own around each convolution. Where padding is with zeros and the same on
 both sides, the convolution can do it itself. Weights, names and results stay those of transformers.

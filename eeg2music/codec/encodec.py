@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from eeg2music.codec.convolution import without_copies
-from eeg2music.compat import mend_torchaudio
+from eeg2music.compat import mend_torchaudio, quiet_transformers
 from eeg2music.errors import CheckpointError, ConfigError, InputError
 
 mend_torchaudio()
@@ -81,7 +82,7 @@ class Codec(nn.Module):
         """
         folder = Path(name_or_path)
         try:
-            model, report = EncodecModel.from_pretrained(
+            loaded: Any = EncodecModel.from_pretrained(
                 str(name_or_path), use_safetensors=True, output_loading_info=True
             )
         except (OSError, ValueError, RuntimeError) as error:
@@ -90,6 +91,7 @@ class Codec(nn.Module):
                 f"No codec can be loaded from {name_or_path} ({reason})",
                 allowed="a folder with config.json and model.safetensors, or a model's name on the hub",
             ) from error
+        model, report = loaded
         if problems := [*report["missing_keys"], *report["mismatched_keys"]]:
             raise CheckpointError(f"The weights in {name_or_path} do not fit its config ({problems[0]} …)")
         codec = cls(model.float()).eval()
@@ -100,7 +102,8 @@ class Codec(nn.Module):
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write config.json, model.safetensors and the latent statistics."""
-        self.encodec.save_pretrained(str(folder))
+        with quiet_transformers():
+            self.encodec.save_pretrained(str(folder))
         statistics = {"mean": self.latent_mean.detach().cpu(), "std": self.latent_std.detach().cpu()}
         if self.has_statistics:
             save_file(statistics, Path(folder) / STATISTICS_FILE)
@@ -186,9 +189,7 @@ class Codec(nn.Module):
     def quantize(self, latents: Tensor, bandwidth_kbps: float) -> Tensor:
         """Continuous (not normalized) latents -> codes (batch, codebook, frame)."""
         if bandwidth_kbps not in self.bandwidths_kbps:
-            raise InputError(
-                f"A bandwidth of {bandwidth_kbps} kb/s", allowed=", ".join(map(str, self.bandwidths_kbps))
-            )
+            raise InputError(f"A bandwidth of {bandwidth_kbps} kb/s", allowed=", ".join(map(str, self.bandwidths_kbps)))
         codes: Tensor = self.encodec.quantizer.encode(latents, bandwidth_kbps)
         return codes.transpose(0, 1)
 
@@ -217,5 +218,3 @@ def latent_statistics(latents: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation per channel over latents (batch, channel, frame) of any number and length."""
     flat = torch.cat([part.transpose(0, 1).flatten(1).double() for part in latents], dim=1)
     return flat.mean(dim=1).float(), flat.std(dim=1).float()
-
-

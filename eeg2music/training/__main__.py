@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("config", help="YAML file, or the name of one that ships, such as codec/smoke")
     parser.add_argument("overrides", nargs="*", help="dotted overrides, such as train.steps=100")
     parser.add_argument("--dry-run", action="store_true", help="show the resolved config and stop")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(list(arguments))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     for noisy in ("accelerate", "transformers", "diffusers", "torch", "matplotlib"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -6,6 +6,7 @@ The `task:` section belongs to the task (`Task.Config`). Holds values only.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, create_model, field_validator, model_validator
@@ -95,8 +96,36 @@ def resolve(name: str, config_path: str | None = None, overrides: Sequence[str] 
     return config
 
 
-def identity(config: RunConfig) -> dict[str, Any]:
-    """What has to be the same for a run to be resumed, as JSON values."""
-    values = config.model_dump(mode="json")
-    values["train"] = {key: value for key, value in values["train"].items() if key not in CHANGEABLE}
-    return values
+def identity(values: dict[str, Any], name: str) -> dict[str, Any]:
+    """What of a dumped run config has to be the same for a run to be resumed."""
+    changeable = {"train": CHANGEABLE, "task": TASKS[name].changeable}
+    return {
+        section: {key: value for key, value in entries.items() if key not in changeable[section]}
+        for section, entries in values.items()
+    }
+
+
+def check_same(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
+    """Refuse to go on with a run under another config, naming what differs.
+
+    Raises
+    ------
+    ConfigError
+    """
+    old, new = _flat(before), _flat(now)
+    changed = [key for key in sorted(old | new) if old.get(key) != new.get(key)]
+    if changed:
+        key = changed[0]
+        more = f" (and {len(changed) - 1} more differ)" if len(changed) > 1 else ""
+        raise ConfigError(
+            f"{out} was begun with {key} = {old.get(key)!r}, not {new.get(key)!r}{more}",
+            allowed="a change of steps, time limit, logging and saving only",
+            remedy="use the values it was begun with, or give another train.out",
+        )
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(values, dict):
+        return {prefix: values}
+    below = (_flat(child, f"{prefix}.{name}".lstrip(".")) for name, child in values.items())
+    return {key: value for part in below for key, value in part.items()}

@@ -60,7 +60,7 @@ class StimuliFolder:
         """Where the audio of a stem (or "mix") lies."""
         return self.folder / song / f"{name}.wav"
 
-    @functools.lru_cache(maxsize=None)  # noqa: B019 - lives as long as the training
+    @functools.cache  # noqa: B019 - lives as long as the training
     def duration_s(self, song: str) -> float:
         """Length of a song's mix."""
         import soundfile
@@ -74,9 +74,7 @@ class StimuliFolder:
 
     def crop(self, song: str, names: Sequence[str], start_s: float, seconds: float) -> FloatArray:
         """(name, samples) float32 at SAMPLE_RATE_HZ, zero-padded past the end of the song."""
-        return np.stack(
-            [read_audio(self.path(song, name), start_s=start_s, duration_s=seconds) for name in names]
-        )
+        return np.stack([read_audio(self.path(song, name), start_s=start_s, duration_s=seconds) for name in names])
 
     def split(self, part: Literal["train", "valid"], valid_share: float = 0.08) -> StimuliFolder:
         """The training or the held-out songs. A song's side depends on its id, not on the other songs.

@@ -19,17 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from eeg2music import __version__
-from eeg2music.errors import CheckpointError, ConfigError, DataError
+from eeg2music.errors import ConfigError, DataError
 from eeg2music.files import atomic_folder, read_json, write_json
 from eeg2music.seeding import derive_seed
 from eeg2music.training import checkpoint, runtime
-from eeg2music.training.config import RunConfig, TrainConfig, identity, resolve
+from eeg2music.training.config import RunConfig, check_same, identity, resolve
 from eeg2music.training.ema import Ema
 from eeg2music.training.gather import gather
 from eeg2music.training.history import History
+from eeg2music.training.optimization import learning_rate, make_optimizer
 from eeg2music.training.order import Plan, micro_batches
 from eeg2music.training.registry import TASKS
 from eeg2music.training.task import Batch
@@ -123,7 +124,7 @@ class _Loop:
         self.model = self.task.build_model()
         self.ema = Ema(self.model, self.train.ema_decay)
         self.ema.model.to(self.accelerator.device)
-        self.optimizer = _optimizer(self.model, self.train)
+        self.optimizer = make_optimizer(self.model, self.train)
         self.wrapped, self.stepper = self.accelerator.prepare(self.model, self.optimizer)
         self.history = History(self.out, active=self.main, tensorboard=self.train.tensorboard)
         self.step = 0
@@ -153,30 +154,25 @@ class _Loop:
         logger.info("%s goes on at step %d of %d", self.name, self.step, self.train.steps)
 
     def _check_same(self, state: dict[str, Any]) -> None:
-        before, now = state["identity"], _json(identity(self.config))
         if state["name"] != self.name:
             raise ConfigError(f"{self.out} holds a training of {state['name']!r}", remedy="give another train.out")
-        changed = [key for key in sorted(_flat(before) | _flat(now)) if _flat(before).get(key) != _flat(now).get(key)]
-        if changed:
-            key = changed[0]
-            raise ConfigError(
-                f"{self.out} was begun with {key} = {_flat(before).get(key)!r}, not {_flat(now).get(key)!r}"
-                + (f" (and {len(changed) - 1} more differ)" if len(changed) > 1 else ""),
-                allowed="a change of steps, time limit, logging and saving only",
-                remedy="use the values it was begun with, or give another train.out",
-            )
+        check_same(identity(state["identity"], self.name), self._identity, self.out)
         if state["data_hash"] != self.manifest.get("data_hash"):
             raise DataError(
                 f"The training data of {self.out} has changed since the run was begun",
                 remedy="restore the data, or give another train.out",
             )
 
+    @property
+    def _identity(self) -> dict[str, Any]:
+        return identity(self.config.model_dump(mode="json"), self.name)
+
     # -- training ------------------------------------------------------------------------------
 
     def go(self, progress: Callable[[Progress], None], should_stop: Callable[[], bool]) -> TrainResult:
         """Train to the end, the time limit or a stop request."""
         batches = micro_batches(self.items, self.plan, self.step, self.train.steps, self.train.workers)
-        clock = _Clock()
+        clock = runtime.Clock()
         stopped = False
         while self.step < self.train.steps and not stopped:
             self.history.add(self._one_step(batches))
@@ -227,7 +223,7 @@ class _Loop:
         self.ema.update(self.model, self.step)
         return totals
 
-    def _log(self, progress: Callable[[Progress], None], clock: _Clock) -> None:
+    def _log(self, progress: Callable[[Progress], None], clock: runtime.Clock) -> None:
         losses = self.history.write(self.step, self.accelerator, learning_rate(self.train, self.step - 1))
         if not math.isfinite(losses["loss"]):
             raise ConfigError(
@@ -266,7 +262,7 @@ class _Loop:
             scaler = self.accelerator.scaler
             state = {
                 "name": self.name,
-                "identity": identity(self.config),
+                "identity": self._identity,
                 "data_hash": self.manifest.get("data_hash"),
                 "scaler": scaler.state_dict() if scaler is not None else {},
                 "sums": sums,
@@ -317,60 +313,6 @@ class _Loop:
             return stop
         votes = self.accelerator.reduce(torch.tensor(float(stop), device=self.accelerator.device), "sum")
         return bool(votes > 0)
-
-
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """The rate of optimizer step number `step` (from 0)."""
-    rate = config.learning_rate
-    if step < config.warmup_steps:
-        return rate * (step + 1) / config.warmup_steps
-    if config.schedule == "constant":
-        return rate
-    if config.schedule == "cooldown":
-        return rate * min(1.0, (config.steps - step) / config.cooldown_steps)
-    share = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    return rate * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
-
-
-class _Clock:
-    """Seconds per step, a moving average that leaves validation and saving out."""
-
-    def __init__(self) -> None:
-        self.seconds_per_step = 0.0
-        self._since = time.monotonic()
-
-    def tick(self) -> None:
-        last = time.monotonic() - self._since
-        self.seconds_per_step = last if not self.seconds_per_step else 0.95 * self.seconds_per_step + 0.05 * last
-
-    def resume(self) -> None:
-        self._since = time.monotonic()
-
-
-def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    matrices = [parameter for parameter in trained if parameter.ndim >= 2]
-    vectors = [parameter for parameter in trained if parameter.ndim < 2]
-    groups = [  # biases, norms and temperatures are not shrunk
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=config.learning_rate, betas=config.betas, fused=True
-    )
-
-
-def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(values, dict):
-        return {prefix: values}
-    return {key: value for name, child in values.items() for key, value in _flat(child, f"{prefix}.{name}").items()}
-
-
-def _json(values: dict[str, Any]) -> dict[str, Any]:
-    import json
-
-    result: dict[str, Any] = json.loads(json.dumps(values))
-    return result
 
 
 def _readable(figures: dict[str, float]) -> str:

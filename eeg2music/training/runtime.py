@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import torch
@@ -70,3 +71,20 @@ def hardware(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU, {torch.get_num_threads()} threads"
+
+
+class Clock:
+    """Seconds per step, a moving average that leaves validation and saving out."""
+
+    def __init__(self) -> None:
+        self.seconds_per_step = 0.0
+        self._since = time.monotonic()
+
+    def tick(self) -> None:
+        """A step has ended."""
+        last = time.monotonic() - self._since
+        self.seconds_per_step = last if not self.seconds_per_step else 0.95 * self.seconds_per_step + 0.05 * last
+
+    def resume(self) -> None:
+        """The next step begins."""
+        self._since = time.monotonic()

@@ -37,10 +37,12 @@ class Task(ABC):
     """One thing that is trained.
 
     Subclasses are entered in `eeg2music.training.registry.TASKS` under their name and set
-    `Config` to the pydantic model of their `task:` section.
+    `Config` to the pydantic model of their `task:` section. `changeable` names keys of that section that decide
+    nothing but validation and export, so that a run may be resumed with other values.
     """
 
     Config: ClassVar[type[Config]]
+    changeable: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: Any, *, seed: int) -> None:
         self.config = config

@@ -1,0 +1,169 @@
+"""The codec against transformers' own EncodecModel, on disk and back, and its refusals."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import EncodecConfig, EncodecModel
+
+from eeg2music.codec.convolution import DirectConv1d, DirectConvTranspose1d, without_copies
+from eeg2music.codec.encodec import Codec, latent_statistics
+from eeg2music.errors import CheckpointError, ConfigError, InputError
+
+TINY = {"hidden_size": 8, "num_filters": 2, "num_lstm_layers": 1, "codebook_size": 16}
+
+
+def stock(**more: object) -> EncodecModel:
+    """A random EncodecModel as it would come from the hub."""
+    torch.manual_seed(0)
+    return EncodecModel(EncodecConfig(**{**TINY, "target_bandwidths": [1.5, 3.0], **more})).eval()
+
+
+@pytest.fixture
+def codec() -> Codec:
+    torch.manual_seed(1)
+    made = Codec.from_config(**TINY, use_causal_conv=False, pad_mode="constant").eval()
+    books = made.codebooks()
+    made.set_codebooks(torch.randn_like(books), torch.ones(books.shape[:2]))
+    made.set_statistics(torch.linspace(-1, 1, 8), torch.linspace(0.5, 2, 8))
+    return made
+
+
+AUDIO = 0.1 * torch.randn(2, 24_000, generator=torch.Generator().manual_seed(5))
+
+VARIANTS = [
+    {},
+    {"use_causal_conv": False},
+    {"use_causal_conv": False, "pad_mode": "constant", "use_conv_shortcut": False},
+    {"use_causal_conv": False, "pad_mode": "constant", "upsampling_ratios": [5, 4, 4, 4]},
+    {"norm_type": "time_group_norm", "use_causal_conv": False, "pad_mode": "constant"},
+    {"trim_right_ratio": 0.5, "dilation_growth_rate": 3, "num_residual_layers": 2},
+]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("samples", [3200, 3333, 321])
+@torch.no_grad()
+def test_lighter_convolutions_give_the_same_numbers(variant: dict, samples: int) -> None:
+    theirs = stock(**variant)
+    ours = without_copies(copy.deepcopy(theirs))
+    assert any(type(module) is DirectConv1d for module in ours.modules())
+    assert any(type(module) is DirectConvTranspose1d for module in ours.modules())
+    audio = AUDIO[:, None, :samples]
+    latents = theirs.encoder(audio)
+    torch.testing.assert_close(ours.encoder(audio), latents, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(ours.decoder(latents), theirs.decoder(latents), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_shapes(codec: Codec) -> None:
+    latents = codec.encode(AUDIO)
+    assert latents.shape == (2, 8, 75) and codec.frame_rate_hz == 75 and codec.channels == 8
+    assert codec.decode(latents).shape == (2, 24_000)
+    assert codec.encode(AUDIO[:, :23_681]).shape == (2, 8, 75)
+    assert codec.decode(codec.encode(AUDIO[:, :12_345]), samples=12_345).shape == (2, 12_345)
+    assert codec(AUDIO[:, :12_345]).audio.shape == (2, 12_345)
+
+
+@torch.no_grad()
+def test_a_clip_is_the_same_alone_and_in_a_batch(codec: Codec) -> None:
+    torch.testing.assert_close(codec.encode(AUDIO)[1:], codec.encode(AUDIO[1:]), atol=1e-6, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_saved_and_loaded_is_the_same(codec: Codec, tmp_path: Path) -> None:
+    codec.save_pretrained(tmp_path)
+    again = Codec.from_pretrained(tmp_path)
+    assert torch.equal(again.encode(AUDIO), codec.encode(AUDIO))
+    assert torch.equal(again.latent_std, codec.latent_std) and torch.equal(again.latent_mean, codec.latent_mean)
+    assert torch.equal(again.codebooks(), codec.codebooks())
+    assert sorted(file.suffix for file in tmp_path.iterdir()) == [".json", ".safetensors", ".safetensors"]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("rate", [24_000, 32_000])
+def test_models_of_the_hub_load_by_the_same_class(tmp_path: Path, rate: int) -> None:
+    # facebook/encodec_24khz and encodec_32khz in small: causal or not, reflecting, other ratios and rates.
+    more = {"upsampling_ratios": [8, 5, 4, 4], "use_causal_conv": False} if rate == 32_000 else {}
+    theirs = stock(sampling_rate=rate, **more)
+    theirs.save_pretrained(tmp_path)
+    codec = Codec.from_pretrained(tmp_path)
+    assert codec.sample_rate_hz == rate and codec.frame_rate_hz == (75 if rate == 24_000 else 50)
+    torch.testing.assert_close(codec.encode(AUDIO), theirs.encoder(AUDIO[:, None]), atol=1e-5, rtol=1e-5)
+    with pytest.raises(CheckpointError, match="no latent statistics"):
+        codec.normalize(codec.encode(AUDIO))
+
+
+@torch.no_grad()
+def test_the_exported_folder_is_a_plain_encodec(codec: Codec, tmp_path: Path) -> None:
+    codec.save_pretrained(tmp_path)
+    theirs = EncodecModel.from_pretrained(tmp_path).eval()
+    encoded = theirs.encode(AUDIO[:, None], bandwidth=3.0)
+    codes = codec.quantize(codec.encode(AUDIO), 3.0)
+    assert torch.equal(encoded.audio_codes[0], codes)
+    theirs_decoded = theirs.decode(encoded.audio_codes, encoded.audio_scales).audio_values[:, 0]
+    torch.testing.assert_close(codec.decode(codec.dequantize(codes)), theirs_decoded, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_bandwidth_sets_the_number_of_codes(codec: Codec) -> None:
+    latents = codec.encode(AUDIO)
+    per_book = 75 * 4 / 1000  # 16 codes are 4 bits
+    for bandwidth in codec.bandwidths_kbps:
+        assert codec.quantize(latents, bandwidth).shape[1] == int(bandwidth / per_book)
+    with pytest.raises(InputError, match=r"12\.0 kb/s.*1\.5, 3\.0, 6\.0"):
+        codec.quantize(latents, 12.0)
+
+
+@torch.no_grad()
+def test_normalizing_is_undone(codec: Codec) -> None:
+    latents = codec.encode(AUDIO)
+    torch.testing.assert_close(codec.denormalize(codec.normalize(latents)), latents)
+    codec.set_statistics(*latent_statistics([latents[:1], latents[1:]]))
+    normal = codec.normalize(latents).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(normal.mean(dim=1), torch.zeros(8), atol=1e-4, rtol=0)
+    torch.testing.assert_close(normal.std(dim=1), torch.ones(8), atol=1e-3, rtol=0)
+
+
+def test_pickled_weights_are_refused(tmp_path: Path) -> None:
+    model = stock()
+    model.config.save_pretrained(tmp_path)
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match="safetensors"):
+        Codec.from_pretrained(tmp_path)
+
+
+def test_damaged_and_missing_folders_are_refused(codec: Codec, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="nowhere"):
+        Codec.from_pretrained(tmp_path / "nowhere")
+    codec.save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="No codec can be loaded"):
+        Codec.from_pretrained(tmp_path)
+
+
+def test_weights_of_other_shapes_are_refused(codec: Codec, tmp_path: Path) -> None:
+    codec.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "num_residual_layers": 2}))
+    with pytest.raises(CheckpointError, match="No codec can be loaded"):
+        Codec.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({**config, "target_bandwidths": [1.5, 24.0]}))
+    with pytest.raises(CheckpointError, match="do not fit its config"):
+        Codec.from_pretrained(tmp_path)
+
+
+def test_stereo_models_and_wrong_shapes_are_refused(codec: Codec) -> None:
+    with pytest.raises(CheckpointError, match="stereo"):
+        Codec(stock(audio_channels=2))
+    with pytest.raises(InputError, match=r"\(batch, samples\)"):
+        codec.encode(torch.zeros(1, 1, 640))
+    with pytest.raises(CheckpointError, match="mean"):
+        codec.set_statistics(torch.zeros(3), torch.ones(8))
+    with pytest.raises(ConfigError, match="No EnCodec"):
+        Codec.from_config(**{**TINY, "codebook_size": 17})

@@ -1,0 +1,232 @@
+"""The loop's parts in closed form, and the loop on a toy."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from eeg2music.errors import ConfigError, DataError
+from eeg2music.training import checkpoint, runtime
+from eeg2music.training.__main__ import main
+from eeg2music.training.config import TrainConfig, resolve
+from eeg2music.training.ema import Ema
+from eeg2music.training.loop import Progress, TrainResult, train
+from eeg2music.training.optimization import learning_rate, make_optimizer
+from eeg2music.training.order import Plan, collate, micro_batches
+
+SETTINGS = [
+    "train.steps=6", "train.batch_size=4", "train.save_every=3", "train.valid_every=3", "train.log_every=2",
+    "train.warmup_steps=2", "train.tensorboard=false", "train.device=cpu",
+]  # fmt: skip
+
+
+def toy(out: Path, *more: str, **hooks: object) -> TrainResult:
+    return train("toy", None, [*SETTINGS, f"train.out={out}", *more], **hooks)  # type: ignore[arg-type]
+
+
+def weights(result: TrainResult) -> dict[str, torch.Tensor]:
+    return load_file(checkpoint.complete(result.out / "checkpoints")[-1].folder / "model.safetensors")
+
+
+# -- order -----------------------------------------------------------------------------------------
+
+
+def walk(plan: Plan, steps: int) -> list[tuple[int, int]]:
+    return [visit for step in range(steps) for micro in range(plan.accumulation) for visit in plan.visits(step, micro)]
+
+
+def test_each_epoch_visits_each_item_once_in_another_order() -> None:
+    visits = walk(Plan(n_items=7, batch_size=4, accumulation=1, seed=3), 7)  # 28 visits: four epochs
+    epochs = [[item for item, draw in visits if draw == epoch] for epoch in range(4)]
+    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+@pytest.mark.parametrize(("accumulation", "processes"), [(2, 1), (1, 2), (2, 2), (4, 2)])
+def test_processes_share_the_walk_of_one(accumulation: int, processes: int) -> None:
+    whole = Plan(n_items=13, batch_size=8, accumulation=1, seed=0)
+    parts = [Plan(13, 8, accumulation, 0, rank, processes) for rank in range(processes)]
+    for step in range(5):
+        gathered = [v for micro in range(accumulation) for plan in parts for v in plan.visits(step, micro)]
+        assert gathered == whole.visits(step, 0)
+
+
+def test_batches_that_cannot_be_divided_and_empty_sets_are_refused() -> None:
+    with pytest.raises(ConfigError, match="3 micro-batches on 2 processes"):
+        Plan(n_items=5, batch_size=8, accumulation=3, seed=0, processes=2)
+    with pytest.raises(DataError, match="empty"):
+        Plan(n_items=0, batch_size=8, accumulation=1, seed=0)
+
+
+def test_batches_are_the_same_for_any_number_of_workers() -> None:
+    from eeg2music.training.registry import TASKS
+
+    task = TASKS["toy"](TASKS["toy"].Config(), seed=0)
+    plan = Plan(n_items=11, batch_size=4, accumulation=2, seed=0)
+    torch.manual_seed(0)
+    alone = list(micro_batches(task.train_items(), plan, 3, 6, workers=0))
+    torch.manual_seed(1)  # the global generator must not matter
+    helped = list(micro_batches(task.train_items(), plan, 3, 6, workers=2))
+    assert len(alone) == len(helped) == 6
+    assert all(torch.equal(a[key], b[key]) for a, b in zip(alone, helped, strict=True) for key in a)
+
+
+def test_collate_takes_arrays_numbers_and_tensors() -> None:
+    import numpy as np
+
+    batch = collate([{"a": np.float32(1), "b": torch.ones(2), "c": 3, "d": np.zeros((2, 2))}] * 3)
+    assert {key: tuple(value.shape) for key, value in batch.items()} == {"a": (3,), "b": (3, 2), "c": (3,), "d": (3, 2, 2)}
+
+
+# -- parts -----------------------------------------------------------------------------------------
+
+
+def test_learning_rates() -> None:
+    def rates(schedule: str, steps: range) -> list[float]:
+        config = TrainConfig(
+            out="x", steps=100, warmup_steps=10, cooldown_steps=20, learning_rate=1.0, schedule=schedule
+        )
+        return [learning_rate(config, step) for step in steps]
+
+    for schedule in ("cosine", "constant", "cooldown"):
+        assert rates(schedule, range(10)) == pytest.approx([(step + 1) / 10 for step in range(10)])
+    assert rates("constant", range(10, 100)) == [1.0] * 90
+    assert rates("cosine", range(55, 56)) == pytest.approx([0.5 * (1 + math.cos(math.pi * 0.5))])
+    assert rates("cooldown", range(10, 81)) == [1.0] * 71
+    assert rates("cooldown", range(90, 91)) == pytest.approx([0.5])
+    assert 0 < rates("cooldown", range(99, 100))[0] < 0.06
+
+
+def test_average_is_the_closed_form_and_leaves_the_model_alone() -> None:
+    model = nn.BatchNorm1d(1)
+    ema = Ema(model, decay=0.5)
+    expected = 1.0
+    for step, value in enumerate((3.0, -1.0, 2.0)):
+        nn.init.constant_(model.weight, value)
+        model.running_mean.fill_(value)  # type: ignore[union-attr]
+        ema.update(model, step)
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * value
+    assert ema.model.weight.item() == pytest.approx(expected) and model.weight.item() == 2.0
+    assert ema.model.running_mean.item() == 2.0  # buffers are copied
+    assert not ema.model.weight.requires_grad
+
+
+def test_vectors_are_not_shrunk_and_frozen_parameters_are_left_out() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2))
+    model[2].weight.requires_grad_(False)
+    optimizer = make_optimizer(model, TrainConfig(out="x", weight_decay=0.1))
+    shapes = {group["weight_decay"]: [tuple(p.shape) for p in group["params"]] for group in optimizer.param_groups}
+    assert shapes == {0.1: [(4, 3)], 0.0: [(4,), (4,), (4,), (2,)]}
+
+
+def test_allocator_is_set_without_harm() -> None:
+    assert runtime.keep_freed_memory() in (True, False)
+    assert torch.ones(1000, 1000).sum() == 1e6
+
+
+# -- the loop --------------------------------------------------------------------------------------
+
+
+def test_what_a_run_leaves_and_reports(tmp_path: Path) -> None:
+    reports: list[Progress] = []
+    result = toy(tmp_path / "run", progress=reports.append)
+    assert [report.step for report in reports] == [2, 4, 6]
+    assert reports[-1].seconds_left == 0 and reports[0].seconds_per_step > 0
+    assert result.finished and result.step == 6 and "norm" in result.figures and "loss" in result.losses
+    rows = [json.loads(line) for line in (result.out / "log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "loss" in row] == [2, 4, 6]
+    assert [row["step"] for row in rows if "valid" in row] == [3, 6]
+    manifest = json.loads((result.export / "training_manifest.json").read_text())
+    assert manifest["songs"] == ["a"] and manifest["step"] == 6 and manifest["seconds"] > 0
+    assert manifest["config"]["train"]["batch_size"] == 4
+
+
+def test_accumulation_is_one_large_batch(tmp_path: Path) -> None:
+    # Without dropout, and with batch norm out of the way, the mean over micro-batches is the mean over the batch.
+    # (Adam turns rounding into ±learning rate where a gradient is all but zero: two steps, a small rate.)
+    settings = ["train.steps=2", "train.learning_rate=1e-4", "train.batch_size=8"]
+    runs = [
+        train("toy_contrastive_free", None, [*SETTINGS, *settings, f"train.out={tmp_path / str(n)}", f"train.accumulation={n}"])
+        for n in (1, 4)
+    ]  # fmt: skip
+    one, four = (weights(run) for run in runs)
+    assert runs[0].losses["loss"] == pytest.approx(runs[1].losses["loss"], abs=1e-6)
+    for name in one:
+        torch.testing.assert_close(one[name], four[name], atol=2e-5, rtol=1e-4)
+
+
+def test_a_stop_request_ends_with_a_checkpoint_and_an_export_and_goes_on(tmp_path: Path) -> None:
+    whole = toy(tmp_path / "whole", "train.log_every=1")
+    asked = iter([False, True])
+    stopped = toy(tmp_path / "run", "train.log_every=1", should_stop=lambda: next(asked))
+    assert not stopped.finished and stopped.step == 2
+    assert json.loads((stopped.export / "training_manifest.json").read_text())["step"] == 2
+    finished = toy(tmp_path / "run", "train.log_every=1")
+    assert finished.finished
+    assert all(torch.equal(a, b) for a, b in zip(weights(finished).values(), weights(whole).values(), strict=True))
+
+
+def test_the_time_limit_ends_a_run(tmp_path: Path) -> None:
+    result = toy(tmp_path / "run", "train.steps=100000", "train.time_limit_minutes=1e-6")
+    assert not result.finished and result.step == 1
+    assert checkpoint.complete(result.out / "checkpoints")[-1].step == 1
+
+
+def test_a_loss_that_is_not_finite_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from eeg2music.training.registry import TASKS
+
+    def loss(self: object, model: nn.Module, *args: object, **kwargs: object) -> dict[str, torch.Tensor]:
+        return {"loss": next(model.parameters()).sum() * torch.nan}
+
+    monkeypatch.setattr(TASKS["toy"], "loss", loss)
+    with pytest.raises(ConfigError, match="nan at step 2"):
+        toy(tmp_path / "run")
+
+
+def test_tensorboard_is_written(tmp_path: Path) -> None:
+    result = toy(tmp_path / "run", "train.tensorboard=true")
+    assert list((result.out / "tensorboard").glob("events.*"))
+
+
+# -- config ----------------------------------------------------------------------------------------
+
+
+def test_unknown_names_and_keys_are_named() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'toy'"):
+        resolve("toyy", None, ["train.out=x"])
+    with pytest.raises(ConfigError, match=r"train\.stepps.*did you mean 'steps'"):
+        resolve("toy", None, ["train.out=x", "train.stepps=3"])
+    with pytest.raises(ConfigError, match=r"task\.widht.*did you mean 'width'"):
+        resolve("toy", None, ["train.out=x", "task.widht=3"])
+    with pytest.raises(ConfigError, match=r"train\.out"):
+        resolve("toy", None, [])
+    with pytest.raises(ConfigError, match="not a multiple"):
+        resolve("toy", None, ["train.out=x", "train.batch_size=5", "train.accumulation=2"])
+
+
+def test_a_bare_no_in_yaml_is_a_precision(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("train: {out: x, precision: no}\n")
+    assert resolve("toy", str(file)).train.precision == "no"
+
+
+def test_dry_run_shows_the_config_and_errors_are_one_line(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    assert main(["codec", "codec/smoke", "--dry-run", "train.steps=7"]) == 0
+    shown = capsys.readouterr().out
+    assert "steps: 7" in shown and "hidden_size: 16" in shown
+    assert main(["codec", "codec/smoke", f"task.data={tmp_path / 'none'}", f"train.out={tmp_path}"]) == 2
+    assert "No music at" in caplog.messages[-1] and "\n" not in caplog.messages[-1]
+
+
+@pytest.mark.parametrize("config", sorted((Path(__file__).parents[2] / "configs" / "codec").glob("*.yaml")))
+def test_shipped_configs_are_valid(config: Path) -> None:
+    assert resolve("codec", str(config)).train.out.startswith("runs/")
