@@ -14,7 +14,7 @@ from typing import Any
 
 from eeg2music.errors import InputError
 from eeg2music.preprocess.eeg import MIN_GOOD_CHANNELS
-from eeg2music.preprocess.quality import assess
+from eeg2music.preprocess.quality import assess, signal_notes
 from eeg2music.recordings.prepared import PreparedDataset, is_prepared
 from eeg2music.recordings.read import read_recording, reader_of
 from eeg2music.regions.electrodes import coverage
@@ -72,7 +72,7 @@ def recording_facts(recording: Recording, *, file_format: str | None = None) -> 
         "events": dict(Counter(event.kind for event in recording.events)),
         "n_stimuli": sum(event.stimulus is not None for event in recording.events),
         "line_freq_hz": recording.line_freq_hz,
-        "notes": list(recording.notes),
+        "notes": [*recording.notes, *signal_notes(recording)],
     }
 
 

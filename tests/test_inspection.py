@@ -33,6 +33,13 @@ def test_intracranial_recordings_cover_no_region(real_data: Path) -> None:
     assert "regions covered: no electrode has a known position: global decoding only" in found.lines
 
 
+def test_a_recording_in_coarse_steps_is_called_so(real_data: Path) -> None:
+    path = next((real_data / MUSIC / "subject02/20191120_day1").glob("*.edf"))
+    text = "\n".join(describe_recording(path).lines)
+    assert "coarsely digitized in steps of" in text
+    assert "0.94 s hold no signal" in text
+
+
 def test_chosen_channels_and_montage(real_data: Path) -> None:
     path = next((real_data / MUSIC / "subject12/20200620_day1").glob("*.edf"))
     found = describe_recording(path, channels=["C3", "C4", "T3"], montage="10-20")

@@ -6,6 +6,7 @@ import json
 import logging
 import multiprocessing
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
@@ -53,11 +54,13 @@ def prepare(
     config = config or PrepareConfig()
     root, cache = Path(source), Path(out)
     sources = list(find_sources(root))
-    _claim(cache, config)
+    new = _claim(cache, config)
     _sweep(cache)
     results = _run_all(sources, cache, config, progress)
     failures = {str(s.path): str(r["error"]) for s, r in zip(sources, results, strict=True) if "error" in r}
     if failures and (not config.skip_unusable or len(failures) == len(sources)):
+        if new and len(failures) == len(sources):
+            shutil.rmtree(cache)  # nothing in it is worth resuming
         raise _failed(failures, len(sources))
     for path, why in failures.items():
         _LOG.warning("left out %s: %s", path, why)
@@ -66,8 +69,8 @@ def prepare(
     return cache
 
 
-def _claim(cache: Path, config: PrepareConfig) -> None:
-    """Make the cache's folder ours, or refuse one made with another config."""
+def _claim(cache: Path, config: PrepareConfig) -> bool:
+    """Make the cache's folder ours, or refuse one made with another config. Whether it is new."""
     file = cache / "config.json"
     identity = config.identity()
     if file.is_file():
@@ -79,12 +82,13 @@ def _claim(cache: Path, config: PrepareConfig) -> None:
                 allowed="the same config, to resume it",
                 remedy="name another --out, or delete that folder",
             )
-        return
+        return False
     if cache.exists() and (not cache.is_dir() or any(cache.iterdir())):
         raise InputError(
             f"{cache} is there already and is no prepared cache", allowed="a new or empty folder", remedy="change --out"
         )
     write_json(file, identity)
+    return True
 
 
 def _sweep(cache: Path) -> None:

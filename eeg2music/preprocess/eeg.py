@@ -17,7 +17,7 @@ from scipy import signal as dsp
 from eeg2music.config import Config
 from eeg2music.errors import InputError
 from eeg2music.preprocess.gaps import bridge, find_gaps
-from eeg2music.preprocess.quality import assess, coarse_step, is_constant
+from eeg2music.preprocess.quality import assess, is_constant, signal_notes
 from eeg2music.types import EEG_RATE_HZ, FloatArray, Recording
 
 ALGORITHM_VERSION = 1
@@ -78,7 +78,7 @@ def preprocess(recording: Recording, config: PreprocessConfig | None = None) -> 
         sfreq_hz=float(EEG_RATE_HZ),
         bad_channels=bad,
         line_freq_hz=line,
-        notes=(*recording.notes, *_notes(recording, gaps)),
+        notes=(*recording.notes, *signal_notes(recording, gaps)),
     )
 
 
@@ -98,18 +98,6 @@ def check_good_channels(recording: Recording, bad: dict[str, str], good: NDArray
         allowed=f"at least {MIN_GOOD_CHANNELS} good channels",
         remedy="use another recording, or name the channels to use with --channels",
     )
-
-
-def _notes(recording: Recording, gaps: NDArray[np.bool_]) -> tuple[str, ...]:
-    notes: tuple[str, ...] = ()
-    if gaps.any():
-        notes += (f"{gaps.sum() / recording.sfreq_hz:.2f} s hold no signal (padding or lost data) and were bridged",)
-    step = coarse_step(recording.signal_v)
-    if step is not None:
-        notes += (f"coarsely digitized in steps of {1e6 * step:.2g} µV: little of the brain can be in it",)
-    if recording.sfreq_hz < EEG_RATE_HZ:
-        notes += (f"recorded at {recording.sfreq_hz:g} Hz: nothing above {recording.sfreq_hz / 2:g} Hz",)
-    return notes
 
 
 def detect_line(signal: FloatArray, sfreq_hz: float) -> float | None:

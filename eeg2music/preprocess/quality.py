@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import signal as dsp
 
 from eeg2music.preprocess.gaps import find_gaps
-from eeg2music.types import FloatArray, Recording
+from eeg2music.types import EEG_RATE_HZ, FloatArray, Recording
 
 _BLOCKS = 12
 _BLOCK_S = 5.0
@@ -73,6 +73,22 @@ def assess(recording: Recording) -> dict[str, str]:
         for row, why in _outliers(features, recording.kind).items():
             found[names[rows[row]]] = why
     return found
+
+
+def signal_notes(recording: Recording, gaps: NDArray[np.bool_] | None = None) -> tuple[str, ...]:
+    """What should be known about a recording as a whole: gaps, coarse digitizing, a low rate."""
+    if gaps is None:
+        moving = ~is_constant(recording.signal_v)
+        gaps = find_gaps(recording.signal_v, recording.sfreq_hz, usable=moving)
+    notes: tuple[str, ...] = ()
+    if gaps.any():
+        notes += (f"{gaps.sum() / recording.sfreq_hz:.2f} s hold no signal (padding or lost data) and are bridged",)
+    step = coarse_step(recording.signal_v)
+    if step is not None:
+        notes += (f"coarsely digitized in steps of {1e6 * step:.2g} µV: little of the brain can be in it",)
+    if recording.sfreq_hz < EEG_RATE_HZ:
+        notes += (f"recorded at {recording.sfreq_hz:g} Hz: nothing above {recording.sfreq_hz / 2:g} Hz",)
+    return notes
 
 
 def is_constant(signal: FloatArray) -> NDArray[np.bool_]:

@@ -203,6 +203,14 @@ def test_unusable_recordings_stop_or_are_left_out(study: Path, tmp_path: Path) -
     assert len(data.recordings) == 5
 
 
+def test_nothing_is_left_behind_where_nothing_could_be_used(study: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.edf"
+    broken.write_bytes(next(study.rglob("*.edf")).read_bytes()[:-1000])
+    with pytest.raises(DataError, match=r"1 of 1 recordings cannot be used.*truncated"):
+        prepare(broken, tmp_path / "c", ONE)
+    assert not (tmp_path / "c").exists()
+
+
 def test_a_copy_of_a_recording_is_a_leak(real_data: Path, tmp_path: Path) -> None:
     original = next((real_data / "musicattention_edf_cc0").rglob("*20200620*/*.edf"))
     for name in ("train.edf", "test.edf"):
