@@ -157,7 +157,8 @@ class AgnosticStream(nn.Module):
 
     def __init__(self, width: int, embedding_dim: int, hidden: int) -> None:
         super().__init__()
-        self.filters = nn.Conv1d(1, width, 16, stride=2 * FRAME_STRIDE, padding=6)
+        # Without a bias, so that the power of a channel does not depend on its polarity.
+        self.filters = nn.Conv1d(1, width, 16, stride=2 * FRAME_STRIDE, padding=6, bias=False)
         self.mix = nn.Conv1d(2 * width, 2 * width, 3, padding=1)
         self.blocks = nn.Sequential(DilatedBlock(2 * width, 1, 2), DilatedBlock(2 * width, 1, 4))
         self.head = PooledEmbedding(2 * width, 1, embedding_dim, hidden)
@@ -167,10 +168,8 @@ class AgnosticStream(nn.Module):
     def forward(self, eeg: Tensor, mask: Tensor, frames: int) -> tuple[Tensor, Tensor]:
         """(batch, channel, time) -> (batch, embedding) and (batch, curve, frames)."""
         batch, channels, time = eeg.shape
-        taps = self.filters
-        filtered = F.conv1d(eeg.reshape(batch * channels, 1, time), taps.weight, None, taps.stride, taps.padding)
-        # The bias adds to the power, not to the amplitude: polarity must not matter.
-        power = (filtered.float().square() + taps.bias.float().square()[:, None]).reshape(batch, channels, *filtered.shape[1:])
+        filtered = self.filters(eeg.reshape(batch * channels, 1, time)).float()
+        power = filtered.square().reshape(batch, channels, *filtered.shape[1:])
         weight = mask.float()[:, :, None, None]
         count = weight.sum(1).clamp_min(1.0)
         mean = (power * weight).sum(1) / count
