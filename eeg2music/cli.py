@@ -202,8 +202,8 @@ def prepare(
     config = load_config(PrepareConfig, config_file, overrides or [])
     if dry_run:
         return _show(config)
-    with _Steps():
-        path = run(data, cache, config)
+    with _Steps() as hook:
+        path = run(data, cache, config, progress=lambda done, total, name: hook(f"{done} of {total}: {name}"))
     out.print(f"Wrote {path}", soft_wrap=True, markup=False)
     return None
 
