@@ -7,6 +7,7 @@ mixing in `eeg2music.mixing`.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -200,7 +201,8 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
         latents = generate_latents(
             self.transformer,
             given.to(self.transformer.device),
-            round(duration_s * FRAME_RATE_HZ),
+            # Up, so that the sound reaches to the clip's end; the small step down is for rounding errors.
+            math.ceil(duration_s * FRAME_RATE_HZ - 1e-6),
             steps=sampling.steps,
             dials=Dials(embedding_scale=sampling.embedding_scale, curve_scale=sampling.curve_scale),
             seed=seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -18,3 +19,14 @@ def real_data() -> Path:
     if not root.is_dir():
         pytest.skip(f"no real recordings: set EEG2MUSIC_REAL_DATA ({root.name} is absent)")
     return root
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny random model of every kind; copy it before changing it."""
+    spec = importlib.util.spec_from_file_location("eeg2music_test_tiny", Path(__file__).with_name("tiny.py"))
+    assert spec is not None and spec.loader is not None
+    tiny = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tiny)
+    folder: Path = tiny.write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"))
+    return folder

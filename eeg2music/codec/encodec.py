@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from eeg2music.codec.convolution import without_copies
 from eeg2music.compat import mend_torchaudio, quiet_transformers
 from eeg2music.errors import CheckpointError, ConfigError, InputError
+from eeg2music.weights import read_state
 
 mend_torchaudio()
 from transformers import EncodecConfig, EncodecModel  # noqa: E402 - after torchaudio is mended
@@ -85,18 +87,24 @@ class Codec(nn.Module):
             loaded: Any = EncodecModel.from_pretrained(
                 str(name_or_path), use_safetensors=True, output_loading_info=True
             )
-        except (OSError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             reason = " ".join(str(error).split())[:200]
             raise CheckpointError(
                 f"No codec can be loaded from {name_or_path} ({reason})",
                 allowed="a folder with config.json and model.safetensors, or a model's name on the hub",
+                remedy="check the path, or copy the checkpoint again",
             ) from error
         model, report = loaded
-        if problems := [*report["missing_keys"], *report["mismatched_keys"]]:
-            raise CheckpointError(f"The weights in {name_or_path} do not fit its config ({problems[0]} …)")
+        if problems := [*report["missing_keys"], *report["mismatched_keys"], *report["unexpected_keys"]]:
+            raise CheckpointError(
+                f"The weights in {name_or_path} do not fit its config ({problems[0]} …)",
+                remedy="use the config that was saved with the weights",
+            )
         codec = cls(model.float()).eval()
         if (folder / STATISTICS_FILE).is_file():
-            statistics = load_file(folder / STATISTICS_FILE)
+            statistics = read_state(folder / STATISTICS_FILE)
+            if statistics.keys() != {"mean", "std"}:
+                raise CheckpointError(f"{folder / STATISTICS_FILE} holds {', '.join(statistics)}", allowed="mean, std")
             codec.set_statistics(statistics["mean"].float(), statistics["std"].float())
         return codec
 
