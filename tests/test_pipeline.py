@@ -130,7 +130,7 @@ def test_ids_have_to_name_the_clips(pipeline: BrainToMusicPipeline, ids: str, me
 
 
 def test_no_steps_are_refused(pipeline: BrainToMusicPipeline) -> None:
-    with pytest.raises(ConfigError, match="steps = 0.*1 or more"):
+    with pytest.raises(ConfigError, match=r"steps = 0.*1 or more"):
         make(pipeline, None, "a", sampling=SamplingConfig(steps=0))
 
 

@@ -25,7 +25,9 @@ def write_tiny_checkpoint(folder: Path, *, seed: int = 0) -> Path:
         torch.manual_seed(seed)
         spec = SignalSpec(kind="eeg", sfreq_hz=EEG_RATE_HZ, subjects=("sub-train01",), n_channels_max=64)
         encoder = BrainEncoder(spec.to_dict(), width=8, global_width=8, agnostic_width=8, head_width=8)
-        diffusion = JointStemTransformer(latent_dim=LATENT_DIM, width=32, depth=2, heads=2, hidden=32, modulation_rank=4)
+        diffusion = JointStemTransformer(
+            latent_dim=LATENT_DIM, width=32, depth=2, heads=2, hidden=32, modulation_rank=4
+        )
         # A fresh model's output layer is zero; give it weights, or conditions could not matter.
         for parameter in diffusion.parameters():
             if not parameter.any():

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
-from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
