@@ -156,8 +156,11 @@ def _write_signals(folder: Path, base: str, recording: Recording) -> None:
         }
         for event in recording.events
     ]
+    # pybv cuts decimals off; a quarter of a step away from zero makes that rounding to the nearest.
+    steps = np.rint(recording.signal_v.astype(np.float64) * (1e6 / RESOLUTION_UV))
+    steps += np.copysign(0.25, steps)
     pybv.write_brainvision(
-        data=recording.signal_v.astype(np.float64),
+        data=steps * (RESOLUTION_UV * 1e-6),
         sfreq=recording.sfreq_hz,
         ch_names=list(recording.channel_names),
         fname_base=base,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -94,6 +95,8 @@ def simulate(config: SimulationConfig, *, progress: Progress | None = None) -> S
     if progress is not None:
         progress("song", len(songs), len(songs))
     indices = range(config.first_subject, config.first_subject + config.subjects)
+    for leftover in root.glob(".sub-*"):  # of a process that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
     missing = [index for index in indices if not (root / f"sub-{subject_id(config, index)}").is_dir()]
     _LOG.info("%d subjects wanted, %d to simulate", len(indices), len(missing))
     _write_subjects(config, missing, progress)
@@ -153,11 +156,13 @@ def _claim(root: Path, config: SimulationConfig) -> None:
     if note.is_file():
         found = read_json(note)
         different = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
-        if different:
+        if different and any(root.glob("sub-*")):
             raise DataError(
                 f"{root} holds another simulation (it differs in {', '.join(different)})",
                 remedy="choose another folder, or remove this one",
             )
+        if different:  # music without listeners yet: it may be played to any
+            write_json(note, wanted)
         return
     if root.is_dir() and any(path.name != "stimuli" for path in root.iterdir()):
         raise DataError(f"{root} is not empty", remedy="choose another folder")

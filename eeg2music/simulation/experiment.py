@@ -18,7 +18,7 @@ from eeg2music.config import Config
 from eeg2music.errors import ConfigError
 from eeg2music.seeding import derive_seed, numpy_rng
 from eeg2music.simulation.calibration import CLEAN_SNR_DB, REAL_SNR_DB
-from eeg2music.simulation.listening import Listener, draw_listener
+from eeg2music.simulation.listening import Listener, crosstalk_matrix, draw_listener
 from eeg2music.simulation.session import Stimulus, Trial, simulate_listener
 from eeg2music.types import Recording
 
@@ -66,6 +66,12 @@ class SimulationConfig(Config):
         levels = value if isinstance(value, tuple) else (value,)
         if not levels or not all(isinstance(level, str) or -80.0 <= level <= 60.0 for level in levels):
             raise ValueError("clean, real, a number of dB from -80 to 60, or a list of these")
+        return value
+
+    @field_validator("crosstalk")
+    @classmethod
+    def _mixing(cls, value: float | tuple[tuple[float, ...], ...]) -> float | tuple[tuple[float, ...], ...]:
+        crosstalk_matrix(value)
         return value
 
     @property

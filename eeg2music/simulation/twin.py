@@ -37,11 +37,14 @@ class Twin:
     signal: tuple[FloatArray, ...]
     noise: tuple[FloatArray, ...]
 
-    def at(self, snr_db: float) -> list[Piece]:
-        """The pieces with the twin's virtual channel at that signal-to-noise ratio in place of the real one."""
+    def at(self, snr_db: float, *, learned: bool = True) -> list[Piece]:
+        """The pieces with the twin's virtual channel at that signal-to-noise ratio in place of the real one.
+
+        The channel is the most reproducible weighting of all electrodes, or the most reproducible single electrode.
+        """
         gain = 10.0 ** (snr_db / 20.0)
         electrodes = [n + gain * s[:, None] for s, n in zip(self.signal, self.noise, strict=True)]
-        weights = reproducible_component(electrodes)
+        weights = reproducible_component(electrodes) if learned else reproducible_electrode(electrodes)
         return [
             replace(piece, eeg=np.einsum("c,stcf->stf", weights, values))
             for piece, values in zip(self.pieces, electrodes, strict=True)
@@ -141,6 +144,21 @@ def reproducible_component(electrodes: Sequence[FloatArray]) -> NDArray[np.float
     """
     from scipy.linalg import eigh
 
+    within, total = _covariances(electrodes)
+    channels = len(within)
+    loaded = (1.0 - SHRINKAGE) * within + SHRINKAGE * np.trace(within) / channels * np.eye(channels)
+    _, vectors = eigh(total - within, loaded)
+    return np.asarray(vectors[:, -1])
+
+
+def reproducible_electrode(electrodes: Sequence[FloatArray]) -> NDArray[np.float64]:
+    """The same without learning to combine: weight one for the electrode that repeats itself best."""
+    within, total = _covariances(electrodes)
+    return np.eye(len(within))[np.argmax(np.diag(total) / np.diag(within))]
+
+
+def _covariances(electrodes: Sequence[FloatArray]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(channel, channel) sums over trials of their covariance, and covariance of the sums over trials."""
     channels = electrodes[0].shape[2]
     within, total = np.zeros((channels, channels)), np.zeros((channels, channels))
     for values in electrodes:
@@ -149,6 +167,4 @@ def reproducible_component(electrodes: Sequence[FloatArray]) -> NDArray[np.float
         within += np.einsum("tcf,tdf->cd", flat, flat, optimize=True)
         summed = flat.sum(axis=0)
         total += summed @ summed.T
-    loaded = (1.0 - SHRINKAGE) * within + SHRINKAGE * np.trace(within) / channels * np.eye(channels)
-    _, vectors = eigh(total - within, loaded)
-    return np.asarray(vectors[:, -1])
+    return within, total
