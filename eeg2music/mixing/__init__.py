@@ -1,0 +1,1 @@
+"""Stems to a stereo mix: key and tempo estimates, corrections, balance, panning, loudness."""

@@ -1,0 +1,86 @@
+"""Keys, tuning and chroma of sounds whose notes are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mixing_band as band
+import numpy as np
+import pytest
+
+from eeg2music.audio import read_audio
+from eeg2music.mixing.harmony import (
+    MAJOR,
+    MINOR,
+    analyse_harmony,
+    effective_classes,
+    key_name,
+    profile_fit,
+    scale_fit,
+)
+
+
+@pytest.mark.parametrize("tonic", range(12))
+def test_key_of_a_progression_in_every_key(tonic: int) -> None:
+    found = analyse_harmony(band.harmony(110.0, tonic, seconds=9.0))
+    assert found.key == (tonic, "major")
+    assert found.confidence > 0.5
+
+
+@pytest.mark.parametrize("stem", [band.bass, band.melody])
+def test_single_lines_lie_in_the_collection(stem) -> None:
+    found = analyse_harmony(stem(110.0, 3, seconds=9.0))
+    assert int(scale_fit(found.chroma).argmax()) == 3
+
+
+def test_harmonics_are_taken_off_the_notes_that_cause_them() -> None:
+    """A bright C has a strong third harmonic, G, and a fifth, E: they are not notes."""
+    found = analyse_harmony(band.place([(0.0, band.note(48, 4.0, decay=0.2, bright=0.9))], 4.0, 0.5))
+    assert found.chroma[0] > 0.75
+    assert effective_classes(found.chroma) < 2.5
+    assert found.confidence < 0.3  # one note tells no key
+
+
+@pytest.mark.parametrize("cents", [-40, -15, 0, 30, 45])
+def test_tuning(cents: int) -> None:
+    found = analyse_harmony(band.harmony(120.0, cents / 100, seconds=6.0))
+    assert 100 * found.tuning == pytest.approx(cents, abs=3)
+    assert found.key == (0, "major")
+
+
+def test_drums_have_no_key_and_silence_has_nothing() -> None:
+    assert analyse_harmony(band.drums(120.0)).confidence < 0.15
+    silent = analyse_harmony(np.zeros(48_000, np.float32))
+    assert silent.confidence == 0.0
+    assert np.all(silent.chroma == 0.0)
+    assert np.isfinite(analyse_harmony(np.zeros(1, np.float32)).tonality)
+
+
+def test_profiles_fit_themselves() -> None:
+    for mode, profile in enumerate((MAJOR, MINOR)):
+        for tonic in range(12):
+            fit = profile_fit(np.roll(profile, tonic))
+            assert np.unravel_index(fit.argmax(), fit.shape) == (mode, tonic)
+            assert fit.max() == pytest.approx(1.0)
+
+
+def test_relative_keys_share_a_collection() -> None:
+    assert scale_fit(np.roll(MINOR, 9)).argmax() == scale_fit(MAJOR).argmax() == 0
+
+
+def test_key_names() -> None:
+    assert key_name((6, "minor")) == "F# minor"
+
+
+def test_transposed_chroma_is_that_of_the_transposed_sound() -> None:
+    low, high = analyse_harmony(band.harmony(120.0, 0.0)), analyse_harmony(band.harmony(120.0, 2.0))
+    np.testing.assert_allclose(low.transposed(2).chroma, high.chroma, atol=0.02)
+
+
+def test_real_orchestra_lies_in_the_collection_of_its_key(real_data: Path) -> None:
+    """A Hungarian dance in F sharp minor, hence the collection of A major (or of E, its neighbour)."""
+    files = sorted((real_data / "librosa_music" / "audio").glob("Hungarian*.ogg"))
+    if not files:
+        pytest.skip("the orchestra recording is not there")
+    found = analyse_harmony(read_audio(files[0], duration_s=20.0))
+    assert int(scale_fit(found.chroma).argmax()) in (9, 4)
