@@ -39,12 +39,13 @@ def read_audio(
     file = Path(path)
     if not file.is_file():
         raise InputError(f"No audio file at {file}", allowed="an existing sound file", remedy="check the path")
-    if start_s < 0 or (duration_s is not None and duration_s < 0):
+    # A rounding error before the first sample is the first sample.
+    if start_s < -0.5 / sample_rate_hz or (duration_s is not None and duration_s < 0):
         raise InputError(f"start = {start_s} s, duration = {duration_s} s", allowed="0 or more")
     try:
         with soundfile.SoundFile(file) as handle:
             rate = handle.samplerate
-            handle.seek(min(round(start_s * rate), handle.frames))
+            handle.seek(min(max(0, round(start_s * rate)), handle.frames))
             count = -1 if duration_s is None else round(duration_s * rate)
             data = handle.read(count, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:

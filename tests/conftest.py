@@ -30,3 +30,25 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec.loader.exec_module(tiny)
     folder: Path = tiny.write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"))
     return folder
+
+
+@pytest.fixture(scope="session")
+def recording_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An EDF of eight electrodes and an auxiliary channel, 2.5 s of noise, with a person's name in its header."""
+    from edfio import Edf, EdfSignal, Patient
+
+    from eeg2music.seeding import numpy_rng
+
+    signals = [
+        EdfSignal(
+            20.0 * numpy_rng(0, "recording", name).standard_normal(320),
+            128.0,
+            label=name,
+            physical_dimension="uV",
+            physical_range=(-200.0, 200.0),
+        )
+        for name in ("Fz", "Cz", "C3", "C4", "T7", "T8", "Pz", "Oz", "AUX1")
+    ]
+    path = tmp_path_factory.mktemp("recording") / "lovelace.edf"
+    Edf(signals, patient=Patient(name="Ada_Lovelace"), data_record_duration=0.5).write(path)
+    return path

@@ -137,6 +137,11 @@ def test_stretches_that_cannot_be(tmp_path: Path, kind: dict[str, float]) -> Non
         read_audio(tmp_path / "a.wav", **kind)
 
 
+def test_a_rounding_error_before_the_start_is_the_start(tmp_path: Path) -> None:
+    write_audio(tmp_path / "a.wav", noise(2400))
+    assert np.array_equal(read_audio(tmp_path / "a.wav", start_s=-1e-8), read_audio(tmp_path / "a.wav"))
+
+
 def test_real_music(real_data: Path) -> None:
     files = sorted((real_data / "librosa_music").rglob("*.ogg"))
     if not files:

@@ -23,7 +23,7 @@ from eeg2music.simulation.library import song_ids
 from eeg2music.simulation.listening import Crosstalk, draw_listener
 from eeg2music.simulation.rendering import render
 from eeg2music.simulation.session import Stimulus, Trial, simulate_listener, stimulus_from_stems
-from eeg2music.types import EEG_RATE_HZ, SAMPLE_RATE_HZ, STEMS, WINDOW_S, FloatArray, Recording, Window
+from eeg2music.types import CURVE_RATE_HZ, EEG_RATE_HZ, SAMPLE_RATE_HZ, STEMS, WINDOW_S, FloatArray, Recording, Window
 
 
 class ListeningConfig(Config):
@@ -106,6 +106,8 @@ def song_windows(recording: Recording, songs: Sequence[str], start_s: float) -> 
     found = []
     for song in songs:
         first = round((onset_of[song] + start_s) * EEG_RATE_HZ)
+        if first + length > recording.signal_v.shape[1]:
+            raise DataError(f"The recording ends before the window of {song}", allowed="whole windows")
         found.append(
             Window(
                 eeg=recording.signal_v[:, first : first + length],
@@ -125,29 +127,34 @@ def song_windows(recording: Recording, songs: Sequence[str], start_s: float) -> 
 def prepared_heard(cache: Path, *, style: str = "mixed") -> Heard:
     """One window of each song and subject from a prepared cache whose stimuli come with their stems.
 
+    The gallery holds the stretch that the first listener's first window heard; every other listener's window is the
+    one that heard the same stretch, to within the step that windows start on.
+
     Raises
     ------
     DataError
         If no window says what was heard, or a stem is missing.
     """
     data = PreparedDataset(cache)
+    start_of: dict[str, float] = {}
     chosen: dict[tuple[str, str], int] = {}
     for index, row in enumerate(data.rows):
-        if row["stimulus_file"]:
+        if not row["stimulus_file"]:
+            continue
+        start_s = row["start_sample"] / EEG_RATE_HZ - row["stimulus_onset_s"]
+        # Windows start on a grid of their own, so that the same stretch begins up to a step apart.
+        if abs(start_s - start_of.setdefault(row["stimulus"], start_s)) < 1 / CURVE_RATE_HZ:
             chosen.setdefault((row["subject"], row["stimulus"]), index)
     if not chosen:
-        raise DataError(f"No window of {cache} says what was heard", allowed="a stim_file column in events.tsv")
-    # Every listener's window of a song has to be the same stretch of it: the first one's.
-    first: dict[str, Window] = {}
-    windows, songs, stems = [], [], []
-    for (_, song), index in chosen.items():
-        window = data.window(index)
-        if song not in first:
-            first[song] = window
-            songs.append(song)
-            stems.append(_stems_of(window))
-        if window.stimulus_start_s == first[song].stimulus_start_s:
-            windows.append(window)
+        raise DataError(
+            f"No window of {cache} says what was heard",
+            allowed="recordings with a stim_file column in events.tsv",
+            remedy="prepare a data set that names its stimuli",
+        )
+    windows = [data.window(index) for index in chosen.values()]
+    songs = list(start_of)
+    first = {str(window.stimulus_id): window for window in reversed(windows)}
+    stems = [_stems_of(first[song]) for song in songs]
     row_of = {song: row for row, song in enumerate(songs)}
     target = np.array([row_of[str(window.stimulus_id)] for window in windows])
     return Heard(tuple(windows), target, np.stack(stems), tuple(songs), style)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import Field, field_validator
 
 from eeg2music.config import Config
 from eeg2music.errors import ConfigError
@@ -59,7 +60,15 @@ class LevelConfig(Config):
     snr: Snr
     conditions: tuple[str, ...] = (BRAIN, *CONTROLS)
     generate: tuple[str, ...] = (BRAIN, *CONTROLS)
-    generated_windows: int = 200
+    generated_windows: int = Field(default=200, ge=0)
+
+    @field_validator("conditions", "generate")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in names if name not in (BRAIN, *CONTROLS)]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is none of {', '.join((BRAIN, *CONTROLS))}")
+        return names
 
     @property
     def snr_db(self) -> float:

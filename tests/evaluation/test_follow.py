@@ -1,0 +1,100 @@
+"""Does a generated stem follow what was heard? Known answers for known sounds."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from eeg2music.evaluation.follow import following, onset_curves
+from eeg2music.seeding import numpy_rng
+from eeg2music.types import CURVE_RATE_HZ, SAMPLE_RATE_HZ, STEMS, FloatArray
+
+SECONDS = 3
+HOP = SAMPLE_RATE_HZ // CURVE_RATE_HZ
+
+
+def clicks(*clips: str) -> FloatArray:
+    """Stems of decaying noise bursts at random times, (clip, stem, samples)."""
+    audio = np.zeros((len(clips), len(STEMS), SECONDS * SAMPLE_RATE_HZ), dtype=np.float32)
+    length = SAMPLE_RATE_HZ // 10
+    decay = np.exp(-np.arange(length) / 600.0)
+    for row, clip in enumerate(clips):
+        for stem in range(len(STEMS)):
+            rng = numpy_rng(0, clip, stem)
+            for start in rng.integers(0, audio.shape[-1] - length, 9):
+                audio[row, stem, start : start + length] += 0.2 * decay * rng.standard_normal(length)
+    return audio
+
+
+def test_the_heard_stems_follow_themselves_and_not_each_other() -> None:
+    heard = clicks("a", "b", "c")
+    found = following(heard, heard, seed=0)
+    assert found["mean"] == pytest.approx(1.0, abs=1e-6)
+    assert set(found["by_stem"]) == set(STEMS)
+    assert found["lag_s"] == 0.0
+    assert found["n"] == 3
+    assert found["null"] < 0.6
+
+
+def test_other_music_does_not_follow() -> None:
+    found = following(clicks("x", "y", "z"), clicks("a", "b", "c"), seed=0)
+    assert abs(found["mean"]) < 0.25
+    # The null may take the lag that suits each pair best: it is the harder one.
+    assert found["null"] > found["mean"]
+
+
+def test_one_lag_for_all_is_found() -> None:
+    heard = clicks("a", "b", "c")
+    late = np.zeros_like(heard)
+    late[..., 2 * HOP :] = heard[..., : -2 * HOP]
+    found = following(late, heard, seed=0)
+    assert found["lag_s"] == pytest.approx(2 / CURVE_RATE_HZ)
+    assert found["mean"] > 0.95
+
+
+def test_a_lag_beyond_the_allowed_is_not_mended() -> None:
+    heard = clicks("a", "b", "c")
+    late = np.zeros_like(heard)
+    late[..., 8 * HOP :] = heard[..., : -8 * HOP]
+    assert following(late, heard, seed=0)["mean"] < 0.4
+
+
+def test_stems_that_are_silent_in_the_heard_window_do_not_count() -> None:
+    heard = clicks("a", "b")
+    made = heard.copy()
+    heard[:, 1] = 0.0
+    heard[0, 2] = 0.0
+    found = following(made, heard, seed=0)
+    assert found["by_stem"][STEMS[1]] is None
+    assert found["by_stem"][STEMS[2]] == pytest.approx(1.0, abs=1e-6)
+    assert found["mean"] == pytest.approx(1.0, abs=1e-6)
+    json.dumps(found, allow_nan=False)
+
+
+def test_silence_generated_for_music_counts_as_not_following() -> None:
+    heard = clicks("a", "b")
+    assert following(np.zeros_like(heard), heard, seed=0)["mean"] == pytest.approx(0.0, abs=0.05)
+
+
+def test_nothing_to_compare_is_none_not_nan() -> None:
+    silent = np.zeros((2, len(STEMS), SECONDS * SAMPLE_RATE_HZ), dtype=np.float32)
+    found = following(clicks("a", "b"), silent, seed=0)
+    assert (found["mean"], found["null"]) == (None, None)
+    json.dumps(found, allow_nan=False)
+
+
+def test_the_null_pairs_different_songs() -> None:
+    # Two listeners heard the same two songs: paired by clip alone, a clip could meet its own song.
+    heard = clicks("a", "b", "a", "b")
+    for seed in range(8):
+        found = following(heard, heard, seed=seed, songs=["a", "b", "a", "b"])
+        assert found["null"] < 0.6
+    assert following(clicks("a"), clicks("a"), seed=0)["null"] is None
+    assert following(heard[:2], heard[:2], seed=0, songs=["a", "a"])["null"] is None
+
+
+def test_curves_of_one_clip_do_not_depend_on_the_others() -> None:
+    audio = clicks("a", "b")
+    assert np.array_equal(onset_curves(audio)[1], onset_curves(audio[1:])[0])

@@ -1,0 +1,233 @@
+"""`evaluate` from config to page, on random material with random weights."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eeg2music.config import load_config
+from eeg2music.errors import ConfigError, InputError, LeakError
+from eeg2music.evaluation import runner
+from eeg2music.evaluation.brain import CONTROLS
+from eeg2music.evaluation.heard import Heard
+from eeg2music.evaluation.runner import EvaluateConfig, LevelConfig, refuse_known, run_evaluation, spread_rows
+from eeg2music.pipeline import SamplingConfig
+from eeg2music.seeding import numpy_rng
+
+MakeHeard = Callable[..., Heard]
+KEYS = {"accuracy", "top1", "ci95", "chance", "p_value", "n", "gallery_size"}
+LEVELS = (
+    LevelConfig(name="clean", snr="clean", generate=("brain", "no_brain"), generated_windows=4),
+    LevelConfig(name="hard", snr=-12.0, conditions=("brain", "shuffled"), generate=(), generated_windows=0),
+)
+
+
+def listen(make_heard: MakeHeard, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Let the runner hear random material; returns what it asked for."""
+    asked: list[dict[str, Any]] = []
+
+    def heard(config: object, snr_db: float, stems: object = None, *, seed: int = 0) -> Heard:
+        asked.append({"snr_db": snr_db, "stems": stems, "seed": seed})
+        return make_heard(5)
+
+    monkeypatch.setattr(runner, "simulated_heard", heard)
+    return asked
+
+
+@pytest.fixture(scope="module")
+def scores(tiny_checkpoint: Path, make_heard: MakeHeard, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("evaluation") / "out"
+    config = EvaluateConfig(
+        checkpoint=str(tiny_checkpoint), seeds=(0, 1), levels=LEVELS, sampling=SamplingConfig(steps=1)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        asked = listen(make_heard, patch)
+        result = run_evaluation(config, out, device="cpu")
+    return {"scores": result, "out": out, "asked": asked}
+
+
+def test_what_is_written(scores: dict[str, Any]) -> None:
+    out: Path = scores["out"]
+    assert sorted(path.name for path in out.iterdir()) == ["report.html", "scores.json", "scores.md"]
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+    assert json.loads((out / "scores.json").read_text()) == json.loads(json.dumps(scores["scores"]))
+    page = (out / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 4  # against difficulty; clean: two; hard: one
+    table = (out / "scores.md").read_text()
+    assert "## clean (0 dB): embedding" in table
+    assert "## hard (-12 dB): embedding" in table
+    assert "## hard (-12 dB): generated" not in table
+
+
+def test_every_control_stands_beside_the_brain(scores: dict[str, Any]) -> None:
+    level = scores["scores"]["levels"][0]
+    assert list(level["scores"]) == ["brain", *CONTROLS]
+    assert level["subjects"] == ["sub-a", "sub-b"]
+    for name, entry in level["scores"].items():
+        assert [seeded["seed"] for seeded in entry["seeds"]] == [0, 1], name
+        for seeded in entry["seeds"]:
+            assert seeded["embedding"].keys() >= KEYS
+            assert (seeded["embedding"]["n"], seeded["embedding"]["gallery_size"]) == (10, 5)
+            assert (seeded["generated"] is not None) == (name in ("brain", "no_brain"))
+        assert {key: entry[key] for key in ("seed", "embedding")} == {
+            key: entry["seeds"][0][key] for key in ("seed", "embedding")
+        }
+
+
+def test_generated_clips_are_scored_with_their_distance_and_following(scores: dict[str, Any]) -> None:
+    level = scores["scores"]["levels"][0]
+    entry = level["scores"]["brain"]["seeds"][1]
+    assert (entry["generated"]["n"], entry["generated"]["gallery_size"]) == (4, 5)
+    assert -1 <= entry["following"]["mean"] <= 1
+    assert entry["following"]["n"] == 4
+    assert set(level["distances"]) == {"brain", "no_brain"}
+    assert level["distances"]["brain"]["too_few_for_frechet"] is True
+    assert (level["distances"]["brain"]["n"], level["distances"]["brain"]["n_reference"]) == (4, 5)
+
+
+def test_levels_share_the_music_and_the_seed(scores: dict[str, Any]) -> None:
+    first, second = scores["asked"]
+    assert (first["snr_db"], second["snr_db"]) == (0.0, -12.0)
+    assert first["stems"] is None
+    assert second["stems"] is not None
+    assert first["seed"] == second["seed"] == 0
+
+
+def test_random_weights_are_at_chance(scores: dict[str, Any]) -> None:
+    for name in ("brain", "shuffled", "phase_randomized", "random_encoder"):
+        low, high = scores["scores"]["levels"][0]["scores"][name]["embedding"]["ci95"]
+        assert low <= 0.5 <= high, name
+    oracle = scores["scores"]["levels"][0]["scores"]["oracle"]["embedding"]
+    assert (oracle["accuracy"], oracle["top1"]) == (1.0, 1.0)
+
+
+def test_the_seed_of_the_command_reaches_recordings_and_sampling(
+    tiny_checkpoint: Path, make_heard: MakeHeard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = listen(make_heard, monkeypatch)
+    config = EvaluateConfig(checkpoint=str(tiny_checkpoint), seed=7, seeds=(0,), levels=LEVELS[1:])
+    result = run_evaluation(config, tmp_path / "out", device="cpu")
+    assert asked[0]["seed"] == 7
+    assert result["levels"][0]["scores"]["brain"]["seed"] == 7
+
+
+# -- leaks -------------------------------------------------------------------------------------
+
+
+def plant(checkpoint: Path, **manifest: list[str]) -> None:
+    (checkpoint / "encoder" / "training_manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.fixture
+def copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
+
+
+@pytest.mark.parametrize(
+    ("manifest", "message"),
+    [
+        ({"songs": ["song-3", "x"]}, "share 1 of 5 songs: song-3"),
+        ({"songs": ["x"], "subjects": ["sub-b"]}, "share 1 of 2 subjects: sub-b"),
+    ],
+)
+def test_a_model_that_knows_what_is_scored_is_refused(
+    copy: Path,
+    make_heard: MakeHeard,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    manifest: dict[str, list[str]],
+    message: str,
+) -> None:
+    plant(copy, **manifest)
+    listen(make_heard, monkeypatch)
+    with pytest.raises(LeakError, match=message):
+        run_evaluation(EvaluateConfig(checkpoint=str(copy), levels=LEVELS[1:]), tmp_path / "out", device="cpu")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_knows_other_music_is_not(copy: Path, make_heard: MakeHeard) -> None:
+    plant(copy, songs=["x", "y"], subjects=["sub-train"])
+    refuse_known(copy, make_heard(5))
+
+
+def test_a_leak_of_any_model_counts(copy: Path, make_heard: MakeHeard) -> None:
+    plant(copy, songs=["x"])
+    (copy / "scorer" / "training_manifest.json").write_text(json.dumps({"songs": ["song-0"]}))
+    with pytest.raises(LeakError, match="song-0"):
+        refuse_known(copy, make_heard(5))
+
+
+# -- mistakes ----------------------------------------------------------------------------------
+
+
+def test_an_unknown_control_is_a_mistake_of_the_config() -> None:
+    with pytest.raises(ConfigError, match=r"'shuffeld' is none of brain, shuffled"):
+        load_config(EvaluateConfig, None, ["levels=[{name: a, snr: 0, conditions: [shuffeld]}]"])
+
+
+def test_an_unknown_level_is_a_mistake_of_the_config() -> None:
+    with pytest.raises(ConfigError, match=r"levels\.0\.snr"):
+        load_config(EvaluateConfig, None, ["levels=[{name: a, snr: quiet}]"])
+
+
+def test_prepared_recordings_have_one_level(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="2 levels with prepared recordings"):
+        run_evaluation(EvaluateConfig(prepared="cache", levels=LEVELS), tmp_path / "out")
+
+
+def test_a_folder_with_anything_else_in_it_is_left_alone(tmp_path: Path, tiny_checkpoint: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputError, match=r"thesis\.tex"):
+        run_evaluation(EvaluateConfig(checkpoint=str(tiny_checkpoint)), tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("name", ["mini", "smoke"])
+def test_shipped_configs_are_valid(name: str) -> None:
+    config = load_config(EvaluateConfig, f"configs/eval/{name}.yaml")
+    assert config.levels[0].name == "clean"
+
+
+def test_the_quoted_evaluation_is_as_large_as_promised() -> None:
+    config = load_config(EvaluateConfig, "configs/eval/mini.yaml")
+    assert len(config.listening.subjects) >= 4
+    assert config.listening.songs >= 50
+    assert len(config.seeds) >= 3
+    assert config.levels[0].generated_windows >= 200
+    assert set(config.levels[0].conditions) == {"brain", *CONTROLS}
+    assert any(level.snr == "real" for level in config.levels)
+
+
+# -- parts -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("count", "rows"), [(0, []), (1, [0]), (3, [0, 4, 9]), (10, list(range(10))), (99, list(range(10)))]
+)
+def test_queries_are_spread_over_songs_and_listeners(make_heard: MakeHeard, count: int, rows: list[int]) -> None:
+    assert spread_rows(make_heard(5), count) == rows
+
+
+def test_other_listeners_hear_the_same_songs(make_heard: MakeHeard) -> None:
+    heard = make_heard(4, subjects=("sub-a", "sub-b", "sub-c"))
+    others = runner._others(heard)
+    assert others is not None
+    assert others.query_songs == heard.query_songs
+    assert all(mine != theirs for mine, theirs in zip(heard.query_subjects, others.query_subjects, strict=True))
+    assert runner._others(make_heard(4, subjects=("sub-a",))) is None
+    assert runner._others(heard.select(range(7))) is None  # the last listeners did not hear everything
+
+
+def test_distances_of_the_same_are_zero_and_grow() -> None:
+    gallery = numpy_rng(0, "gallery").normal(size=(60, 4)).astype(np.float32)
+    found = runner.distances({"same": gallery, "far": gallery + 3.0}, gallery)
+    assert found["same"]["frechet"] == pytest.approx(0.0, abs=1e-3)
+    assert found["far"]["frechet"] == pytest.approx(36.0, rel=0.01)
+    assert found["far"]["kernel"] > found["same"]["kernel"]
+    assert not found["same"]["too_few_for_frechet"]

@@ -1,0 +1,85 @@
+"""Pictures show what they are given, and the same data is the same bytes."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+
+from eeg2music.report import figures
+from eeg2music.seeding import numpy_rng
+from eeg2music.types import REGIONS, SAMPLE_RATE_HZ, STEMS, FloatArray
+
+SCORE = {"accuracy": 0.8, "ci95": [0.7, 0.9], "n": 16, "gallery_size": 50}
+
+
+def tone(hz: float, level: float, seconds: float = 1.0) -> FloatArray:
+    time = np.arange(round(seconds * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    return (level * np.sin(2 * np.pi * hz * time)).astype(np.float32)
+
+
+def pixels(png: bytes) -> FloatArray:
+    from matplotlib.image import imread
+
+    assert png.startswith(b"\x89PNG")
+    return np.asarray(imread(io.BytesIO(png)), dtype=np.float32)
+
+
+@pytest.mark.parametrize(("level", "decibels"), [(1.0, 0.0), (0.1, -20.0)])
+def test_a_tone_stands_at_its_level_and_frequency(level: float, decibels: float) -> None:
+    # 1500 Hz falls on bin 64 of 1024 points.
+    spectrogram = figures.spectrogram_db(tone(1500, level))
+    middle = spectrogram[:, 10:-10]
+    assert middle[64] == pytest.approx(decibels, abs=0.1)
+    assert (middle.argmax(axis=0) == 64).all()
+    assert middle[:40].max() < decibels - 60
+
+
+def test_silence_is_the_floor() -> None:
+    assert (figures.spectrogram_db(np.zeros(4800, dtype=np.float32)) == -90).all()
+
+
+def test_the_same_picture_is_the_same_bytes_and_another_is_not() -> None:
+    def draw(hz: float) -> bytes:
+        return figures.spectrograms({"one": tone(hz, 0.5), "two": tone(200, 0.1), "three": tone(50, 0.1)})
+
+    first = draw(440)
+    assert draw(440) == first
+    assert draw(880) != first
+    assert pixels(first).shape[2] == 4
+
+
+def test_curves_with_and_without_what_was_heard() -> None:
+    decoded = numpy_rng(0, "curves").uniform(size=(4, 3, 64)).astype(np.float32)
+    alone = figures.control_curves(decoded, STEMS)
+    beside = figures.control_curves(decoded, STEMS, heard=np.flip(decoded, -1).copy())
+    assert pixels(alone).shape == pixels(beside).shape
+    assert alone != beside
+
+
+def test_heads_show_the_weights() -> None:
+    rng = numpy_rng(0, "head")
+    places = rng.normal(size=(12, 3))
+    places = (0.09 * places / np.linalg.norm(places, axis=1, keepdims=True)).astype(np.float32)
+    weights = rng.uniform(size=(4, 12)).astype(np.float32)
+    first = figures.head_regions(places, weights, REGIONS)
+    assert figures.head_regions(places, weights[::-1], REGIONS) != first
+    unknown = figures.head_regions(np.full((12, 3), np.nan, dtype=np.float32), weights, REGIONS)
+    assert pixels(unknown).shape == pixels(first).shape
+
+
+def test_the_vertex_is_in_the_middle_and_the_nose_up() -> None:
+    flat = figures._azimuthal(np.array([[0, 0, 0.1], [0, 0.1, 0], [0.1, 0, 0]], dtype=np.float32))
+    assert flat == pytest.approx(np.array([[0, 0], [0, 1], [1, 0]]), abs=1e-6)
+
+
+def test_scores_as_bars_and_over_difficulty() -> None:
+    bars = figures.identification_bars({"brain": SCORE, "shuffled": None, "oracle": SCORE}, title="t")  # type: ignore[dict-item]
+    assert (
+        pixels(bars).shape[0] < pixels(figures.identification_bars(dict.fromkeys("abcdef", SCORE), title="t")).shape[0]
+    )
+    points = [{"snr_db": 0.0, "embedding": SCORE, "generated": SCORE}, {"snr_db": -12.0, "embedding": SCORE}]
+    curve = figures.identification_by_snr(points, real_snr_db=-37.0)
+    assert figures.identification_by_snr(points, real_snr_db=-20.0) != curve
+    assert figures.identification_by_snr(points[::-1], real_snr_db=-37.0) == curve

@@ -1,0 +1,166 @@
+"""The main job from end to end with tiny models: everything that the report promises is there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from eeg2music.config import load_config
+from eeg2music.demo import DemoConfig, chosen_rows, longer_clip, run_demo
+from eeg2music.errors import CheckpointError, InputError, LeakError
+from eeg2music.evaluation.brain import AT_CHANCE, CONTROLS
+from eeg2music.types import SAMPLE_RATE_HZ, STEMS
+
+SCORE_KEYS = {"accuracy", "top1", "ci95", "chance", "p_value", "n", "gallery_size"}
+TINY = [
+    "listening.songs=6", "listening.song_seconds=6.6", "clips=2", "clip_s=2", "levels=[-12]",
+    "generate.sampling.steps=1",
+]  # fmt: skip
+
+
+def config(*overrides: str) -> DemoConfig:
+    return load_config(DemoConfig, None, [*TINY, *overrides])
+
+
+@pytest.fixture(scope="module")
+def demo(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("demo") / "out"
+    run_demo(config(), out, checkpoint=tiny_checkpoint, device="cpu")
+    return out
+
+
+@pytest.fixture(scope="module")
+def report(demo: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((demo / "report.json").read_text())
+    return read
+
+
+def test_the_report_has_what_every_report_has(report: dict[str, Any]) -> None:
+    assert report.keys() >= {
+        "stems", "mix", "sample_rate_hz", "duration_s", "loudness_lufs", "real_time_factor", "seconds_by_stage",
+        "seed", "checkpoint_sha256", "identification", "controls",
+    }  # fmt: skip
+    assert report["duration_s"] == pytest.approx(2.0)
+
+
+def test_identification_is_reported_twice(report: dict[str, Any]) -> None:
+    assert set(report["identification"]) == {"embedding", "generated"}
+    for score in report["identification"].values():
+        assert score.keys() >= SCORE_KEYS
+        assert score["chance"] == 0.5
+        assert score["gallery_size"] == 6
+        assert score["style"] == "funk"
+    assert report["identification"]["embedding"]["n"] == 6
+    assert report["identification"]["generated"]["n"] == 2
+    assert report["identification"]["embedding"]["space"] != report["identification"]["generated"]["space"]
+
+
+def test_all_seven_controls_stand_beside(report: dict[str, Any]) -> None:
+    assert list(report["controls"]) == list(CONTROLS)
+    for name, control in report["controls"].items():
+        assert control["embedding"].keys() >= SCORE_KEYS, name
+        assert (control["generated"] is not None) == (name in ("shuffled", "oracle")), name
+    assert report["controls"]["oracle"]["embedding"]["accuracy"] == 1.0
+    assert report["controls"]["no_brain"]["embedding"]["accuracy"] == 0.5
+
+
+def test_random_weights_are_at_chance(report: dict[str, Any]) -> None:
+    scores = {name: report["controls"][name]["embedding"] for name in AT_CHANCE}
+    scores["brain"] = report["identification"]["embedding"]
+    for name, score in scores.items():
+        low, high = score["ci95"]
+        assert low <= 0.5 <= high, name
+
+
+def test_difficulty_is_told(report: dict[str, Any]) -> None:
+    assert [point["snr_db"] for point in report["by_snr"]] == [0.0, -12.0]
+    assert report["by_snr"][0]["embedding"] == report["identification"]["embedding"]
+    assert any("simulated" in text and f"{report['real_snr_db']:g} dB" in text for text in report["warnings"])
+
+
+def test_sounds_are_there(demo: Path, report: dict[str, Any]) -> None:
+    for name in ("mix.wav", "no_brain/mix.wav", "heard.wav", *report["stems"].values()):
+        info = soundfile.info(demo / name)
+        assert (info.samplerate, info.frames) == (SAMPLE_RATE_HZ, 2 * SAMPLE_RATE_HZ), name
+    assert set(report["stems"]) == set(STEMS)
+    assert soundfile.info(demo / "mix.wav").channels == 2
+
+
+def test_the_page_has_players_pictures_and_tables(demo: Path) -> None:
+    page = (demo / "report.html").read_text()
+    sources = re.findall(r'<audio[^>]* src="([^"]+)"', page)
+    assert {"mix.wav", "no_brain/mix.wav", "heard.wav"} <= set(sources)
+    assert all((demo / source).is_file() for source in sources)
+    assert page.count("data:image/png;base64,") == 6
+    for name in CONTROLS:
+        assert name.replace("_", " ") in page
+    assert "6 held-out songs" in page
+
+
+def without_times(report: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in report.items() if key not in ("seconds_by_stage", "real_time_factor")}
+
+
+def test_the_same_seed_is_the_same_demonstration(
+    demo: Path, report: dict[str, Any], tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    again = run_demo(config(), tmp_path / "out", checkpoint=tiny_checkpoint, device="cpu")
+    assert without_times(again) == without_times(report)
+    for name in ("mix.wav", "heard.wav", "no_brain/mix.wav"):
+        assert (tmp_path / "out" / name).read_bytes() == (demo / name).read_bytes(), name
+
+
+def test_the_longer_clip_is_another_song_and_the_seed_is_of_its_recording() -> None:
+    played, recording = longer_clip(config())
+    assert played.shape == (2 * SAMPLE_RATE_HZ,)
+    assert np.abs(played).max() > 0.01
+    assert recording.duration_s == pytest.approx(2.0, abs=0.01)
+    other_played, other = longer_clip(config("seed=1"))
+    assert np.array_equal(other_played, played)
+    assert not np.array_equal(other.signal_v, recording.signal_v)
+
+
+def test_queries_are_spread() -> None:
+    class Many:
+        windows = tuple(range(50))
+
+    assert chosen_rows(Many(), 3) == [0, 24, 49]  # type: ignore[arg-type]
+    assert chosen_rows(Many(), 99) == list(range(50))  # type: ignore[arg-type]
+
+
+def test_a_checkpoint_without_a_scorer_is_refused_before_anything_is_simulated(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("listened before the checkpoint was complete")
+
+    monkeypatch.setattr("eeg2music.demo.simulated_heard", never)
+    copy = Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
+    shutil.rmtree(copy / "scorer")
+    with pytest.raises(CheckpointError, match=r"No checkpoint at .*scorer"):
+        run_demo(config(), tmp_path / "out", checkpoint=copy, device="cpu")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_knows_the_songs_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    from eeg2music.evaluation.material import listening_songs
+
+    copy = Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
+    known = listening_songs(config().listening)[3]
+    (copy / "diffusion" / "training_manifest.json").write_text(json.dumps({"songs": [known]}))
+    with pytest.raises(LeakError, match=known):
+        run_demo(config(), tmp_path / "out", checkpoint=copy, device="cpu")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_anything_else_in_it_is_left_alone(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputError, match=r"thesis\.tex"):
+        run_demo(config(), tmp_path, checkpoint=tiny_checkpoint, device="cpu")

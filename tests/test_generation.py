@@ -1,0 +1,341 @@
+"""A recording in, music out, on files as people have them: the same bytes for the same brain, and only for it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from eeg2music.errors import Eeg2MusicError, InputError
+from eeg2music.generation import GenerateConfig, decode_recording, read_source, run_generate
+from eeg2music.generation_batch import run_generate_prepared
+from eeg2music.pipeline import BrainToMusicPipeline, SamplingConfig, load_pipeline
+from eeg2music.preparation import PrepareConfig, prepare
+from eeg2music.report.result import Stopwatch
+from eeg2music.seeding import numpy_rng
+from eeg2music.types import SAMPLE_RATE_HZ, STEMS, FloatArray
+from eeg2music.weights import checkpoint_sha256
+
+CONFIG = GenerateConfig(sampling=SamplingConfig(steps=2))
+SOUNDS = ["mix.wav", *(f"stems/{name}.wav" for name in STEMS)]
+REPORT_KEYS = {
+    "stems", "mix", "sample_rate_hz", "duration_s", "loudness_lufs", "real_time_factor", "seconds_by_stage", "seed",
+    "checkpoint_sha256",
+}  # fmt: skip
+SHORT_EDF = "musicattention_edf_cc0/EEG signals (edf)/subject12/20200620_day1/s_right2_0620_103747_Trial.edf"
+LONG_EDF = "musicattention_edf_cc0/EEG signals (edf)/subject12/20200704_day2/e_right2_0704_105158_Trial.edf"
+IEEG_EDF = "naplib_ieeg_edf/tests/io/tiny_test.edf"
+XDF = "eeg_formats_xdf/clock_resets.xdf"
+
+
+@pytest.fixture(scope="module")
+def pipeline(tiny_checkpoint: Path) -> BrainToMusicPipeline:
+    return load_pipeline(tiny_checkpoint, "cpu")
+
+
+@pytest.fixture(scope="module")
+def result(tiny_checkpoint: Path, recording_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one run leaves behind."""
+    out = tmp_path_factory.mktemp("generation") / "out"
+    run_generate(recording_file, out, CONFIG, checkpoint=tiny_checkpoint, device="cpu")
+    return out
+
+
+def sound_of(pipeline: BrainToMusicPipeline, path: Path, **changes: Any) -> FloatArray:
+    """The stereo mix of a recording."""
+    config = CONFIG.model_copy(update=changes)
+    clip = decode_recording(read_source(path, config), pipeline, config, watch=Stopwatch())[1]
+    return clip.mixed.stereo
+
+
+def report_of(folder: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return report
+
+
+# -- the folder that is left behind --------------------------------------------------------------
+
+
+def test_everything_is_there(result: Path) -> None:
+    found = {str(path.relative_to(result)) for path in result.rglob("*") if path.is_file()}
+    assert found == {"report.json", "report.html", *SOUNDS, *(f"no_brain/{name}" for name in SOUNDS)}
+    assert [path.name for path in result.parent.iterdir()] == ["out"]
+
+
+def test_the_report_says_what_was_made(result: Path, tiny_checkpoint: Path) -> None:
+    report = report_of(result)
+    assert report.keys() >= REPORT_KEYS
+    assert set(report["stems"]) == set(STEMS)
+    assert report["mix"] == "mix.wav"
+    assert report["sample_rate_hz"] == SAMPLE_RATE_HZ
+    assert report["duration_s"] == pytest.approx(2.5, abs=0.02)
+    assert report["seed"] == 0
+    assert report["checkpoint_sha256"] == checkpoint_sha256(tiny_checkpoint)
+    assert set(report["seconds_by_stage"]) == {"preprocess", "encode", "generate", "mix", "write"}
+    spent = sum(report["seconds_by_stage"].values())
+    assert report["real_time_factor"] == pytest.approx(spent / report["duration_s"])
+    assert report["recording"]["channels"] == ["Fz", "Cz", "C3", "C4", "T7", "T8", "Pz", "Oz"]
+    assert "auxiliary" in report["recording"]["left_out"]["AUX1"]
+    assert any("simulated brains" in text for text in report["warnings"])
+
+
+def test_sounds_are_stereo_at_24_khz_and_as_long_as_the_report_says(result: Path) -> None:
+    report = report_of(result)
+    frames = round(report["duration_s"] * SAMPLE_RATE_HZ)
+    for name, channels in [("mix.wav", 2), ("no_brain/mix.wav", 2), *((path, 1) for path in report["stems"].values())]:
+        info = soundfile.info(result / name)
+        assert (info.samplerate, info.channels, info.frames) == (SAMPLE_RATE_HZ, channels, frames), name
+
+
+def test_the_mix_is_as_loud_as_the_report_says(result: Path) -> None:
+    import pyloudnorm
+
+    audio, rate = soundfile.read(result / "mix.wav")
+    measured = pyloudnorm.Meter(rate).integrated_loudness(audio)
+    assert measured == pytest.approx(report_of(result)["loudness_lufs"], abs=0.2)
+    assert np.abs(audio).max() < 1.0
+
+
+def test_the_same_seed_without_the_brain_lies_beside_and_differs(result: Path) -> None:
+    assert (result / "mix.wav").read_bytes() != (result / "no_brain/mix.wav").read_bytes()
+
+
+def test_the_page_plays_what_is_there_and_shows_pictures(result: Path) -> None:
+    page = (result / "report.html").read_text()
+    sources = re.findall(r'<audio[^>]* src="([^"]+)"', page)
+    assert {"mix.wav", "no_brain/mix.wav"} <= set(sources)
+    assert set(report_of(result)["stems"].values()) <= set(sources)
+    assert all((result / source).is_file() for source in sources)
+    assert page.count("data:image/png;base64,") == 3  # spectrograms, curves, regions
+    assert "simulated brains" in page
+    assert "AUX1" in page
+    assert "http" not in page.replace("http-equiv", "")  # nothing is fetched
+
+
+def test_nobody_is_named(result: Path) -> None:
+    for path in result.rglob("*"):
+        if path.is_file():
+            assert b"ovelace" not in path.read_bytes(), path
+            assert "ovelace" not in path.name
+
+
+# -- the same music for the same brain -----------------------------------------------------------
+
+
+def test_run_again_it_is_the_same_to_the_byte(
+    result: Path, tiny_checkpoint: Path, recording_file: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "renamed.edf"
+    shutil.copy(recording_file, copy)
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("mix.wav", "report.json"):  # an earlier result is replaced
+        (out / name).write_text("old")
+    run_generate(copy, out, CONFIG, checkpoint=tiny_checkpoint, device="cpu")
+    for name in [*SOUNDS, "no_brain/mix.wav"]:
+        assert (out / name).read_bytes() == (result / name).read_bytes(), name
+
+
+def test_in_a_process_of_its_own_it_is_the_same_and_errors_stay_silent(
+    result: Path, tiny_checkpoint: Path, recording_file: Path, tmp_path: Path
+) -> None:
+    import torch
+
+    script = f"import torch; torch.set_num_threads({torch.get_num_threads()}); from eeg2music.cli import main; main()"
+    options = ["--out", str(tmp_path / "out"), "--checkpoint", str(tiny_checkpoint), "--device", "cpu"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, "generate", str(recording_file), *options, "sampling.steps=2"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "simulated brains" in done.stdout
+    assert "ovelace" not in done.stdout.replace(str(recording_file), "")
+    for name in SOUNDS:
+        assert (tmp_path / "out" / name).read_bytes() == (result / name).read_bytes(), name
+
+
+def test_the_seed_the_recording_and_the_stretch_matter(pipeline: BrainToMusicPipeline, recording_file: Path) -> None:
+    base = sound_of(pipeline, recording_file)
+    assert np.array_equal(sound_of(pipeline, recording_file), base)
+    assert not np.array_equal(sound_of(pipeline, recording_file, seed=1), base)
+    shorter = sound_of(pipeline, recording_file, stop_s=2.0)
+    assert shorter.shape[-1] == 2 * SAMPLE_RATE_HZ
+    fewer = sound_of(pipeline, recording_file, channels=("Fz", "Cz", "C3", "C4"))
+    assert fewer.shape == base.shape
+    assert not np.array_equal(fewer, base)
+
+
+def replace_samples(source: Path, target: Path, label: str) -> Path:
+    """Copy an EDF, with noise in the data records of one signal."""
+    data = bytearray(source.read_bytes())
+    header_bytes, records, signals = int(data[184:192]), int(data[236:244]), int(data[252:256])
+    fields = data[256:header_bytes]
+    labels = [fields[16 * i : 16 * (i + 1)].decode("latin-1").strip() for i in range(signals)]
+    counts = [int(fields[216 * signals + 8 * i : 216 * signals + 8 * (i + 1)]) for i in range(signals)]
+    row = labels.index(label)
+    rng = numpy_rng(0, "replaced")
+    for record in range(records):
+        start = header_bytes + 2 * (record * sum(counts) + sum(counts[:row]))
+        data[start : start + 2 * counts[row]] = rng.integers(-30_000, 30_000, counts[row], dtype=np.int16).tobytes()
+    target.write_bytes(data)
+    return target
+
+
+@pytest.mark.parametrize(("label", "same"), [("AUX1", True), ("Cz", False)])
+def test_only_brain_channels_are_heard(
+    pipeline: BrainToMusicPipeline, recording_file: Path, tmp_path: Path, label: str, same: bool
+) -> None:
+    other = replace_samples(recording_file, tmp_path / "other.edf", label)
+    assert other.read_bytes() != recording_file.read_bytes()
+    assert np.array_equal(sound_of(pipeline, other), sound_of(pipeline, recording_file)) == same
+
+
+# -- real recordings -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def real(real_data: Path) -> Callable[[str], Path]:
+    def find(name: str) -> Path:
+        path = real_data / name
+        if not path.is_file():
+            pytest.skip(f"{path.name} is absent")
+        return path
+
+    return find
+
+
+def test_two_seconds_of_a_real_recording(
+    real: Callable[[str], Path], tiny_checkpoint: Path, tmp_path: Path, pipeline: BrainToMusicPipeline
+) -> None:
+    out = tmp_path / "out"
+    report = run_generate(real(SHORT_EDF), out, CONFIG, checkpoint=tiny_checkpoint, device="cpu")
+    assert report == report_of(out)
+    assert report["duration_s"] == pytest.approx(2.0, abs=0.01)
+    assert len(report["recording"]["channels"]) == 64
+    assert {"AUX69", "AUX70", "Digi"} <= set(report["recording"]["left_out"])
+    assert soundfile.info(out / "mix.wav").frames == round(report["duration_s"] * SAMPLE_RATE_HZ)
+
+
+def test_the_audio_as_played_is_not_heard(
+    real: Callable[[str], Path], pipeline: BrainToMusicPipeline, tmp_path: Path
+) -> None:
+    ours = sound_of(pipeline, real(LONG_EDF))
+    other = replace_samples(real(LONG_EDF), tmp_path / "other.edf", "AUX69")
+    assert np.array_equal(sound_of(pipeline, other), ours)
+
+
+def test_two_recordings_give_different_music(real: Callable[[str], Path], pipeline: BrainToMusicPipeline) -> None:
+    one = sound_of(pipeline, real(SHORT_EDF), stop_s=2.0)
+    other = sound_of(pipeline, real(LONG_EDF), stop_s=2.0)
+    later = sound_of(pipeline, real(LONG_EDF), start_s=2.0, stop_s=4.0)
+    assert one.shape == other.shape == later.shape
+    assert not np.array_equal(one, other)
+    assert not np.array_equal(later, other)
+
+
+def test_intracranial_contacts(real: Callable[[str], Path], pipeline: BrainToMusicPipeline) -> None:
+    recording = read_source(real(IEEG_EDF), CONFIG)
+    assert recording.kind == "ieeg"
+    assert recording.left_out
+    assert np.isfinite(sound_of(pipeline, real(IEEG_EDF))).all()
+
+
+def test_lab_streaming_layer(real: Callable[[str], Path], pipeline: BrainToMusicPipeline) -> None:
+    try:
+        recording = read_source(real(XDF), CONFIG)
+    except Eeg2MusicError as error:
+        # Whatever that stream cannot do is said in one line.
+        assert "\n" not in str(error)
+        return
+    if sum(name not in recording.bad_channels for name in recording.channel_names) >= 4:
+        assert np.isfinite(sound_of(pipeline, real(XDF), stop_s=min(4.0, recording.duration_s))).all()
+
+
+# -- a prepared cache ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cache(recording_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare(recording_file, tmp_path_factory.mktemp("cache") / "cache", PrepareConfig(workers=1))
+
+
+def test_a_recording_from_a_cache_sounds_as_the_file_does(
+    cache: Path, pipeline: BrainToMusicPipeline, recording_file: Path
+) -> None:
+    recording = read_source(cache, CONFIG)
+    clean, clip = decode_recording(recording, pipeline, CONFIG, watch=Stopwatch(), is_clean=True)
+    assert clean is recording
+    ours = decode_recording(read_source(recording_file, CONFIG), pipeline, CONFIG, watch=Stopwatch())[1]
+    assert clip.stems.shape == ours.stems.shape
+    if recording.key == read_source(recording_file, CONFIG).key:
+        assert np.array_equal(clip.stems, ours.stems)
+
+
+def test_clips_of_a_cache(cache: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    report = run_generate_prepared(cache, out, CONFIG, checkpoint=tiny_checkpoint, device="cpu")
+    assert report == report_of(out)
+    assert len(report["clips"]) == 1
+    assert (out / report["clips"][0]["folder"] / "mix.wav").is_file()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"recording": "gone"}, "none named 'gone'.*Allowed: one of them"),
+        ({"channels": ("Cz",)}, "its channels can no longer be chosen.*Remedy: prepare it anew"),
+        ({"start_s": 2.0, "stop_s": 1.0}, "start = 2 s, stop = 1 s.*at least 2 s"),
+        ({"stop_s": 9.0}, "stop = 9 s"),
+    ],
+)
+def test_what_a_cache_cannot_do(cache: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_source(cache, CONFIG.model_copy(update=changes))
+
+
+def test_a_file_has_no_recordings_to_choose_from(recording_file: Path) -> None:
+    with pytest.raises(InputError, match="no prepared cache"):
+        read_source(recording_file, CONFIG.model_copy(update={"recording": "a"}))
+
+
+# -- nothing is lost -------------------------------------------------------------------------------
+
+
+def test_a_folder_with_anything_else_in_it_is_left_alone(
+    tiny_checkpoint: Path, recording_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "thesis"
+    out.mkdir()
+    (out / "report.json").write_text("{}")
+    (out / "chapter1.tex").write_text("years of work")
+    with pytest.raises(InputError, match=r"thesis holds what is not of an earlier result, such as chapter1\.tex"):
+        run_generate(recording_file, out, CONFIG, checkpoint=tiny_checkpoint, device="cpu")
+    assert (out / "chapter1.tex").read_text() == "years of work"
+
+
+def test_a_failure_at_the_last_moment_leaves_the_earlier_result(
+    tiny_checkpoint: Path, recording_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mix.wav").write_text("old")
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("no picture today")
+
+    monkeypatch.setattr("eeg2music.report.result.write_page", fail)
+    with pytest.raises(RuntimeError, match="no picture"):
+        run_generate(recording_file, out, CONFIG, checkpoint=tiny_checkpoint, device="cpu")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in out.iterdir()] == ["mix.wav"]
+    assert (out / "mix.wav").read_text() == "old"
