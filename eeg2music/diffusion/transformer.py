@@ -118,8 +118,15 @@ class JointStemTransformer(ModelMixin, ConfigMixin):
         )
         self.last_modulation = Modulation(width, 2, modulation_rank)
         self.patch_out = nn.Linear(width, latent_dim * patch)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Begin by predicting nothing."""
         nn.init.zeros_(self.patch_out.weight)
         nn.init.zeros_(self.patch_out.bias)
+        narrow = [block.modulation.down for block in self.blocks]
+        for layer in (self.mix_conditions, self.last_modulation.down, *narrow):
+            nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
 
     def forward(
         self, noisy: Tensor, time: Tensor, conditions: Conditions, stem_state: Tensor | None = None
@@ -156,8 +163,11 @@ class JointStemTransformer(ModelMixin, ConfigMixin):
     def _condition_vector(self, time: Tensor, conditions: Conditions, stem_state: Tensor) -> Tensor:
         """Everything that holds for a whole stem, (batch, stem, width)."""
         own_time = time[:, None].float().masked_fill(stem_state == StemState.GIVEN, 1.0)
-        whole = _keep(self.global_in(conditions.global_embedding), self.null_global, conditions.keep_global)
-        own = _keep(self.embedding_in(conditions.stem_embedding), self.null_embedding, conditions.keep_stem)
+        # An embedding has length one, so that its numbers are small, and the model would learn to hear it several times
+        # later than the rest: give them unit variance.
+        loud = self.config["embedding_dim"] ** 0.5
+        whole = _keep(self.global_in(loud * conditions.global_embedding), self.null_global, conditions.keep_global)
+        own = _keep(self.embedding_in(loud * conditions.stem_embedding), self.null_embedding, conditions.keep_stem)
         vector = self.time_embedding(own_time) + self.stem_name + whole.unsqueeze(1) + own
         return F.silu(self.mix_conditions(F.silu(vector)))
 
