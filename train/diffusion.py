@@ -1,9 +1,9 @@
 """Train the joint stem diffusion (conditions -> latents of all stems).
 
 Input: a stimuli folder of songs with stems (`task.data`), a trained codec (`task.codec`) and CLAP (`task.clap`).
-Output: OUT/export, which `eeg2music.diffusion.transformer.JointStemTransformer` loads; latents are kept in `task.cache`.
-Launch: accelerate launch train/diffusion.py configs/diffusion/mini.yaml task.data=… task.codec=… task.clap=… train.out=…
-Expected: on held-out songs a flow loss well below `loss_no_conditions` and `loss_other_curves` in log.jsonl.
+Output: OUT/export, which `eeg2music.diffusion.transformer.JointStemTransformer` loads; latents stay in `task.cache`.
+Launch: accelerate launch train/diffusion.py configs/diffusion/mini.yaml task.data=… task.codec=… train.out=…
+Expected: in log.jsonl, `noisy_loss` of held-out songs well below that with other songs' curves or embeddings.
 """
 
 import sys

@@ -6,7 +6,7 @@ that those decoded from a brain lie within what the model knows. Everything rand
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -37,7 +37,7 @@ from eeg2music.types import FRAME_RATE_HZ, STEMS, Conditions
 from eeg2music.weights import checkpoint_sha256, save_model
 
 # Times at which the validation loss is measured.
-VALIDATION_TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)
+NOISY_TIMES, CLEAR_TIMES = (0.1, 0.3, 0.5), (0.7, 0.9)
 
 
 class ModelConfig(Config):
@@ -178,29 +178,26 @@ class DiffusionTask(Task):
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         """The flow loss on held-out songs at fixed times and noise, with their own and with other songs' conditions.
 
-        `loss_other_embeddings`, `loss_other_curves`, `loss_no_conditions`: the larger against `loss`, the more the
-        model follows that condition.
+        `noisy_loss` is that at the noisy times, where conditions count; the larger `noisy_loss_other_embeddings`,
+        `noisy_loss_other_curves` and `noisy_loss_no_conditions` against it, the more the model follows its conditions.
         """
         windows, noise = self._held_out_windows()
         other = windows.map(lambda tensor: tensor.roll(1, 0))
+        nothing = torch.zeros(len(windows), len(STEMS), dtype=torch.bool)
         kinds = {
-            "loss": windows,
-            "loss_other_embeddings": windows.replace(
+            "other_embeddings": windows.replace(
                 global_embedding=other.global_embedding, stem_embedding=other.stem_embedding
             ),
-            "loss_other_curves": windows.replace(curves=other.curves),
-            "loss_no_conditions": windows.map(torch.clone).replace(
-                keep_global=torch.zeros(len(windows), dtype=torch.bool),
-                keep_stem=torch.zeros(len(windows), len(STEMS), dtype=torch.bool),
-                keep_curves=torch.zeros(len(windows), len(STEMS), dtype=torch.bool),
-            ),
+            "other_curves": windows.replace(curves=other.curves),
+            "no_conditions": windows.replace(keep_global=nothing[:, 0], keep_stem=nothing, keep_curves=nothing),
         }
-        figures = {}
+        by_time = {time: self._flow_loss(model, windows, noise, time) for time in (*NOISY_TIMES, *CLEAR_TIMES)}
+        figures = {"loss": _mean(by_time.values())}
+        figures |= {f"loss_at_{time:g}": value for time, value in by_time.items()}
+        figures["noisy_loss"] = _mean(by_time[time] for time in NOISY_TIMES)
         for name, conditions in kinds.items():
-            by_time = {time: self._flow_loss(model, conditions, noise, time) for time in VALIDATION_TIMES}
-            figures[name] = sum(by_time.values()) / len(by_time)
-            if name == "loss":
-                figures |= {f"loss_at_{time:g}": value for time, value in by_time.items()}
+            losses = [self._flow_loss(model, conditions, noise, time) for time in NOISY_TIMES]
+            figures[f"noisy_loss_{name}"] = _mean(losses)
         return figures
 
     def _held_out_windows(self) -> tuple[Conditions, Tensor]:
@@ -214,6 +211,7 @@ class DiffusionTask(Task):
         batch = {key: torch.from_numpy(np.stack([row[key] for row in rows])) for key in rows[0]}
         return batch_conditions(batch), torch.stack([batch["latents"], batch["noise"]])
 
+    @torch.no_grad()
     def _flow_loss(self, model: nn.Module, conditions: Conditions, pair: Tensor, time: float) -> float:
         device = next(model.parameters()).device
         frames = pair.shape[-1] // self.config.model.patch * self.config.model.patch
@@ -226,7 +224,7 @@ class DiffusionTask(Task):
             prediction = model(interpolate(clean, noise, times), times, part)
             counted = torch.ones(clean.shape[:2], dtype=torch.bool, device=device)
             loss = flow_loss(prediction, clean, noise, times, kind=self.config.model.prediction, counted=counted)
-            total += float(loss.sum()) * len(part)
+            total += loss.sum().item() * len(part)
         return total / len(conditions)
 
     def export(self, model: nn.Module, folder: Path) -> None:
@@ -245,6 +243,10 @@ def batch_conditions(batch: Batch) -> Conditions:
     """The conditions in a batch of items; masks where it has some."""
     names = ("global_embedding", "stem_embedding", "curves", "keep_global", "keep_stem", "keep_curves")
     return Conditions(**{name: batch[name] for name in names if name in batch})
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))
 
 
 def source_hash(name_or_path: str) -> str:

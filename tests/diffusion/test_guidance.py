@@ -34,9 +34,8 @@ def test_interval() -> None:
 
 
 def test_expand_drops_by_kind_and_keeps_dropped_what_was_dropped() -> None:
-    conditions = Conditions(
-        torch.randn(2, 8), torch.randn(2, 4, 8), torch.randn(2, 4, 3, 16), keep_stem=torch.tensor([[True, False] * 2] * 2)
-    )
+    keep_stem = torch.tensor([[True, False] * 2] * 2)
+    conditions = Conditions(torch.randn(2, 8), torch.randn(2, 4, 8), torch.randn(2, 4, 3, 16), keep_stem=keep_stem)
     wanted = variants(Dials(embedding_scale=3.0, curve_scale=2.0), 0.0)
     out = expand(conditions, wanted)
     assert len(out) == 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -86,7 +87,7 @@ def test_evaluations_and_times(name: str, evaluations: int) -> None:
 def test_schedule() -> None:
     times = schedule(8, shift=2.0)
     assert times[0] == 0.0 and times[-1] == 1.0 and len(times) == 9
-    steps = [then - now for now, then in zip(times[:-1], times[1:], strict=True)]
+    steps = [then - now for now, then in itertools.pairwise(times)]
     assert steps == sorted(steps), "a shift above 1 takes the small steps first"
 
 

@@ -1,0 +1,202 @@
+"""Training of the diffusion model: items, loss, evaluation, and a run from audio to a checkpoint."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from eeg2music.audio import write_audio
+from eeg2music.diffusion.transformer import JointStemTransformer, StemState
+from eeg2music.errors import DataError
+from eeg2music.files import read_json
+from eeg2music.seeding import numpy_rng
+from eeg2music.training import diffusion as training
+from eeg2music.training.diffusion import DiffusionTask, DiffusionTaskConfig, LatentWindows, ModelConfig
+from eeg2music.training.latents import SongLatents
+from eeg2music.training.order import collate
+from eeg2music.types import SAMPLE_RATE_HZ, STEMS
+from eeg2music.weights import load_model
+
+TINY = {"width": 48, "depth": 2, "heads": 2, "hidden": 64, "modulation_rank": 8}
+CHANNELS = 4
+
+
+class Music:
+    def __init__(self, songs: tuple[str, ...]) -> None:
+        self.songs = songs
+
+
+class MadeUpCache:
+    """Songs whose latents are noise bursts that follow the loudness curve, coloured by the stem's embedding."""
+
+    def __init__(self, songs: int, first: int = 0) -> None:
+        self.music = Music(tuple(f"song-{first + index}" for index in range(songs)))
+
+    def song(self, name: str) -> SongLatents:
+        rng = numpy_rng(0, name)
+        curves = np.repeat(rng.random((4, 3, 64)) < 0.4, 4, axis=-1).astype(np.float32)
+        embedding = rng.standard_normal((5, 1, 8))
+        embedding /= np.linalg.norm(embedding, axis=-1, keepdims=True)
+        level = np.repeat(curves[:, 1], 75, axis=-1)[:, ::32]  # 32 Hz -> 75 Hz
+        colour = embedding[1:, 0, :CHANNELS, None] * 3
+        latents = level[:, None] * (colour + 0.3 * rng.standard_normal((4, CHANNELS, level.shape[-1])))
+        embeddings = np.repeat(embedding, 4, axis=1)
+        return SongLatents(*(array.astype(np.float16) for array in (latents, curves, embeddings)))
+
+
+def make_task(songs: int = 12, **config: Any) -> DiffusionTask:
+    """A task on made-up songs, without files."""
+    task = DiffusionTask.__new__(DiffusionTask)
+    model = ModelConfig(**TINY)
+    full = DiffusionTaskConfig(data="", codec="", clap="", model=model, **config)
+    super(DiffusionTask, task).__init__(full, seed=0)
+    task.cache, task.held_out = MadeUpCache(songs), MadeUpCache(6, first=songs)  # type: ignore[assignment]
+    return task
+
+
+def batch_of(task: DiffusionTask, size: int, draw: int = 0) -> dict[str, Tensor]:
+    items = LatentWindows(task.cache, task.config, task.seed)
+    return collate([items.item(index % len(items), draw + index // len(items)) for index in range(size)])
+
+
+def no_gather(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+def test_items_depend_on_the_visit_alone() -> None:
+    task = make_task()
+    items = LatentWindows(task.cache, task.config, seed=0)
+    first = items.item(3, 5)
+    items.item(1, 0)
+    np.random.default_rng().random()
+    torch.manual_seed(99)
+    again, another = items.item(3, 5), items.item(3, 6)
+    for key, value in first.items():
+        np.testing.assert_array_equal(value, again[key])
+    assert not np.array_equal(first["noise"], another["noise"])
+    other_seed = LatentWindows(task.cache, task.config, seed=1).item(3, 5)
+    assert not np.array_equal(first["noise"], other_seed["noise"])
+
+
+def test_shapes_and_ranges_of_items() -> None:
+    batch = batch_of(make_task(), 64)
+    assert batch["latents"].shape == batch["noise"].shape == (64, 4, CHANNELS, 375)
+    assert batch["curves"].shape == (64, 4, 3, 160)
+    assert torch.all((batch["time"] >= 0) & (batch["time"] <= 1))
+    assert batch["time"].dtype == batch["latents"].dtype == torch.float32
+    assert batch["keep_global"].shape == (64,) and batch["keep_global"].dtype == torch.bool
+    torch.testing.assert_close(batch["stem_embedding"].norm(dim=-1), torch.ones(64, 4), atol=1e-3, rtol=0)
+
+
+def test_the_loss_needs_no_global_randomness() -> None:
+    task = make_task()
+    torch.manual_seed(0)
+    model = task.build_model()
+    batch = batch_of(task, 4)
+    torch.manual_seed(1)
+    one = task.loss(model, batch, step=0, gather=no_gather)
+    torch.manual_seed(2)
+    two = task.loss(model, batch, step=0, gather=no_gather)
+    assert torch.equal(one["loss"], two["loss"])
+    torch.testing.assert_close(one["loss"].detach(), sum(one[stem] for stem in STEMS))  # type: ignore[arg-type]
+
+
+def test_what_is_predicted_for_given_stems_does_not_count() -> None:
+    task = make_task()
+
+    class Stub(torch.nn.Module):
+        def forward(self, noisy: Tensor, time: Tensor, conditions: object, state: Tensor) -> Tensor:
+            self.seen = noisy
+            return torch.where((state == StemState.GENERATE)[..., None, None], 0.0, 1e6)
+
+    model, batch = Stub(), batch_of(task, 16)
+    batch["stem_state"][:, 1] = StemState.GIVEN
+    batch["stem_state"][:, 0] = StemState.GENERATE
+    losses = task.loss(model, batch, step=3, gather=no_gather)
+    assert losses["bass"] == 0.0
+    assert losses["loss"] < 1e4
+    clean = batch["latents"][:, 1]
+    frames = model.seen.shape[-1]
+    assert any(torch.equal(model.seen[:, 1], clean[..., s : s + frames]) for s in range(0, 376 - frames, 5))
+
+
+def test_some_steps_train_on_shorter_windows() -> None:
+    task = make_task(short_share=0.5)
+    stretches = [task._stretch(step, 375) for step in range(200)]
+    lengths = np.array([stop - start for start, stop in stretches])
+    assert 0.35 < np.mean(lengths == 375) < 0.65
+    assert lengths.min() >= 150 and np.all(lengths % 5 == 0)
+    assert all(start >= 0 and stop <= 375 and start % 5 == 0 for start, stop in stretches)
+    assert stretches == [task._stretch(step, 375) for step in range(200)]
+
+
+def test_conditions_are_learned_and_the_evaluation_shows_it() -> None:
+    task = make_task(songs=48, time={"mean": -1.0}, short_share=0.0)
+    torch.manual_seed(0)
+    model = task.build_model()
+    before = task.evaluate(model)
+    assert before["noisy_loss"] == pytest.approx(before["noisy_loss_other_curves"])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, betas=(0.9, 0.99))
+    for step in range(100):
+        losses = task.loss(model, batch_of(task, 8, draw=step), step=step, gather=no_gather)
+        optimizer.zero_grad()
+        losses["loss"].backward()
+        optimizer.step()
+    after = task.evaluate(model)
+    assert after["noisy_loss"] < 0.5 * before["noisy_loss"]
+    assert after["noisy_loss_other_curves"] > 1.5 * after["noisy_loss"]
+    assert after["noisy_loss_other_embeddings"] > 1.1 * after["noisy_loss"]
+    assert after["noisy_loss_no_conditions"] > 1.1 * after["noisy_loss"]
+
+
+class FakeCodec:
+    def encode(self, audio: Tensor) -> Tensor:
+        frames = audio.unflatten(-1, (-1, 320))
+        return torch.stack([frames.mean(-1), frames.std(-1), frames[..., 0], frames[..., 9]], dim=1)
+
+    def normalize(self, latents: Tensor) -> Tensor:
+        return latents * 10
+
+
+class FakeClap:
+    def embed_audio(self, audio: Tensor) -> Tensor:
+        return torch.nn.functional.normalize(audio.unflatten(-1, (8, -1)).abs().mean(-1), dim=-1)
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    for index in range(5):
+        audio = 0.1 * numpy_rng(0, index).standard_normal((4, 6 * SAMPLE_RATE_HZ)).astype(np.float32)
+        for name, track in zip((*STEMS, "mix"), (*audio, audio.sum(0)), strict=True):
+            write_audio(tmp_path / "stimuli" / f"rock-0-{index:04d}" / f"{name}.wav", track)
+    return tmp_path
+
+
+def test_a_run_from_audio_to_a_checkpoint(music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "load_sources", lambda codec, clap: (FakeCodec(), FakeClap()))
+    loop = importlib.import_module("eeg2music.training.loop")
+    overrides = [
+        f"task.data={music}", "task.codec=made-up", "task.clap=made-up", f"task.cache={tmp_path / 'cache'}",
+        "task.model={width: 48, depth: 2, heads: 2, hidden: 64, modulation_rank: 8}", f"train.out={tmp_path}/out",
+        "train.steps=2", "train.batch_size=2", "train.device=cpu", "train.tensorboard=false",
+    ]  # fmt: skip
+    result = loop.train("diffusion", None, overrides)
+    assert result.finished and np.isfinite(result.losses["loss"])
+    assert {"noisy_loss_other_curves", "noisy_loss_no_conditions", "loss_at_0.5"} <= set(result.figures)
+    model = load_model(JointStemTransformer, result.export)
+    assert (model.latent_dim, model.stems) == (CHANNELS, 4)
+    card = read_json(result.export / "training_manifest.json")
+    assert not set(card["songs"]) & set(card["held_out_songs"])
+    assert len(card["songs"]) + len(card["held_out_songs"]) == 5
+    assert {"codec_sha256", "clap_sha256", "data_hash"} <= set(card)
+
+
+def test_checkpoint_folders_without_weights_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="No weights"):
+        training.source_hash(str(tmp_path))
