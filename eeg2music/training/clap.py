@@ -44,8 +44,8 @@ SUMMARY = 2 * MEL_BANDS + PROFILE_SLOTS * PROFILE_BANDS
 class ClapConfig(Config):
     """The `task:` section.
 
-    `group` songs per item, a share of `style_share` of one style; `shortest_s`: windows are cut to between this and `window_s`,
-    another length at each step. `summary_weight`, `profile_weight`: of the linear read-outs of the
+    `group` songs per item, a share of `style_share` of one style; `shortest_s`: windows are cut to between
+    this and `window_s`, another length at each step. `summary_weight`, `profile_weight`: of the linear read-outs of the
     window's spectrum and of its course in time. `valid_data`: another music folder to evaluate on.
     """
 

@@ -32,7 +32,8 @@ def test_strength_zero_leaves_the_mix_recognizable_and_one_does_not() -> None:
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
 def test_the_result_is_finite_positive_and_repeatable(strength: float) -> None:
     for number in range(10):
-        one, other = (spectral.degrade_power(music(), music(1), music(2), strength, numpy_rng(number)) for _ in range(2))
+        given = (music(), music(1), music(2), strength)
+        one, other = (spectral.degrade_power(*given, numpy_rng(number)) for _ in range(2))
         assert one.dtype == np.float32 and one.shape == (96, 120)
         assert np.isfinite(one).all() and (one > 0).all()
         np.testing.assert_array_equal(one, other)

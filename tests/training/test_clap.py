@@ -112,7 +112,7 @@ def test_the_summary_of_a_window() -> None:
     assert float(course[1:].abs().max()) == 0.0
 
 
-def test_it_trains_exports_and_resumes(music: Path, tmp_path: Path) -> None:
+def test_it_trains_and_exports(music: Path, tmp_path: Path) -> None:
     from eeg2music.training.loop import train
 
     overrides = [
@@ -129,7 +129,6 @@ def test_it_trains_exports_and_resumes(music: Path, tmp_path: Path) -> None:
 
 def test_a_perfect_clap_scores_one_and_a_random_one_chance(music: Path) -> None:
     folder = StimuliFolder(music)
-    means = {song: float(np.square(folder.crop(song, ["mix"], 0.0, 9.0)).sum()) for song in folder.songs}
 
     class Oracle:
         """Knows each song by heart: recognizes audio by a table, captions by the song's own number."""
@@ -149,7 +148,6 @@ def test_a_perfect_clap_scores_one_and_a_random_one_chance(music: Path) -> None:
         def embed_text(self, texts: list[str]) -> torch.Tensor:
             return torch.eye(len(folder))[[self.known.get(text.encode(), 0) for text in texts]]
 
-    assert len(means) == 8
     scores = clap_scores(Oracle(), folder, 1.5)
     assert scores["mix_top1"] == 1.0 and scores["stem_top1"] == 1.0
     assert scores["gallery"] == 4 and scores["text_gallery"] == 8 and scores["styles"] == 2
