@@ -18,8 +18,13 @@ from torch import Tensor, nn
 
 from eeg2music.errors import ConfigError
 
-_GAIN = 0.3  # of the samples inside the network; the same number is the bias that keeps them positive
-_SMALL = 0.02  # of coefficients before the decoder's first ELU, which has to be linear without a bias
+# ELU is the identity for positive values and nearly so for small ones. A bias that keeps values positive does not agree
+# with zero padding, so where a kernel reaches past the edge, values are kept small instead.
+_QUIET = 0.06  # of samples in the encoder
+_GAIN = 0.3  # of samples in the decoder, with the same number as bias
+_SMALL = 0.06  # of coefficients before the decoder's lapped convolution
+_OFFSET = 4.0  # bias of coefficients before the encoder's last ELU
+_LATENT = 6.0  # of coefficients as latents, so that those have a deviation of about one
 
 
 @torch.no_grad()
@@ -57,7 +62,7 @@ def mdct(hop: int) -> Tensor:
 def _start_encoder(layers: Any, config: Any, strides: list[int], transform: Tensor, group: int) -> None:
     convolutions = _convolutions(layers)
     first, *middle, lapped, last = convolutions
-    _set(first, _with_row(_weight(first), 0, centre=_GAIN), _with_main(first.bias, 1, _GAIN))
+    _set(first, _with_row(_weight(first), 0, centre=_QUIET), _with_main(first.bias, 1, 0.0))
     channels = 1
     for convolution, stride in zip(middle, strides[:-1], strict=True):
         weight = _weight(convolution)
@@ -70,17 +75,15 @@ def _start_encoder(layers: Any, config: Any, strides: list[int], transform: Tens
     # A window of two hops: kernel taps (time) by channels (samples within a tap).
     weight = _weight(lapped)
     kept = min(len(weight) - config.hidden_size, len(transform))
-    rows = transform[:kept].reshape(kept, 2 * strides[-1], group).transpose(1, 2)
+    rows = transform[:kept].reshape(kept, 2 * strides[-1], group).transpose(1, 2) * (_GAIN / _QUIET)
     weight[:kept] = 0
     weight[:kept, :group] = rows
-    bias = lapped.bias.clone()
-    bias[:kept] = 4.0 - _GAIN * rows.sum(dim=(1, 2))  # takes the samples' bias off, puts the coefficients' own on
-    _set(lapped, weight, bias)
+    _set(lapped, weight, _with_main(lapped.bias, kept, _OFFSET))
     weight = torch.zeros_like(_weight(last))
     middle_tap = weight.shape[2] // 2
     index = torch.arange(config.hidden_size)
-    weight[index, index, middle_tap] = 1.0
-    _set(last, weight, torch.full_like(last.bias, -4.0))
+    weight[index, index, middle_tap] = _LATENT
+    _set(last, weight, torch.full_like(last.bias, -_OFFSET * _LATENT))
 
 
 def _start_decoder(layers: Any, config: Any, strides: list[int], transform: Tensor, group: int) -> None:
@@ -90,7 +93,7 @@ def _start_decoder(layers: Any, config: Any, strides: list[int], transform: Tens
     weight = _weight(first)
     index = torch.arange(size)
     weight[:size] = 0
-    weight[index, index, weight.shape[2] // 2] = _SMALL
+    weight[index, index, weight.shape[2] // 2] = _SMALL / _LATENT
     _set(first, weight, _with_main(first.bias, size, 0.0))
     weight = _weight(lapped)  # (in, out, tap)
     weight[:, :group] = 0
@@ -177,4 +180,8 @@ def _close(lstm: nn.LSTM) -> None:
     """Shut the output gates, so that the residual around the LSTM passes unchanged."""
     size = lstm.hidden_size
     for layer in range(lstm.num_layers):
+        for kind in ("weight_ih", "weight_hh"):
+            getattr(lstm, f"{kind}_l{layer}")[3 * size :] = 0.0
+        # The coefficients come with a bias, which would saturate the cells.
+        getattr(lstm, f"weight_ih_l{layer}").mul_(0.1)
         getattr(lstm, f"bias_ih_l{layer}")[3 * size :] = -6.0

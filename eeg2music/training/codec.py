@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eeg2music.codec.encodec import Codec, CodecOutput
+from eeg2music.codec.initialization import start_as_lapped_transform
 from eeg2music.codec.losses import log_mel_distance, noise_to_signal_db, si_sdr_db, spectral_distances
 from eeg2music.config import Config
 from eeg2music.seeding import derive_seed, numpy_rng, torch_generator
@@ -50,6 +51,7 @@ class CodecTaskConfig(Config):
     data: str
     valid_share: float = Field(0.08, gt=0, lt=1)
     model: ModelConfig = ModelConfig()
+    start: Literal["lapped", "random"] = "lapped"
     crop_s: float = Field(0.48, gt=0.1)
     mix_share: float = Field(0.15, ge=0, le=1)
     gain_db: float = Field(6.0, ge=0)
@@ -132,6 +134,8 @@ class CodecTask(Task):
 
     def build_model(self) -> nn.Module:
         codec = Codec.from_config(sampling_rate=SAMPLE_RATE_HZ, **self.config.model.model_dump())
+        if self.config.start == "lapped":
+            start_as_lapped_transform(codec.encodec)
         return CodecModel(codec, self.config.latent_noise)
 
     def loss(self, model: nn.Module, batch: Batch, *, step: int, gather: Gather) -> dict[str, Tensor]:
