@@ -47,6 +47,8 @@ class BrainModuleEncoder(Encoder):
     hidden_dim, depth : of BrainModule; published: 320 and 10
     """
 
+    needs_positions = True
+
     @register_to_config
     def __init__(
         self,

@@ -91,29 +91,34 @@ def curve_value_loss(predicted: Tensor, target: Tensor) -> Tensor:
 def leakage_loss(predicted: Tensor, target: Tensor) -> Tensor:
     """How much of stem k's curves is really another stem's.
 
-    For each curve, stem k's error is correlated with what is in stem j's target and not in stem k's own;
-    the mean of the squares, over windows and pairs of stems, is what a region stream picks up from its
-    neighbours although its own stem does not hold it.
+    Neighbouring regions reach the same electrodes, and stems of one song go together, so that reading
+    one's neighbour pays in all other losses. Here stem k's error is regressed on what is in stem j's target
+    and not in stem k's own (a partial regression, over all windows and frames of the batch): a stream
+    that reads nothing but its own stem gets zero.
 
     Parameters
     ----------
     predicted, target : (batch, stem, curve, frame)
+
+    Returns
+    -------
+    Mean over curves and pairs of stems of the squared coefficient, curves in units of their deviation.
     """
+    error, own = _pooled(predicted.float() - target.float()), _pooled(target.float())
+    deviation = own.square().mean(-1, keepdim=True).add(1e-6).sqrt()
+    error, own = error / deviation, own / deviation
+    count = own.shape[-1]
+    among = torch.einsum("ckn,cjn->ckj", own, own) / count
+    with_other = torch.einsum("ckn,cjn->ckj", error, own) / count
+    with_own = with_other.diagonal(dim1=1, dim2=2)[..., None]
+    left = (1.0 - among.square()).clamp_min(0.1)
+    coefficient = (with_other - among * with_own) / left
     stems = target.shape[1]
-    error = _standard(predicted.float() - target.float())
-    own = _standard(target.float())
-    cross = torch.einsum("bkcf,bjcf->bckj", own, own) / own.shape[-1]
-    # Part of j that k does not explain: t_j - <t_j, t_k> t_k, and its correlation with k's error.
-    with_other = torch.einsum("bkcf,bjcf->bckj", error, own) / own.shape[-1]
-    with_own = torch.einsum("bkcf,bkcf->bck", error, own)[..., None] / own.shape[-1]
-    residual = (1.0 - cross.square()).clamp_min(0.05).sqrt()
-    partial = (with_other - cross * with_own) / residual
-    moves = moving(target).transpose(1, 2)
-    pairs = moves[:, :, :, None] & moves[:, :, None, :] & ~torch.eye(stems, dtype=torch.bool, device=target.device)
-    return torch.where(pairs, partial.square(), 0.0).sum((2, 3)).mean() / (stems * (stems - 1))
+    others = ~torch.eye(stems, dtype=torch.bool, device=target.device)
+    return coefficient.square()[:, others].mean()
 
 
-def _standard(x: Tensor) -> Tensor:
-    """Zero mean and unit deviation over the last axis; constants become zero."""
+def _pooled(x: Tensor) -> Tensor:
+    """(batch, stem, curve, frame) -> (curve, stem, batch * frame), each window without its mean."""
     x = x - x.mean(-1, keepdim=True)
-    return x / (x.square().mean(-1, keepdim=True) + 1e-8).sqrt()
+    return x.permute(2, 1, 0, 3).flatten(2)

@@ -47,6 +47,7 @@ class RidgeEncoder(Encoder):
     """
 
     fitted_in_closed_form = True
+    needs_positions = True
     curve_weight: Tensor
     curve_mean: Tensor
     summary_mean: Tensor

@@ -27,6 +27,7 @@ from eeg2music.encoders.losses import (
     curve_value_loss,
     direction_loss,
     info_nce,
+    leakage_loss,
 )
 from eeg2music.encoders.registry import ENCODERS
 from eeg2music.errors import ConfigError
@@ -59,6 +60,7 @@ class WeightsConfig(Config):
     direction: float = Field(1.0, ge=0)
     curve_correlation: float = Field(2.0, ge=0)
     curve_value: float = Field(0.5, ge=0)
+    leakage: float = Field(1.0, ge=0)
 
 
 class EncoderConfig(Config):
@@ -136,6 +138,11 @@ class EncoderTask(Task):
 
     def build_model(self) -> nn.Module:
         kind = ENCODERS[self.config.encoder]
+        if kind.needs_positions and self.config.augment.without_positions:
+            raise ConfigError(
+                f"The encoder {self.config.encoder!r} cannot be trained on windows without positions",
+                allowed="task.augment.without_positions=0",
+            )
         options = {
             "embedding_dim": self.embedding_dim,
             **check_options(kind, self.config.options, self.config.encoder),
@@ -170,6 +177,7 @@ class EncoderTask(Task):
         parts["direction"] = direction_loss(predicted, heard)
         parts["curve_correlation"] = curve_correlation_loss(out.curves, batch["curves"])
         parts["curve_value"] = curve_value_loss(out.curves, batch["curves"])
+        parts["leakage"] = leakage_loss(gather(out.curves)[known], gather(batch["curves"])[known])
         total = torch.stack([getattr(weights, name) * part for name, part in parts.items()]).sum()
         return {"loss": total, **parts, "temperature": log_scale[0].detach().neg().exp()}
 

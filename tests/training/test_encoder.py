@@ -1,0 +1,400 @@
+"""Training of the brain encoder: targets where they belong, no leak, one loss over all processes, a run that learns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch import Tensor, nn
+
+from eeg2music.encoders.base import BrainConditions
+from eeg2music.encoders.brain import BrainEncoder
+from eeg2music.encoders.ridge import RidgeEncoder
+from eeg2music.encoders.spatial import spread_points
+from eeg2music.errors import ConfigError, DataError, LeakError
+from eeg2music.files import read_json
+from eeg2music.recordings.prepared import SCHEMA, PreparedDataset
+from eeg2music.targets.curves import control_curves
+from eeg2music.training import encoder as encoder_module
+from eeg2music.training.encoder import EncoderConfig, EncoderTask
+from eeg2music.training.encoder_data import (
+    AugmentConfig,
+    Windows,
+    augment,
+    find_presentations,
+    pad_channels,
+    split_presentations,
+)
+from eeg2music.training.encoder_scores import encoder_scores, galleries, validation_windows
+from eeg2music.training.encoder_targets import TargetStore, track_files
+from eeg2music.training.loop import train
+from eeg2music.training.order import collate
+from eeg2music.types import SAMPLE_RATE_HZ, STEMS
+from eeg2music.weights import load_model
+
+SONG_S, WINDOW_S, CHANNELS = 6.0, 3.0, 12
+SONGS = tuple(f"funk-0-{k:04d}" for k in range(6))
+SUBJECTS = tuple(f"sub-{k}" for k in range(4))
+
+
+class FakeClap(nn.Module):
+    """Embeds by the level in ten slots of time: depends on what is heard and when."""
+
+    embedding_dim = 16
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def embed_audio(self, audio: Tensor) -> Tensor:
+        self.calls += 1
+        slots = audio.unfold(-1, audio.shape[-1] // 15, audio.shape[-1] // 15)[:, :15].square().mean(-1).sqrt()
+        return nn.functional.normalize(torch.cat([slots, torch.full_like(slots[:, :1], 0.02)], 1), dim=-1)
+
+
+def write_song(folder: Path, song: str, number: int) -> None:
+    """Bursts of noise, at other times in each stem and song."""
+    rng = np.random.default_rng(number)
+    stems = np.zeros((len(STEMS), round(SONG_S * SAMPLE_RATE_HZ)), np.float32)
+    for stem in stems:
+        for start in rng.uniform(0, SONG_S - 0.3, 9):
+            first = int(start * SAMPLE_RATE_HZ)
+            stem[first : first + 4000] += 0.1 * rng.standard_normal(4000).astype(np.float32)
+    (folder / song).mkdir(parents=True)
+    for name, audio in zip((*STEMS, "mix"), (*stems, stems.sum(0)), strict=True):
+        soundfile.write(folder / song / f"{name}.wav", audio, SAMPLE_RATE_HZ, subtype="FLOAT")
+
+
+def write_cache(cache: Path, stimuli: Path, subjects: tuple[str, ...], songs: tuple[str, ...]) -> None:
+    """Listeners whose channels show the stems' loudness, 4 s of pause before each song."""
+    (cache / "signals").mkdir(parents=True)
+    rows, channels = [], {}
+    positions = spread_points(CHANNELS, -0.2) * 0.095 + np.array([0.0, 0.0, 0.04])
+    # Each stem's own corner of the head.
+    corners = spread_points(4, 0.2)
+    pattern = np.exp(4 * (spread_points(CHANNELS, -0.2) @ corners.T) - 4)
+    length = round(SONG_S * 64)
+    for number, subject in enumerate(subjects):
+        rng = np.random.default_rng([7, number])
+        signal = 0.3 * rng.standard_normal((CHANNELS, (length + 256) * len(songs))).astype(np.float32)
+        for place, song in enumerate(songs):
+            audio = np.stack([soundfile.read(stimuli / song / f"{stem}.wav", dtype="float32")[0] for stem in STEMS])
+            loud = control_curves(torch.from_numpy(audio))[:, 1].repeat_interleave(2, -1).numpy()
+            first = place * (length + 256) + 256
+            signal[:, first : first + length] += 4 * pattern @ (loud - loud.mean(-1, keepdims=True))
+            onset_s = first / 64
+            rows += [
+                {
+                    "window_id": f"{subject}/{start}", "recording": subject, "subject": subject, "session": None,
+                    "run": "01", "trial": place, "stimulus": song, "stimulus_onset_s": onset_s,
+                    "stimulus_file": f"../stimuli/{song}/mix.wav", "start_sample": start, "n_samples": 192, "repeat": 1,
+                }
+                for start in (first, first + 96, first + 192)
+            ]  # fmt: skip
+        rows.append({**rows[0], "window_id": f"{subject}/pause", "start_sample": 0, "stimulus": None,
+                     "stimulus_file": None, "stimulus_onset_s": None})  # fmt: skip
+        np.save(cache / "signals" / f"{subject}.npy", signal)
+        names = [f"E{k}" for k in range(CHANNELS)]
+        channels[subject] = {"names": names, "positions_m": positions.tolist(), "good": [True] * CHANNELS}
+    (cache / "windows.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    meta = {
+        "schema": SCHEMA, "kind": "eeg", "sfreq_hz": 64, "subjects": list(subjects), "n_channels_max": CHANNELS,
+        "channels_by_recording": channels, "content_hash": f"{cache.name}-{len(rows)}",
+    }  # fmt: skip
+    (cache / "meta.json").write_text(json.dumps(meta))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six songs, four people who heard them all, and another person who heard other songs."""
+    root = tmp_path_factory.mktemp("world")
+    for number, song in enumerate((*SONGS, "rock-0-0000", "rock-0-0001")):
+        write_song(root / "stimuli", song, number)
+    write_cache(root / "all", root / "stimuli", SUBJECTS, SONGS)
+    write_cache(root / "other", root / "stimuli", ("sub-9",), ("rock-0-0000", "rock-0-0001"))
+    write_cache(root / "same-songs", root / "stimuli", ("sub-8",), SONGS[:2])
+    return root
+
+
+@pytest.fixture
+def clap(monkeypatch: pytest.MonkeyPatch) -> FakeClap:
+    fake = FakeClap()
+    monkeypatch.setattr(encoder_module, "load_target_encoder", lambda path: (fake, "fake"))
+    return fake
+
+
+def settings(world: Path, **changes: Any) -> EncoderConfig:
+    values = {
+        "caches": [str(world / "all")], "valid_subjects": 0.25, "valid_songs": 0.34, "clap": "fake",
+        "window_s": WINDOW_S, "target_hop_s": 0.5,
+        "options": {"points": 16, "filters": 2, "width": 8, "global_width": 8, "head_width": 16, "dilations": [1, 2]},
+    }  # fmt: skip
+    return EncoderConfig.model_validate({**values, **changes})
+
+
+def built(world: Path, **changes: Any) -> tuple[EncoderTask, Windows, nn.Module]:
+    task = EncoderTask(settings(world, **changes), seed=0)
+    items = task.train_items()
+    torch.manual_seed(0)
+    return task, items, task.build_model()  # type: ignore[return-value]
+
+
+# -- targets ---------------------------------------------------------------------------------------
+
+
+def test_targets_are_those_of_the_window(world: Path) -> None:
+    clap = FakeClap()
+    store = TargetStore(clap, "fake", window_s=WINDOW_S, hop_s=0.5)
+    file = str(world / "stimuli" / SONGS[0] / "mix.wav")
+    embedding, curves = store[file].at(1.5)
+    audio = torch.from_numpy(np.stack([soundfile.read(track, dtype="float32")[0] for track in track_files(Path(file))]))
+    first, count = round(1.5 * SAMPLE_RATE_HZ), round(WINDOW_S * SAMPLE_RATE_HZ)
+    window = audio[:, first : first + count]
+    np.testing.assert_allclose(embedding, clap.embed_audio(window).numpy(), atol=1e-6)
+    # A frame looks back by 74 ms: at the edges the curves of the whole song are the better ones.
+    np.testing.assert_allclose(curves[..., 3:-3], control_curves(window[1:]).numpy()[..., 3:-3], atol=1e-5)
+    between, _ = store[file].at(1.75)
+    assert np.allclose(np.linalg.norm(between, axis=-1), 1.0, atol=1e-6)
+    mean = embedding + store[file].at(2.0)[0]
+    np.testing.assert_allclose(between, mean / np.linalg.norm(mean, axis=-1, keepdims=True), atol=1e-6)
+
+
+def test_targets_are_computed_once_and_found_again_by_content(world: Path, tmp_path: Path) -> None:
+    file = str(world / "stimuli" / SONGS[1] / "mix.wav")
+    clap = FakeClap()
+    first = TargetStore(clap, "a", window_s=WINDOW_S, hop_s=1.0, cache=tmp_path)
+    first.prepare([file, file])
+    calls = clap.calls
+    again = TargetStore(clap, "a", window_s=WINDOW_S, hop_s=1.0, cache=tmp_path)
+    np.testing.assert_array_equal(again[file].embedding, first[file].embedding)
+    np.testing.assert_array_equal(again[file].curves, first[file].curves)
+    assert clap.calls == calls
+    TargetStore(clap, "other weights", window_s=WINDOW_S, hop_s=1.0, cache=tmp_path).prepare([file])
+    assert clap.calls > calls
+
+
+def test_a_missing_stem_is_named(tmp_path: Path) -> None:
+    write_song(tmp_path, "a", 0)
+    (tmp_path / "a" / "bass.wav").unlink()
+    with pytest.raises(DataError, match=r"bass\.wav missing"):
+        track_files(tmp_path / "a" / "mix.wav")
+
+
+# -- data ------------------------------------------------------------------------------------------
+
+
+def test_presentations_cover_the_songs(world: Path) -> None:
+    found = find_presentations(PreparedDataset(world / "all"), 192)
+    assert len(found) == len(SUBJECTS) * len(SONGS)
+    assert all(part.first == round(part.onset_s * 64) and part.last == part.first + 192 for part in found)
+    with pytest.raises(DataError, match="no window of 8 s"):
+        find_presentations(PreparedDataset(world / "all"), 512)
+
+
+def test_a_split_holds_out_people_and_songs(world: Path) -> None:
+    split = split_presentations(find_presentations(PreparedDataset(world / "all"), 192), 0.25, 0.34, seed=0)
+    for what in ("subject", "song"):
+        sides = [{getattr(part, what) for part in side} for side in (split.train, split.valid)]
+        assert not sides[0] & sides[1] and all(sides)
+    assert len(split.train) == 3 * 4 and len(split.valid) == 1 * 2
+
+
+def test_where_everybody_heard_other_songs_people_decide(world: Path) -> None:
+    found = [
+        *find_presentations(PreparedDataset(world / "same-songs"), 192),
+        *find_presentations(PreparedDataset(world / "other"), 192),
+    ]
+    split = split_presentations(found, 0.5, 0.01, seed=0)
+    assert len(split.train) == 2 and len(split.valid) == 2
+
+
+@pytest.mark.parametrize(("cache", "what"), [("same-songs", "songs"), ("all", "subjects")])
+def test_leaks_are_refused(world: Path, clap: FakeClap, cache: str, what: str) -> None:
+    task = EncoderTask(settings(world, valid_caches=[str(world / cache)]), seed=0)
+    with pytest.raises(LeakError, match=f"{what} are in training and in validation"):
+        task.train_items()
+
+
+def test_an_item_depends_on_its_visit_alone(world: Path, clap: FakeClap) -> None:
+    _, items, _ = built(world)
+    first, other = items.item(3, 5), items.item(3, 6)
+    items.item(1, 0)
+    again = items.item(3, 5)
+    for key in first:
+        np.testing.assert_array_equal(first[key], again[key])
+    assert not np.array_equal(first["eeg"], other["eeg"])
+
+
+def test_eeg_and_targets_are_of_the_same_moment(world: Path, clap: FakeClap) -> None:
+    """The planted listeners show loudness itself: window and curves have to agree, wherever the window starts."""
+    task, _, _ = built(world)
+    source = task._windows(task.split.train, None)
+    for draw in range(5):
+        item = source.item(draw, draw)
+        shown = item["eeg"].mean(0).reshape(-1, 2).mean(1)
+        assert np.corrcoef(shown, item["curves"][:, 1].mean(0))[0, 1] > 0.7
+
+
+def test_augmentation_does_what_it_says() -> None:
+    rng = np.random.default_rng(0)
+    eeg, mask = np.ones((40, 320), np.float32), np.ones(40, bool)
+    positions = spread_points(40, -0.2).astype(np.float32) * 0.095
+    config = AugmentConfig(channel_dropout=0.5, without_positions=0.5, time_mask_share=0.5, time_mask_s=1.0)
+    done = [augment(eeg.copy(), positions, mask, config, rng) for _ in range(200)]
+    kept = np.array([m.mean() for _, _, m in done])
+    assert kept.min() > 0.3 and kept.max() <= 1.0 and 0.7 < kept.mean() < 0.8
+    assert 0.35 < np.mean([np.isnan(p).all() for _, p, _ in done]) < 0.65
+    gaps = np.array([(e == 0).all(0).sum() for e, _, _ in done])
+    assert 0 < gaps.max() <= 64 and np.mean(gaps > 0) > 0.3
+    moved = [np.linalg.norm(p - positions, axis=1).mean() for _, p, _ in done if not np.isnan(p).any()]
+    assert 0.002 < np.mean(moved) < 0.02
+
+
+def test_four_channels_stay_whatever_is_dropped() -> None:
+    rng, mask = np.random.default_rng(0), np.ones(5, bool)
+    for _ in range(50):
+        _, _, kept = augment(
+            np.ones((5, 64), np.float32), np.zeros((5, 3), np.float32), mask, AugmentConfig(channel_dropout=0.9), rng
+        )
+        assert kept.sum() >= 4
+
+
+def test_padding_adds_masked_channels() -> None:
+    eeg, positions, mask = pad_channels(np.ones((3, 8), np.float32), np.ones((3, 3), np.float32), np.ones(3, bool), 5)
+    assert eeg.shape == (5, 8) and mask.tolist() == [True] * 3 + [False] * 2 and np.isnan(positions[3:]).all()
+
+
+# -- loss and scores -------------------------------------------------------------------------------
+
+
+def test_two_processes_have_the_loss_and_the_gradients_of_one(world: Path, clap: FakeClap) -> None:
+    """Two halves with gathered negatives against the whole batch in one, gathering emulated."""
+    task, items, model = built(world)
+    batch = collate([items.item(index, 0) for index in range(8)])
+    halves = [{key: value[part] for key, value in batch.items()} for part in (slice(0, 4), slice(4, 8))]
+
+    def gradients(losses: list[Tensor]) -> list[Tensor]:
+        model.zero_grad()
+        torch.stack(losses).mean().backward()
+        return [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
+
+    whole = task.loss(model, batch, step=0, gather=lambda tensor: tensor)["loss"]
+    expected = gradients([whole])
+    recorded: list[list[Tensor]] = [[], []]
+
+    def recorder(rank: int) -> Callable[[Tensor], Tensor]:
+        def gather(tensor: Tensor) -> Tensor:
+            recorded[rank].append(tensor)
+            return tensor
+
+        return gather
+
+    for rank in range(2):
+        task.loss(model, halves[rank], step=0, gather=recorder(rank))
+
+    def joined() -> Callable[[Tensor], Tensor]:
+        turns = iter(zip(*recorded, strict=True))
+        return lambda tensor: torch.cat(next(turns))
+
+    losses = [task.loss(model, halves[rank], step=0, gather=joined())["loss"] for rank in range(2)]
+    torch.testing.assert_close(torch.stack(losses).mean(), whole, atol=1e-5, rtol=0)
+    # Each gathered tensor carries both halves' graphs here, as if the processes' gradients were summed and averaged.
+    for found, wanted in zip(gradients(losses), expected, strict=True):
+        torch.testing.assert_close(found, wanted, atol=2e-5, rtol=1e-3)
+
+
+class Oracle(nn.Module):
+    """Says what the targets say, or what the next window's say."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, shift: int) -> None:
+        super().__init__()
+        self.shift = shift
+        self.answers: list[dict[str, Tensor]] = []
+
+    def forward(self, eeg: Tensor, positions_m: Tensor, channel_mask: Tensor, subject: Tensor) -> BrainConditions:
+        assert bool((subject == -1).all())
+        batch = self.answers.pop(0)
+        embedding, curves = batch["embedding"].roll(self.shift, 0), batch["curves"].roll(self.shift, 0)
+        return BrainConditions(embedding[:, 0], embedding[:, 1:], curves, torch.ones(len(eeg), dtype=torch.bool))
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_scores_of_the_truth_and_of_the_wrong_song(world: Path, clap: FakeClap, shift: int) -> None:
+    task, _, _ = built(world)
+    source = task._windows(task.split.train, None)
+    windows = validation_windows(task.split.train[:4], task.samples, 4)
+    assert len({part.song for part, _ in windows}) == 4
+    oracle = Oracle(shift)
+    oracle.answers = [collate([source.window(part, start, np.random.default_rng(0)) for part, start in windows])]
+    scores = encoder_scores(oracle, source, windows)  # type: ignore[arg-type]
+    if shift == 0:
+        assert scores["pairwise_joint"] == 1.0 and scores["top1_joint"] == 1.0 and scores["gallery"] == 4
+        assert scores["r_onset"] == pytest.approx(1.0, abs=1e-3) and scores["cosine_joint"] == pytest.approx(1.0)
+    else:
+        assert scores["top1_joint"] < 0.3 and abs(scores["r_onset"]) < 0.3
+
+
+def test_galleries_hold_no_song_twice() -> None:
+    songs = [f"s{k % 60}" for k in range(150)]
+    groups = galleries(songs)
+    assert sorted(row for group in groups for row in group) == list(range(150))
+    for group in groups:
+        assert len({songs[row] for row in group}) == len(group) <= 50
+
+
+# -- whole runs ------------------------------------------------------------------------------------
+
+
+def run(world: Path, out: Path, *changes: str) -> Any:
+    config = settings(world, targets=str(world / "targets")).model_dump(mode="json")
+    file = out.parent / f"{out.name}.yaml"
+    file.write_text(json.dumps({"task": config, "train": {"out": str(out), "batch_size": 8, "threads": 1}}))
+    overrides = [change if change.startswith("task.") else f"train.{change}" for change in changes]
+    return train("encoder", str(file), overrides)
+
+
+def test_a_run_learns_and_exports(world: Path, clap: FakeClap, tmp_path: Path) -> None:
+    result = run(world, tmp_path / "run", "steps=60", "warmup_steps=5", "learning_rate=5e-3", "ema_decay=0.9",
+                 "valid_every=0", "tensorboard=false")  # fmt: skip
+    assert result.finished
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    losses = [line["curve_correlation"] for line in lines if "curve_correlation" in line]
+    assert losses[-1] < 0.8 * losses[0]
+    # People and songs it never met: the planted loudness is found all the same.
+    assert result.figures["r_loudness"] > 0.4
+    encoder = load_model(BrainEncoder, result.export)
+    manifest = read_json(result.export / "training_manifest.json")
+    assert set(manifest["subjects"]) == set(encoder.spec.subjects)
+    assert not set(manifest["subjects"]) & set(manifest["valid"]["subjects"])
+    assert encoder.config["training_manifest"]["songs"] == manifest["songs"]
+    assert encoder.config["embedding_dim"] == FakeClap.embedding_dim
+
+
+def test_ridge_runs_through_the_same_script(world: Path, clap: FakeClap, tmp_path: Path) -> None:
+    result = run(world, tmp_path / "ridge", "steps=1", "task.encoder=ridge", "task.options={points: 12, lags: 4}",
+                 "task.augment.without_positions=0", "task.fit_windows=24", "tensorboard=false")  # fmt: skip
+    assert result.figures["r_loudness"] > 0.4
+    loaded = load_model(RidgeEncoder, result.export)
+    assert float(loaded.curve_weight.abs().max()) > 0
+
+
+def test_an_encoder_that_needs_positions_is_not_trained_without(world: Path, clap: FakeClap) -> None:
+    task = EncoderTask(settings(world, encoder="ridge", options={}), seed=0)
+    task.train_items()
+    with pytest.raises(ConfigError, match="without_positions=0"):
+        task.build_model()
+
+
+def test_an_option_that_does_not_exist_is_named(world: Path, clap: FakeClap) -> None:
+    task = EncoderTask(settings(world, options={"widht": 3}), seed=0)
+    task.train_items()
+    with pytest.raises(ConfigError, match=r"no option 'widht'.*width"):
+        task.build_model()
