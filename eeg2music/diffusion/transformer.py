@@ -124,8 +124,8 @@ class JointStemTransformer(ModelMixin, ConfigMixin):
         """Begin by predicting nothing."""
         nn.init.zeros_(self.patch_out.weight)
         nn.init.zeros_(self.patch_out.bias)
-        narrow = [block.modulation.down for block in self.blocks]
-        for layer in (self.mix_conditions, self.last_modulation.down, *narrow):
+        narrow = [module.down for module in self.modules() if isinstance(module, Modulation)]
+        for layer in (self.mix_conditions, *narrow):
             nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
 
     def forward(
