@@ -26,7 +26,7 @@ PULSE_GAIN = 1.5
 DETUNED_SEMITONES = 0.2
 SURE_TUNING = 0.6
 # A stem that fits the others at least this well does not clash, however much better it could fit.
-CLASH_BELOW = 0.2
+CLASH_BELOW = 0.1
 # Taken off the gain for each semitone moved: the nearest good interval, not the best one far away (a fifth fits nearly
 # as well as the unison).
 INTERVAL_COST = 0.12

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 from scipy.signal import oaconvolve
 
 from eeg2music.errors import InputError
@@ -87,9 +88,9 @@ def mix(
     surety = np.array([max(h.confidence, r.confidence) for h, r in zip(harmonies, rhythms, strict=True)])
     faded, sounding = _limit_sounding(levelled, surety, config)
     pans = [pan_position(region, config) for region in regions]
-    stereo = np.einsum("cs,st->ct", np.stack([pan_gains(pan) for pan in pans], axis=1), faded.astype(np.float64))
+    places = np.stack([pan_gains(pan) for pan in pans], axis=1).astype(np.float32)
     final = master(
-        stereo.astype(np.float32),
+        places @ faded,
         target_lufs=config.loudness_lufs,
         ceiling_dbtp=config.true_peak_dbtp,
         max_gain_db=config.max_gain_db,
@@ -168,10 +169,10 @@ def _limit_sounding(audio: FloatArray, surety: Float64, config: MixerConfig) -> 
     """
     hop = round(BLOCK_S * SAMPLE_RATE_HZ)
     blocks = -(-audio.shape[1] // hop)
-    padded = np.pad(audio.astype(np.float64), ((0, 0), (0, blocks * hop - audio.shape[1])))
-    power = np.mean(padded.reshape(len(audio), blocks, hop) ** 2, axis=-1)
+    padded = np.pad(audio, ((0, 0), (0, blocks * hop - audio.shape[1])))
+    power = np.mean(np.square(padded.reshape(len(audio), blocks, hop)), axis=-1, dtype=np.float64)
     # Three blocks together: a rest between two notes is no reason to give way.
-    power = (np.pad(power, ((0, 0), (1, 1)))[:, :-2] + power + np.pad(power, ((0, 0), (1, 1)))[:, 2:]) / 3.0
+    power = uniform_filter1d(power, 3, axis=1, mode="constant")
     level = 10.0 * np.log10(np.maximum(power, 1e-12))
     audible = level > SOUNDING_DBFS
     report = {"at_most": config.max_sounding, "most_at_once": int(audible.sum(axis=0).max()), "switches": 0}

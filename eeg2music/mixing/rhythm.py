@@ -27,6 +27,9 @@ LIKELY_BPM = 110.0
 PRIOR_OCTAVES = 1.0
 TIGHTNESS = 100.0
 COMB = 4
+SILENCE = 1e-5
+# Of levels relative to the loudest: enough to hear soft notes, not so much that a ghost note equals a beat.
+COMPRESSION = 100.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,11 @@ def onset_strength(audio: FloatArray) -> Float64:
     window = np.hanning(FFT).astype(np.float32)
     pieces = np.lib.stride_tricks.sliding_window_view(padded, FFT)[::HOP][:frames] * window
     power = np.square(np.abs(np.asarray(fft.rfft(pieces, axis=1)))) / window.sum() ** 2
-    level = np.log1p(1e4 * np.sqrt(np.add.reduceat(power, _band_starts(), axis=1).astype(np.float64)))
+    magnitude = np.sqrt(np.add.reduceat(power, _band_starts(), axis=1).astype(np.float64))
+    loudest = float(magnitude.max())
+    if loudest < SILENCE:
+        return np.zeros(frames)
+    level = np.log1p(COMPRESSION * magnitude / loudest)
     rise = np.zeros(frames)
     # Two frames back, because soft attacks take longer than one.
     rise[2:] = np.maximum(level[2:] - level[:-2], 0.0).mean(axis=1)
@@ -95,7 +102,7 @@ def estimate_tempo(onset: Float64) -> tuple[float, float]:
     best = int(np.argmax(np.maximum(strength, 0.0) * prior))
     if strength[best] <= 0.0:
         return 0.0, 0.0
-    near = grid[best] * np.linspace(0.97, 1.03, 61)
+    near = grid[best] * np.linspace(0.985, 1.015, 61)
     tempo = float(near[np.argmax(pulse_strength(onset, near))])
     return tempo, float(np.clip(_comb(correlation, np.array([tempo]))[0], 0.0, 1.0))
 

@@ -18,6 +18,7 @@ FFT = 2048
 HOP = FFT // 4
 # A frame with this many times the power of what came before it is an attack: phases start afresh.
 ATTACK_POWER = 4.0
+BLOCK_FRAMES = 1024
 WSOLA_FRAME = 1024
 WSOLA_HOP = WSOLA_FRAME // 2
 WSOLA_REACH = 256
@@ -54,20 +55,36 @@ def phase_vocoder(audio: FloatArray, longer: float) -> FloatArray:
     count = round(audio.size * longer)
     frames = count // HOP + 2
     starts = np.rint(np.arange(frames) * HOP / longer).astype(np.int64)
-    here, before = _spectra(audio, starts), _spectra(audio, starts - HOP)
-    power = np.sum(np.abs(here) ** 2, axis=1)
-    attack = power > ATTACK_POWER * np.sum(np.abs(before) ** 2, axis=1) + 1e-9
+    left = FFT // 2 + HOP
+    padded = np.pad(np.asarray(audio, dtype=np.float64), (left, max(0, int(starts[-1]) + FFT + left - audio.size)))
+    out = np.zeros((frames - 1) * HOP + FFT)
+    last: NDArray[np.complex128] | None = None
+    for first in range(0, frames, BLOCK_FRAMES):
+        places = starts[first : first + BLOCK_FRAMES] + HOP
+        turned = _lock_phases(_spectra(padded, places), _spectra(padded, places - HOP), last)
+        last = turned[-1]
+        for k, piece in enumerate(np.asarray(fft.irfft(turned, FFT, axis=1)) * _window(), start=first):
+            out[k * HOP : k * HOP + FFT] += piece
+    # Squared Hann windows at a quarter overlap add up to 1.5.
+    return (out[FFT // 2 : FFT // 2 + count] / 1.5).astype(np.float32)
+
+
+def _lock_phases(
+    here: NDArray[np.complex128], before: NDArray[np.complex128], last: NDArray[np.complex128] | None
+) -> NDArray[np.complex128]:
+    """Spectra with phases that continue the last one's; `before` lies one hop earlier than `here` in the input."""
+    power, power_before = (np.sum(np.abs(spectra) ** 2, axis=1) for spectra in (here, before))
+    attack = power > ATTACK_POWER * power_before + 1e-9
     turned = np.empty_like(here)
-    turned[0] = here[0]
-    for k in range(1, frames):
-        if attack[k]:
-            turned[k] = here[k]
+    for k, spectrum in enumerate(here):
+        if attack[k] or last is None:
+            last = turned[k] = spectrum
             continue
         # The phase each peak should have advanced by over one hop, given to the bins around it.
-        turn = turned[k - 1] * np.conj(before[k])
+        turn = last * np.conj(before[k])
         turn = turn / np.maximum(np.abs(turn), 1e-20)
-        turned[k] = here[k] * turn[_nearest_peak(np.abs(here[k]))]
-    return _overlap_add(turned)[FFT // 2 : FFT // 2 + count]
+        last = turned[k] = spectrum * turn[_nearest_peak(np.abs(spectrum))]
+    return turned
 
 
 def wsola(audio: FloatArray, longer: float) -> FloatArray:
@@ -103,21 +120,10 @@ def _best_match(region: NDArray[np.float64], goal: NDArray[np.float64]) -> int:
     return int(np.argmax(score - 1e-9 * np.abs(np.arange(len(score)) - middle)))
 
 
-def _spectra(audio: FloatArray, starts: NDArray[np.int64]) -> NDArray[np.complex128]:
-    """(frame, bin) of Hann frames centred on `starts`."""
-    left = FFT // 2 + HOP
-    padded = np.pad(audio.astype(np.float64), (left, max(0, int(starts.max()) + FFT + left - audio.size)))
-    pieces = padded[(starts + left - FFT // 2)[:, None] + np.arange(FFT)]
+def _spectra(padded: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.complex128]:
+    """(frame, bin) spectra of Hann frames that begin at `starts`."""
+    pieces = padded[starts[:, None] + np.arange(FFT)]
     return np.asarray(fft.rfft(pieces * _window(), axis=1))
-
-
-def _overlap_add(spectra: NDArray[np.complex128]) -> FloatArray:
-    pieces = np.asarray(fft.irfft(spectra, FFT, axis=1)) * _window()
-    out = np.zeros((len(pieces) - 1) * HOP + FFT)
-    for k, piece in enumerate(pieces):
-        out[k * HOP : k * HOP + FFT] += piece
-    # Squared Hann windows at a quarter overlap add up to 1.5.
-    return (out / 1.5).astype(np.float32)
 
 
 def _nearest_peak(magnitude: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -93,9 +93,7 @@ def beat_period_s(audio: Audio, guess_s: float) -> float:
     rms = np.sqrt(np.mean(audio[: len(audio) // hop * hop].astype(float).reshape(-1, hop) ** 2, axis=1))
     flux = np.maximum(np.diff(rms, prepend=0.0), 0.0)
     time = np.arange(len(flux)) * hop / RATE
-    periods = guess_s * np.linspace(0.93, 1.07, 1401)
-    power = [
-        sum(abs(np.sum(flux * np.hanning(len(flux)) * np.exp(-2j * np.pi * h * time / period))) for h in (1, 2, 4))
-        for period in periods
-    ]
+    flux *= np.hanning(len(flux))
+    periods = guess_s * np.linspace(0.95, 1.05, 401)
+    power = [sum(abs(flux @ np.exp(-2j * np.pi * h * time / period)) for h in (1, 2, 4)) for period in periods]
     return float(periods[int(np.argmax(power))])

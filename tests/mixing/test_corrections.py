@@ -93,7 +93,7 @@ def test_far_away_is_left_alone_and_said(rhythms: dict) -> None:
     planted = [rhythms[150.0][0], *rhythms[120.0][1:]]
     plan = plan_stretches(planted, NAMES, 10.0, MixerConfig())
     assert plan.change == [1.0] * 4
-    assert "drums beats at 150" in plan.left_alone[0]
+    assert "drums beats at 75" in plan.left_alone[0]
     assert "tempo is its own" in plan.left_alone[0]
 
 

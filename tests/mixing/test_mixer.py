@@ -19,7 +19,7 @@ from eeg2music.types import REGIONS, STEMS
 
 @pytest.fixture(scope="module")
 def coherent() -> np.ndarray:
-    return band.band(120.0, 0.0)
+    return band.band(120.0, 0.0, seconds=6.0)
 
 
 def lufs(stereo: np.ndarray) -> float:
@@ -56,7 +56,7 @@ def test_a_semitone_and_three_beats_per_minute_are_corrected(sign: int) -> None:
 
 def test_drums_three_beats_per_minute_off_are_corrected(coherent: np.ndarray) -> None:
     wrong = coherent.copy()
-    wrong[0] = band.drums(117.0)
+    wrong[0] = band.drums(117.0, seconds=6.0)
     result = mix(wrong, regions=REGIONS)
     assert band.beat_period_s(result.stems[0], 0.5) == pytest.approx(0.5, rel=2e-3)
     assert "drums" in result.report["corrections"][0]
@@ -64,7 +64,7 @@ def test_drums_three_beats_per_minute_off_are_corrected(coherent: np.ndarray) ->
 
 def test_corrections_can_be_switched_off(coherent: np.ndarray) -> None:
     wrong = coherent.copy()
-    wrong[3] = band.melody(123.0, 1.0)
+    wrong[3] = band.melody(123.0, 1.0, seconds=6.0)
     result = mix(wrong, MixerConfig(transpose=False, stretch=False), regions=REGIONS)
     np.testing.assert_array_equal(result.stems, wrong)
 
@@ -82,8 +82,8 @@ def test_regions_decide_left_and_right(coherent: np.ndarray) -> None:
     """One stem alone: its power left and right is that of its place; the sum of powers is always one."""
     expected = {"central": 0.0, "left_temporal": -0.6, "right_temporal": 0.6, "frontal": 0.0}
     for i, region in enumerate(REGIONS):
-        alone = np.zeros_like(coherent)
-        alone[i] = coherent[i]
+        alone = np.zeros_like(coherent[:, :48_000])
+        alone[i] = coherent[i, :48_000]
         left, right = mix(alone, regions=REGIONS).stereo.astype(float)
         share = (right @ right) / (left @ left + right @ right)
         angle = (expected[region] + 1) * np.pi / 4
