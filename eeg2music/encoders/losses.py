@@ -86,39 +86,3 @@ def curve_value_loss(predicted: Tensor, target: Tensor) -> Tensor:
     """Huber loss of (batch, stem, curve, frame) in units of CURVE_SCALES."""
     scale = torch.tensor(CURVE_SCALES, dtype=torch.float32, device=target.device)[:, None]
     return F.huber_loss(predicted.float() / scale, target.float() / scale)
-
-
-def leakage_loss(predicted: Tensor, target: Tensor) -> Tensor:
-    """How much of stem k's curves is really another stem's.
-
-    Neighbouring regions reach the same electrodes, and stems of one song go together, so that reading
-    one's neighbour pays in all other losses. Here stem k's error is regressed on what is in stem j's target
-    and not in stem k's own (a partial regression, over all windows and frames of the batch): a stream
-    that reads nothing but its own stem gets zero.
-
-    Parameters
-    ----------
-    predicted, target : (batch, stem, curve, frame)
-
-    Returns
-    -------
-    Mean over curves and pairs of stems of the squared coefficient, curves in units of their deviation.
-    """
-    error, own = _pooled(predicted.float() - target.float()), _pooled(target.float())
-    deviation = own.square().mean(-1, keepdim=True).add(1e-6).sqrt()
-    error, own = error / deviation, own / deviation
-    count = own.shape[-1]
-    among = torch.einsum("ckn,cjn->ckj", own, own) / count
-    with_other = torch.einsum("ckn,cjn->ckj", error, own) / count
-    with_own = with_other.diagonal(dim1=1, dim2=2)[..., None]
-    left = (1.0 - among.square()).clamp_min(0.1)
-    coefficient = (with_other - among * with_own) / left
-    stems = target.shape[1]
-    others = ~torch.eye(stems, dtype=torch.bool, device=target.device)
-    return coefficient.square()[:, others].mean()
-
-
-def _pooled(x: Tensor) -> Tensor:
-    """(batch, stem, curve, frame) -> (curve, stem, batch * frame), each window without its mean."""
-    x = x - x.mean(-1, keepdim=True)
-    return x.permute(2, 1, 0, 3).flatten(2)

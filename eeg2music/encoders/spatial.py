@@ -65,10 +65,10 @@ class SphericalSpline(nn.Module):
     def _weights(self, positions_m: Tensor, positioned: Tensor) -> Tensor:
         used = positioned.float()
         directions = channel_directions(positions_m, positioned)
-        within = self._kernel(directions @ directions.transpose(1, 2)) * used[:, :, None] * used[:, None, :]
+        within = self._kernel(_cosines(directions, directions)) * used[:, :, None] * used[:, None, :]
         diagonal = torch.where(positioned, self.regularisation, 1.0)
         within = within + torch.diag_embed(diagonal)
-        across = self._kernel(directions @ self.directions.T) * used[:, :, None]
+        across = self._kernel(_cosines(directions, self.directions[None])) * used[:, :, None]
         # One solve for the points and for the constant term (column of ones).
         solved = torch.linalg.solve(within, torch.cat([across, used[:, :, None]], dim=-1))
         smooth, ones = solved[..., :-1], solved[..., -1:]
@@ -85,6 +85,14 @@ class SphericalSpline(nn.Module):
         return low + (place - below) * (self.table[index + 1] - low)
 
 
+def _cosines(left: Tensor, right: Tensor) -> Tensor:
+    """(batch, m, 3), (batch, n, 3) unit vectors -> (batch, m, n).
+
+    Not a matrix product: training allows those to round to bfloat16, which an interpolation does not survive.
+    """
+    return (left[:, :, None] * right[:, None]).sum(-1)
+
+
 def channel_directions(positions_m: Tensor, positioned: Tensor) -> Tensor:
     """Unit vectors from the centre of a sphere fitted to the electrodes; zeros where left out.
 
@@ -99,7 +107,8 @@ def channel_directions(positions_m: Tensor, positioned: Tensor) -> Tensor:
     design = torch.cat([2.0 * scaled, torch.ones_like(used)], dim=-1) * used
     target = scaled.square().sum(-1, keepdim=True) * used
     pull = torch.diag(torch.tensor([CENTRE_PRIOR, CENTRE_PRIOR, CENTRE_PRIOR, 1e-3], device=offset.device))
-    solution = torch.linalg.solve(design.transpose(1, 2) @ design + pull, design.transpose(1, 2) @ target)
+    products = (design[..., :, None] * torch.cat([design, target], dim=-1)[..., None, :]).sum(1)
+    solution = torch.linalg.solve(products[..., :-1] + pull, products[..., -1:])
     centred = (scaled - solution[:, None, :3, 0]) * used
     return centred / centred.norm(dim=-1, keepdim=True).clamp_min(1e-6)
 

@@ -15,7 +15,6 @@ from eeg2music.encoders.losses import (
     curve_value_loss,
     direction_loss,
     info_nce,
-    leakage_loss,
     pearson,
 )
 
@@ -111,16 +110,3 @@ def test_direction_loss() -> None:
     target = unit(6, 0)
     assert float(direction_loss(target, target)) == pytest.approx(0.0, abs=1e-6)
     assert float(direction_loss(-target, target)) == pytest.approx(2.0)
-
-
-def test_leakage_is_the_share_of_the_neighbour_and_nothing_else() -> None:
-    generator = torch.Generator().manual_seed(0)
-    common = torch.randn(8, 1, 3, 200, generator=generator)
-    target = 0.6 * common + torch.randn(8, 4, 3, 200, generator=generator)  # stems go together, as in music
-    noise = 0.5 * torch.randn(target.shape, generator=generator)
-    assert float(leakage_loss(target, target)) == pytest.approx(0.0, abs=1e-6)
-    # A faint and noisy reading of the own stem is no leak.
-    assert float(leakage_loss(0.4 * target + noise, target)) < 2e-3
-    mixed = 0.4 * target + 0.3 * target.roll(1, 1) + noise
-    leak = 0.3**2 * 4 / 12  # one of three neighbours, each stem of equal deviation
-    assert float(leakage_loss(mixed, target)) == pytest.approx(leak, rel=0.15)

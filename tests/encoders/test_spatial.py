@@ -42,6 +42,19 @@ def test_weights_equal_those_of_mne(order: int) -> None:
     np.testing.assert_allclose(ours.numpy(), theirs, atol=2e-4)
 
 
+def test_fast_matrix_products_leave_the_weights_alone() -> None:
+    """Training sets this precision on CPU; inference does not."""
+    positions, before = electrodes(40), torch.get_float32_matmul_precision()
+    spline = SphericalSpline(points=20)
+    exact = spline.weights(positions, everything(positions))
+    torch.set_float32_matmul_precision("medium")
+    try:
+        fast = spline.weights(positions, everything(positions))
+    finally:
+        torch.set_float32_matmul_precision(before)
+    torch.testing.assert_close(fast, exact, atol=1e-5, rtol=0)
+
+
 def test_constant_and_smooth_potentials_arrive() -> None:
     positions = electrodes(64)
     spline = SphericalSpline(points=30, regularisation=1e-3)
