@@ -19,6 +19,7 @@ from eeg2music.files import atomic_folder, atomic_path, read_json, sha256_file, 
 
 MANIFEST = "training_manifest.json"
 CARD = "README.md"
+ARITHMETIC = {"no": "fp32"}
 
 
 def ship(export: Path, out: Path, *, command: str, data: str, bf16: bool = True) -> Path:
@@ -88,7 +89,7 @@ def _lines(name: str, manifest: Mapping[str, Any], folder: Path, command: str, d
         "songs": len(manifest.get("songs", ())) or None,
         "listeners": len(manifest.get("subjects", ())) or None,
         "parameters": f"{manifest['parameters']:,}",
-        "steps": f"{manifest['step']} of batch {train['batch_size']}, {train['precision']} arithmetic",
+        "steps": f"{manifest['step']} of batch {train['batch_size']}, {ARITHMETIC.get(train['precision'], train['precision'])} arithmetic",
         "seed": train["seed"],
         "time": f"{manifest['seconds'] / 60:.0f} minutes, the machine being used for other work beside it",
         "hardware": manifest["hardware"],
