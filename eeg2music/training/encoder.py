@@ -29,7 +29,8 @@ from eeg2music.encoders.losses import (
     info_nce,
 )
 from eeg2music.encoders.registry import ENCODERS
-from eeg2music.errors import ConfigError
+from eeg2music.errors import CheckpointError, ConfigError, LeakError
+from eeg2music.files import read_json
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.training.encoder_data import (
     AugmentConfig,
@@ -46,7 +47,7 @@ from eeg2music.training.encoder_targets import TargetStore, load_target_encoder
 from eeg2music.training.registry import TASKS
 from eeg2music.training.task import Batch, Gather, ItemSource, Task
 from eeg2music.types import EEG_RATE_HZ, STEMS, WINDOW_S
-from eeg2music.weights import WEIGHTS_NAME, load_strictly, read_state, save_model
+from eeg2music.weights import CONFIG_NAME, WEIGHTS_NAME, load_strictly, read_state, save_model
 
 logger = logging.getLogger(__name__)
 
@@ -154,11 +155,35 @@ class EncoderTask(Task):
         }
         encoder = kind.build(self.spec, self.manifest(), **options)
         if self.config.start_from is not None:
-            weights = read_state(Path(self.config.start_from) / WEIGHTS_NAME)
-            load_strictly(encoder, weights, source=self.config.start_from)
+            self._start_from(encoder, Path(self.config.start_from))
         if encoder.fitted_in_closed_form:
             self._fit(encoder)
         return EncoderTrainee(encoder)
+
+    def _start_from(self, encoder: Encoder, folder: Path) -> None:
+        """Take over the weights of an encoder that never met what is held out now.
+
+        Raises
+        ------
+        CheckpointError
+            If its sizes or its subjects differ, or it doesn't say what it was trained on.
+        LeakError
+            If it was trained on people or songs that are validated on.
+        """
+        load_strictly(encoder, read_state(folder / WEIGHTS_NAME), source=str(folder))
+        config = read_json(folder / CONFIG_NAME)
+        if config["signal_spec"]["subjects"] != list(self.spec.subjects):
+            raise CheckpointError(f"The encoder in {folder} knows other people", allowed=", ".join(self.spec.subjects))
+        met = config.get("training_manifest")
+        if not met:
+            raise CheckpointError(f"The encoder in {folder} does not say what it was trained on")
+        for what in ("song", "subject"):
+            both = sorted({getattr(part, what) for part in self.split.valid} & set(met[f"{what}s"]))
+            if both:
+                raise LeakError(
+                    f"The encoder in {folder} was trained on {len(both)} {what}s held out here: {', '.join(both[:5])}",
+                    remedy="hold out the same people and songs as there",
+                )
 
     def _fit(self, encoder: Encoder) -> None:
         """Show a closed-form encoder its windows, batch by batch."""

@@ -17,7 +17,7 @@ from eeg2music.encoders.base import BrainConditions
 from eeg2music.encoders.brain import BrainEncoder
 from eeg2music.encoders.ridge import RidgeEncoder
 from eeg2music.encoders.spatial import spread_points
-from eeg2music.errors import ConfigError, DataError, LeakError
+from eeg2music.errors import CheckpointError, ConfigError, DataError, LeakError
 from eeg2music.files import read_json
 from eeg2music.recordings.prepared import SCHEMA, PreparedDataset
 from eeg2music.targets.curves import control_curves
@@ -376,6 +376,26 @@ def test_a_run_learns_and_exports(world: Path, clap: FakeClap, tmp_path: Path) -
     assert not set(manifest["subjects"]) & set(manifest["valid"]["subjects"])
     assert encoder.config["training_manifest"]["songs"] == manifest["songs"]
     assert encoder.config["embedding_dim"] == FakeClap.embedding_dim
+
+
+def test_a_run_starts_from_weights_that_never_met_what_is_held_out(
+    world: Path, clap: FakeClap, tmp_path: Path
+) -> None:
+    first, _, trained = built(world)
+    first.export(trained, tmp_path)
+    _, _, model = built(world, start_from=str(tmp_path))
+    for name, value in model.encoder.state_dict().items():
+        assert torch.equal(value, trained.encoder.state_dict()[name].bfloat16().float()), name
+    # The same people hear new songs, and somebody else what they heard before.
+    write_cache(world / "again", world / "stimuli", first.spec.subjects, ("rock-0-0000", "rock-0-0001"))
+    heard = set(first.manifest()["songs"])
+    write_cache(world / "stranger", world / "stimuli", ("sub-7",), tuple(sorted(heard))[:2])
+    with pytest.raises(LeakError, match="was trained on 2 songs held out here"):
+        built(
+            world, start_from=str(tmp_path), caches=[str(world / "again")], valid_caches=[str(world / "stranger")]
+        )
+    with pytest.raises(CheckpointError, match=r"knows other people|do not fit"):
+        built(world, start_from=str(tmp_path), caches=[str(world / "other")], valid_caches=[str(world / "stranger")])
 
 
 def test_ridge_runs_through_the_same_script(world: Path, clap: FakeClap, tmp_path: Path) -> None:
