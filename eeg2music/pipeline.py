@@ -64,8 +64,8 @@ class SamplingConfig(Config):
     """
 
     steps: int = 8
-    embedding_scale: float = 1.5
-    curve_scale: float = 1.5
+    embedding_scale: float = 2.0
+    curve_scale: float = 2.0
 
 
 @dataclass(frozen=True)
