@@ -4,8 +4,8 @@ Each control answers one doubt:
 
 ==================  =====================================================================================
 shuffled            the recording of another song: nothing but the prior is left (expected at chance)
-phase_randomized    same spectrum and cross-spectrum, no timing (expected at chance)
-time_shifted        the same window, shifted in a circle: tempo and level survive, timing does not
+phase_randomized    the whole recording with the same spectrum and cross-spectrum, no timing (expected at chance)
+time_shifted        the whole recording, shifted in a circle: windows hear other songs or pauses
 other_subject       another listener's recording of the same song: what is shared between listeners
 no_brain            the generator without any condition, same seed (expected at chance)
 random_encoder      the encoder with freshly drawn weights (expected at chance)
@@ -28,7 +28,7 @@ from eeg2music.evaluation.heard import Heard, condition_vectors, scorer_vectors,
 from eeg2music.evaluation.identification import identify
 from eeg2music.pipeline import BrainToMusicPipeline, SamplingConfig
 from eeg2music.seeding import numpy_rng
-from eeg2music.types import WINDOW_S, Conditions, FloatArray, Window
+from eeg2music.types import EEG_RATE_HZ, WINDOW_S, Conditions, FloatArray, Window
 
 CONTROLS = (
     "shuffled",
@@ -85,10 +85,19 @@ def _changed_windows(name: str, heard: Heard, seed: int) -> Sequence[Window]:
     changes: dict[str, Callable[..., FloatArray]] = {"phase_randomized": phase_randomize, "time_shifted": time_shift}
     if name not in changes:
         raise DataError(f"No control named {name!r}", allowed=", ".join(("brain", *CONTROLS)))
-    return [
-        replace(window, eeg=changes[name](window.eeg, numpy_rng(seed, name, window.window_id)))
-        for window in heard.windows
-    ]
+    changed: dict[str, FloatArray] = {}
+    windows = []
+    for window in heard.windows:
+        whole = heard.recordings.get(window.recording)
+        if whole is None:
+            # Only the window is known: change it by itself.
+            windows.append(replace(window, eeg=changes[name](window.eeg, numpy_rng(seed, name, window.window_id))))
+            continue
+        if window.recording not in changed:
+            changed[window.recording] = changes[name](whole, numpy_rng(seed, name, window.recording))
+        first = round(window.start_s * EEG_RATE_HZ)
+        windows.append(replace(window, eeg=changed[window.recording][:, first : first + window.eeg.shape[1]]))
+    return windows
 
 
 def embedding_score(conditions: Conditions | None, evidence: Evidence) -> dict[str, Any]:

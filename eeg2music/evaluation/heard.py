@@ -6,8 +6,8 @@ computes the audio's own conditions; scores nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ class Heard:
     target : (n,) row of the gallery that was heard in each
     stems : (gallery, stem, samples) float32 at 24 kHz
     songs : song id of each gallery row
+    recordings : the whole preprocessed recordings (channel, time) that windows were cut from, by `Window.recording`;
+        controls that change a recording change it before windows are cut
     style : the one style that all songs share ("mixed" if they don't)
     """
 
@@ -37,6 +39,7 @@ class Heard:
     stems: FloatArray
     songs: tuple[str, ...]
     style: str
+    recordings: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(set(self.songs)) != len(self.songs):

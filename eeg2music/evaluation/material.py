@@ -84,8 +84,10 @@ def simulated_heard(config: ListeningConfig, snr_db: float, stems: FloatArray | 
     """Every listener's windows and the gallery. `stems`: the gallery, where it is known already."""
     songs = listening_songs(config)
     windows: list[Window] = []
+    recordings: dict[str, FloatArray] = {}
     for subject in config.subjects:
         recording = preprocess(simulated_recording(config, subject, snr_db, seed=seed), PreprocessConfig())
+        recordings[recording.key] = recording.signal_v
         windows += song_windows(recording, songs, config.window_start_s)
     return Heard(
         windows=tuple(windows),
@@ -93,6 +95,7 @@ def simulated_heard(config: ListeningConfig, snr_db: float, stems: FloatArray | 
         stems=gallery_stems(config) if stems is None else stems,
         songs=tuple(songs),
         style=config.style,
+        recordings=recordings,
     )
 
 
@@ -157,7 +160,8 @@ def prepared_heard(cache: Path, *, style: str = "mixed") -> Heard:
     stems = [_stems_of(first[song]) for song in songs]
     row_of = {song: row for row, song in enumerate(songs)}
     target = np.array([row_of[str(window.stimulus_id)] for window in windows])
-    return Heard(tuple(windows), target, np.stack(stems), tuple(songs), style)
+    recordings = {window.recording: data.signal(window.recording) for window in windows}
+    return Heard(tuple(windows), target, np.stack(stems), tuple(songs), style, recordings)
 
 
 def _stems_of(window: Window) -> FloatArray:
