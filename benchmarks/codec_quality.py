@@ -5,8 +5,9 @@ Output: a table on screen, OUT/codec_quality.json and OUT/codec_spectrograms.png
 Launch: python benchmarks/codec_quality.py CODEC DATA --out DIR
 Expected: SI-SDR of at least 10 dB on tonal stems from continuous latents.
 
-Per stem: SI-SDR in dB (higher is better; says little about drums, which are noise), log-mel distance in dB and multi-scale
-STFT distance (lower is better). Means and medians are over songs; nearly silent stretches are left out and counted.
+Per stem: SI-SDR in dB (higher is better; says little about drums, which are noise), log-mel distance in dB and
+multi-scale STFT distance (lower is better). Means and medians are over songs; nearly silent
+stretches are left out and counted.
 """
 
 from __future__ import annotations

@@ -83,9 +83,10 @@ class Codec(nn.Module):
         """
         folder = Path(name_or_path)
         try:
-            loaded: Any = EncodecModel.from_pretrained(
-                str(name_or_path), use_safetensors=True, output_loading_info=True
-            )
+            with quiet_transformers():
+                loaded: Any = EncodecModel.from_pretrained(
+                    str(name_or_path), use_safetensors=True, output_loading_info=True
+                )
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             reason = " ".join(str(error).split())[:200]
             raise CheckpointError(

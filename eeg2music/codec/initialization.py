@@ -1,11 +1,11 @@
 """Starts an EnCodec as a linear lapped transform, instead of from noise.
 
 From random weights, hours of CPU go by before high notes are decoded in phase. An EnCodec of non-causal, zero-padded
-convolutions can hold a modified discrete cosine transform (MDCT, Princen & Bradley 1986) exactly: its strided
-convolutions rearrange samples into channels, the last of them (kernel of two hops) is the lapped transform, and the decoder
-is the inverse. With the lowest `hidden_size` coefficients as latents, sound below hidden_size / 2 * frame rate is
-reconstructed from the first step on; training then spends the latents better. ELU is passed on its linear side by a bias.
-Channels that the transform does not need keep their random weights. Nothing here trains.
+convolutions can hold a modified discrete cosine transform (MDCT, Princen & Bradley 1986): its strided convolutions
+rearrange samples into channels, the last of them (kernel of two hops) is the lapped transform, and the decoder is the
+inverse. With the lowest `hidden_size` coefficients as latents, sound below hidden_size / 2 * frame rate is
+reconstructed from the first step on; training then spends the latents better. Channels that the transform does not
+need keep their random weights. Nothing here trains.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 
@@ -27,7 +29,7 @@ def test_each_codebook_lowers_the_error() -> None:
     for codebook in codebooks:
         residual = residual - codebook[assign(residual, codebook)]
         errors.append(float(residual.square().mean()))
-    assert all(after < 0.8 * before for before, after in zip(errors, errors[1:], strict=False))
+    assert all(after < 0.8 * before for before, after in itertools.pairwise(errors))
     assert (usage > 0).float().mean() > 0.95  # hardly a code is wasted
 
 

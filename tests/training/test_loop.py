@@ -81,7 +81,12 @@ def test_collate_takes_arrays_numbers_and_tensors() -> None:
     import numpy as np
 
     batch = collate([{"a": np.float32(1), "b": torch.ones(2), "c": 3, "d": np.zeros((2, 2))}] * 3)
-    assert {key: tuple(value.shape) for key, value in batch.items()} == {"a": (3,), "b": (3, 2), "c": (3,), "d": (3, 2, 2)}
+    assert {key: tuple(value.shape) for key, value in batch.items()} == {
+        "a": (3,),
+        "b": (3, 2),
+        "c": (3,),
+        "d": (3, 2, 2),
+    }
 
 
 # -- parts -----------------------------------------------------------------------------------------
@@ -152,10 +157,10 @@ def test_accumulation_is_one_large_batch(tmp_path: Path) -> None:
     # Without dropout, and with batch norm out of the way, the mean over micro-batches is the mean over the batch.
     # (Adam turns rounding into ±learning rate where a gradient is all but zero: two steps, a small rate.)
     settings = ["train.steps=2", "train.learning_rate=1e-4", "train.batch_size=8"]
-    runs = [
-        train("toy_contrastive_free", None, [*SETTINGS, *settings, f"train.out={tmp_path / str(n)}", f"train.accumulation={n}"])
-        for n in (1, 4)
-    ]  # fmt: skip
+    runs = []
+    for count in (1, 4):
+        own = [f"train.out={tmp_path / str(count)}", f"train.accumulation={count}"]
+        runs.append(train("toy_contrastive_free", None, [*SETTINGS, *settings, *own]))
     one, four = (weights(run) for run in runs)
     assert runs[0].losses["loss"] == pytest.approx(runs[1].losses["loss"], abs=1e-6)
     for name in one:

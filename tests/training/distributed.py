@@ -1,0 +1,28 @@
+"""One optimizer step of the contrastive toy, reported with its gradients. Launched by test_distributed.py."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+import toys  # noqa: F401 - enters the toy tasks; beside this script
+
+from eeg2music.training.config import resolve
+from eeg2music.training.loop import _Loop
+from eeg2music.training.order import micro_batches
+
+if __name__ == "__main__":
+    out, target, *overrides = sys.argv[1:]
+    torch.set_num_threads(1)
+    loop = _Loop("toy_contrastive", resolve("toy_contrastive", None, [f"train.out={out}", *overrides]))
+    loop.resume()
+    losses = loop._one_step(micro_batches(loop.items, loop.plan, 0, 1))
+    means = loop.accelerator.reduce(losses["loss"], "mean")
+    if loop.main:
+        gradients = {name: p.grad.tolist() for name, p in loop.model.named_parameters() if p.grad is not None}
+        report = {"processes": loop.accelerator.num_processes, "loss": means.item(), "gradients": gradients}
+        Path(target).write_text(json.dumps(report))
+    result = loop.go(lambda _: None, lambda: False)  # and the rest of the run: checkpoints and export by two
+    assert result.finished
