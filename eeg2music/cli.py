@@ -25,6 +25,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+# What a shell gives to a command that was ended by Ctrl-C.
+INTERRUPTED = 130
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -51,7 +53,7 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         err.print("stopped")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except Exception as error:
         if not hasattr(error, "exit_code"):  # not one of click's own
             raise
@@ -59,6 +61,8 @@ def main() -> None:
         if message:
             err.print(f"[red]error:[/red] {_plain(message)}", soft_wrap=True)
         sys.exit(error.exit_code)
+    if code == INTERRUPTED:  # typer turns the interruption into this
+        err.print("stopped")
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -224,10 +228,11 @@ def train(
     given = _seeded(overrides, seed, key="train.seed")
     if device != "auto":
         given.append(f"train.device={device}")
+    resolved = training_config.resolve(name, str(config_file), given)
     if dry_run:
-        return _show(training_config.resolve(name, str(config_file), given))
+        return _show(resolved)
     with _Progress() as progress:
-        result = loop.train(name, str(config_file), given, progress=progress)
+        result = loop.run(name, resolved, progress=progress)
     state = "finished" if result.finished else "stopped before its last step; the same command goes on"
     out.print(f"{name}: {state} at step {result.step}. Weights: {result.export}", soft_wrap=True, markup=False)
     return None
@@ -331,6 +336,7 @@ class _Progress:
             TextColumn("{task.completed}/{task.total}"),
             TimeRemainingColumn(),
             console=err,
+            transient=True,
         )
         self._task = self._bar.add_task("training", total=None)
         self._bar.start()

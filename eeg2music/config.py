@@ -76,7 +76,11 @@ def find_config(path: str | os.PathLike[str]) -> Path:
         if candidate.is_file():
             return candidate
     known = sorted(str(p.relative_to(shipped.parent)) for p in shipped.rglob("*.yaml"))
-    raise ConfigError(f"No config file at {file}", allowed=", ".join(known))
+    raise ConfigError(
+        f"No config file at {file}",
+        allowed="a file of your own, or " + ", ".join(known),
+        remedy="check the path",
+    )
 
 
 def shipped_folder(name: str) -> Path:
@@ -113,7 +117,8 @@ def _one_line(error: Exception) -> str:
 
 
 def _explain(kind: type[Config], error: ValidationError, source: str) -> ConfigError:
-    first = error.errors()[0]
+    # A key that nobody knows explains the one that is missing, not the other way round.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     location = [str(part) for part in first["loc"]]
     key = ".".join(location)
     if first["type"] == "extra_forbidden":
@@ -122,7 +127,7 @@ def _explain(kind: type[Config], error: ValidationError, source: str) -> ConfigE
         return ConfigError(
             f"Unknown key {key!r} in {source}",
             allowed=", ".join(fields),
-            remedy=f"did you mean {close[0]!r}?" if close else None,
+            remedy=f"did you mean {close[0]!r}?" if close else "correct or remove it",
         )
     if first["type"] == "missing":
         return ConfigError(f"The key {key!r} is missing in {source}", remedy=f"add {key}: …")

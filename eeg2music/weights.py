@@ -41,11 +41,19 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     file = Path(path)
     refuse_pickle(file.parent if file.suffix == ".safetensors" and not file.exists() else file)
     if not file.is_file():
-        raise CheckpointError(f"No weights at {file}", allowed="a folder with config.json and a .safetensors file")
+        raise CheckpointError(
+            f"No weights at {file}",
+            allowed="a folder with config.json and a .safetensors file",
+            remedy="copy the checkpoint again",
+        )
     try:
         return load_file(file)
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{file} is damaged or not safetensors ({error})", remedy="copy it again") from None
+        raise CheckpointError(
+            f"{file} is damaged or not safetensors ({error})",
+            allowed="a whole safetensors file",
+            remedy="copy it again",
+        ) from None
 
 
 def refuse_pickle(path: Path) -> None:
@@ -67,7 +75,11 @@ def load_model(kind: type[M], folder: str | os.PathLike[str], *, weights_name: s
     refuse_pickle(root)
     config_file = root / CONFIG_NAME
     if not config_file.is_file():
-        raise CheckpointError(f"No checkpoint at {root}: {CONFIG_NAME} is missing", remedy="check the path")
+        raise CheckpointError(
+            f"No checkpoint at {root}: {CONFIG_NAME} is missing",
+            allowed=f"a folder with {CONFIG_NAME} and a .safetensors file",
+            remedy="check the path",
+        )
     model = _build(kind, config_file)
     load_strictly(model, read_state(root / weights_name), source=str(root))
     return model.float().eval()
@@ -82,7 +94,9 @@ def _build(kind: type[M], config_file: Path) -> M:
             raise TypeError(f"it holds a {type(config).__name__}")
         stored = config.get("_class_name", kind.__name__)
         if stored != kind.__name__:
-            raise CheckpointError(f"{config_file.parent} holds a {stored}", allowed=kind.__name__)
+            raise CheckpointError(
+                f"{config_file.parent} holds a {stored}", allowed=kind.__name__, remedy="name the folder of that model"
+            )
         unknown = [key for key in config if not key.startswith("_") and key not in signature(kind).parameters]
         if unknown:
             # diffusers would ignore it.
@@ -94,6 +108,7 @@ def _build(kind: type[M], config_file: Path) -> M:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(
             f"{config_file} does not describe a {kind.__name__} ({reason})",
+            allowed="the config that was saved with the weights",
             remedy="copy the checkpoint again, or use the version of eeg2music that wrote it",
         ) from None
     return model
@@ -116,12 +131,14 @@ def load_strictly(model: nn.Module, state: Mapping[str, Tensor], *, source: str)
         names = ", ".join((missing or extra)[:3])
         raise CheckpointError(
             f"The weights in {source} do not fit: {len(missing)} missing and {len(extra)} unknown keys ({names})",
+            allowed=f"exactly the {len(own)} keys of the model that the config describes",
             remedy="use the config that was saved with the weights",
         )
     broken = [key for key, _ in model.named_parameters() if not torch.isfinite(state[key]).all()]
     if broken:
         raise CheckpointError(
             f"The weights in {source} are damaged: {broken[0]} holds values that are not finite",
+            allowed="finite numbers",
             remedy="copy the checkpoint again, or train it again",
         )
     model.load_state_dict(dict(state), strict=True)

@@ -169,3 +169,9 @@ def test_what_is_shown_can_be_read_back(tmp_path: Path) -> None:
 def test_build_config_names_its_source() -> None:
     with pytest.raises(ConfigError, match="in the checkpoint"):
         build_config(Outer, {"nope": 1}, source="the checkpoint")
+
+
+def test_an_unknown_key_is_told_before_a_missing_one() -> None:
+    # The typo explains what is missing, not the other way round.
+    with pytest.raises(ConfigError, match=r"Unknown key 'items\.0\.nam'.*did you mean 'name'\?$"):
+        load_config(Outer, None, ["items=[{nam: a}]"])

@@ -109,8 +109,11 @@ def without_times(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_same_seed_is_the_same_demonstration(
-    demo: Path, report: dict[str, Any], tiny_checkpoint: Path, tmp_path: Path
+    demo: Path, report: dict[str, Any], tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Drawing takes longer than everything else here.
+    monkeypatch.setattr("eeg2music.demo.score_pictures", lambda *_: [])
+    monkeypatch.setattr("eeg2music.report.result._figures", lambda *_: [])
     again = run_demo(config(), tmp_path / "out", checkpoint=tiny_checkpoint, device="cpu")
     assert without_times(again) == without_times(report)
     for name in ("mix.wav", "heard.wav", "no_brain/mix.wav"):

@@ -20,7 +20,7 @@ from eeg2music.generation import GenerateConfig, decode_recording, read_source, 
 from eeg2music.generation_batch import run_generate_prepared
 from eeg2music.pipeline import BrainToMusicPipeline, SamplingConfig, load_pipeline
 from eeg2music.preparation import PrepareConfig, prepare
-from eeg2music.report.result import Stopwatch
+from eeg2music.report.result import Stopwatch, write_result
 from eeg2music.seeding import numpy_rng
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS, FloatArray
 from eeg2music.weights import checkpoint_sha256
@@ -43,11 +43,35 @@ def pipeline(tiny_checkpoint: Path) -> BrainToMusicPipeline:
 
 
 @pytest.fixture(scope="module")
-def result(tiny_checkpoint: Path, recording_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def written() -> list[tuple[Any, ...]]:
+    """The arguments with which the run of `result` wrote it."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def result(
+    tiny_checkpoint: Path,
+    recording_file: Path,
+    written: list[tuple[Any, ...]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     """What one run leaves behind."""
+
+    def write(*arguments: Any, **named: Any) -> None:
+        written.append(arguments)
+        write_result(*arguments, **named)
+
     out = tmp_path_factory.mktemp("generation") / "out"
-    run_generate(recording_file, out, CONFIG, checkpoint=tiny_checkpoint, device="cpu")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("eeg2music.generation.write_result", write)
+        run_generate(recording_file, out, CONFIG, checkpoint=tiny_checkpoint, device="cpu")
     return out
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes longer than a tiny model does; where the pictures are not looked at, they are left out."""
+    monkeypatch.setattr("eeg2music.report.result._figures", lambda *_: [])
 
 
 def sound_of(pipeline: BrainToMusicPipeline, path: Path, **changes: Any) -> FloatArray:
@@ -132,7 +156,7 @@ def test_nobody_is_named(result: Path) -> None:
 
 
 def test_run_again_it_is_the_same_to_the_byte(
-    result: Path, tiny_checkpoint: Path, recording_file: Path, tmp_path: Path
+    result: Path, tiny_checkpoint: Path, recording_file: Path, tmp_path: Path, no_pictures: None
 ) -> None:
     copy = tmp_path / "renamed.edf"
     shutil.copy(recording_file, copy)
@@ -215,7 +239,7 @@ def real(real_data: Path) -> Callable[[str], Path]:
 
 
 def test_two_seconds_of_a_real_recording(
-    real: Callable[[str], Path], tiny_checkpoint: Path, tmp_path: Path, pipeline: BrainToMusicPipeline
+    real: Callable[[str], Path], tiny_checkpoint: Path, tmp_path: Path, no_pictures: None
 ) -> None:
     out = tmp_path / "out"
     report = run_generate(real(SHORT_EDF), out, CONFIG, checkpoint=tiny_checkpoint, device="cpu")
@@ -324,7 +348,7 @@ def test_a_folder_with_anything_else_in_it_is_left_alone(
 
 
 def test_a_failure_at_the_last_moment_leaves_the_earlier_result(
-    tiny_checkpoint: Path, recording_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    result: Path, written: list[tuple[Any, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -335,7 +359,7 @@ def test_a_failure_at_the_last_moment_leaves_the_earlier_result(
 
     monkeypatch.setattr("eeg2music.report.result.write_page", fail)
     with pytest.raises(RuntimeError, match="no picture"):
-        run_generate(recording_file, out, CONFIG, checkpoint=tiny_checkpoint, device="cpu")
+        write_result(out, *written[0][1:], title="Title")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert [path.name for path in out.iterdir()] == ["mix.wav"]
     assert (out / "mix.wav").read_text() == "old"

@@ -66,7 +66,9 @@ def _read_config(path: Path) -> dict[str, Any]:
     try:
         return dict(read_json(path))
     except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{path} is not a config ({error})", remedy="copy the checkpoint again") from None
+        raise CheckpointError(
+            f"{path} is not a config ({error})", allowed="a JSON object", remedy="copy the checkpoint again"
+        ) from None
 
 
 def _count_numbers(path: Path) -> int:
@@ -77,4 +79,8 @@ def _count_numbers(path: Path) -> int:
         with safe_open(path, framework="pt") as handle:
             return sum(math.prod(handle.get_slice(key).get_shape()) for key in handle.keys())  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged or not safetensors ({error})", remedy="copy it again") from None
+        raise CheckpointError(
+            f"{path} is damaged or not safetensors ({error})",
+            allowed="a whole safetensors file",
+            remedy="copy it again",
+        ) from None

@@ -23,7 +23,7 @@ from eeg2music.seeding import numpy_rng
 MakeHeard = Callable[..., Heard]
 KEYS = {"accuracy", "top1", "ci95", "chance", "p_value", "n", "gallery_size"}
 LEVELS = (
-    LevelConfig(name="clean", snr="clean", generate=("brain", "no_brain"), generated_windows=4),
+    LevelConfig(name="clean", snr="clean", generate=("brain", "no_brain"), generated_windows=3),
     LevelConfig(name="hard", snr=-12.0, conditions=("brain", "shuffled"), generate=(), generated_windows=0),
 )
 
@@ -83,12 +83,12 @@ def test_every_control_stands_beside_the_brain(scores: dict[str, Any]) -> None:
 def test_generated_clips_are_scored_with_their_distance_and_following(scores: dict[str, Any]) -> None:
     level = scores["scores"]["levels"][0]
     entry = level["scores"]["brain"]["seeds"][1]
-    assert (entry["generated"]["n"], entry["generated"]["gallery_size"]) == (4, 5)
+    assert (entry["generated"]["n"], entry["generated"]["gallery_size"]) == (3, 5)
     assert -1 <= entry["following"]["mean"] <= 1
-    assert entry["following"]["n"] == 4
+    assert entry["following"]["n"] == 3
     assert set(level["distances"]) == {"brain", "no_brain"}
     assert level["distances"]["brain"]["too_few_for_frechet"] is True
-    assert (level["distances"]["brain"]["n"], level["distances"]["brain"]["n_reference"]) == (4, 5)
+    assert (level["distances"]["brain"]["n"], level["distances"]["brain"]["n_reference"]) == (3, 5)
 
 
 def test_levels_share_the_music_and_the_seed(scores: dict[str, Any]) -> None:

@@ -378,9 +378,7 @@ def test_a_run_learns_and_exports(world: Path, clap: FakeClap, tmp_path: Path) -
     assert encoder.config["embedding_dim"] == FakeClap.embedding_dim
 
 
-def test_a_run_starts_from_weights_that_never_met_what_is_held_out(
-    world: Path, clap: FakeClap, tmp_path: Path
-) -> None:
+def test_a_run_starts_from_weights_that_never_met_what_is_held_out(world: Path, clap: FakeClap, tmp_path: Path) -> None:
     first, _, trained = built(world)
     first.export(trained, tmp_path)
     _, _, model = built(world, start_from=str(tmp_path))
@@ -391,9 +389,7 @@ def test_a_run_starts_from_weights_that_never_met_what_is_held_out(
     heard = set(first.manifest()["songs"])
     write_cache(world / "stranger", world / "stimuli", ("sub-7",), tuple(sorted(heard))[:2])
     with pytest.raises(LeakError, match="was trained on 2 songs held out here"):
-        built(
-            world, start_from=str(tmp_path), caches=[str(world / "again")], valid_caches=[str(world / "stranger")]
-        )
+        built(world, start_from=str(tmp_path), caches=[str(world / "again")], valid_caches=[str(world / "stranger")])
     with pytest.raises(CheckpointError, match=r"knows other people|do not fit"):
         built(world, start_from=str(tmp_path), caches=[str(world / "other")], valid_caches=[str(world / "stranger")])
 
