@@ -128,9 +128,7 @@ class JointStemTransformer(ModelMixin, ConfigMixin):
         for layer in (self.mix_conditions, *narrow):
             nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
 
-    def forward(
-        self, noisy: Tensor, time: Tensor, conditions: Conditions, stem_state: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, noisy: Tensor, time: Tensor, conditions: Conditions, stem_state: Tensor | None = None) -> Tensor:
         """Predict the clean latents (or the velocity, as `prediction` says).
 
         Parameters

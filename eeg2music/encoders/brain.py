@@ -87,9 +87,7 @@ class BrainEncoder(Encoder):
         stems = self.to_stem(features).float()
         mix = self.together(features).float()
         mix, stems, curves = self._without_positions(eeg, channel_mask, regions_known, mix, stems, curves)
-        return BrainConditions(
-            F.normalize(mix, dim=-1), F.normalize(stems, dim=-1), curves, regions_known
-        )
+        return BrainConditions(F.normalize(mix, dim=-1), F.normalize(stems, dim=-1), curves, regions_known)
 
     def _without_positions(
         self, eeg: Tensor, mask: Tensor, known: Tensor, mix: Tensor, stems: Tensor, curves: Tensor
@@ -107,9 +105,7 @@ class BrainEncoder(Encoder):
         keep = known[rows]
         mix = mix.index_copy(0, rows, torch.where(keep[:, None], mix[rows], one_mix))
         stems = stems.index_copy(0, rows, torch.where(keep[:, None, None], stems[rows], one_mix[:, None]))
-        curves = curves.index_copy(
-            0, rows, torch.where(keep[:, None, None, None], curves[rows], one_curves[:, None])
-        )
+        curves = curves.index_copy(0, rows, torch.where(keep[:, None, None, None], curves[rows], one_curves[:, None]))
         return mix, stems, curves
 
     @torch.no_grad()

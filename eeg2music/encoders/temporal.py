@@ -24,9 +24,7 @@ class TemporalConv(nn.Conv2d):
     def __init__(
         self, inputs: int, outputs: int, kernel: int, *, dilation: int = 1, padding: int = 0, groups: int = 1
     ) -> None:
-        super().__init__(
-            inputs, outputs, (1, kernel), padding=(0, padding), dilation=(1, dilation), groups=groups
-        )
+        super().__init__(inputs, outputs, (1, kernel), padding=(0, padding), dilation=(1, dilation), groups=groups)
 
 
 class DilatedBlock(nn.Module):

@@ -126,9 +126,7 @@ class Split:
         return self
 
 
-def split_presentations(
-    found: Sequence[Presentation], valid_subjects: float, valid_songs: float, seed: int
-) -> Split:
+def split_presentations(found: Sequence[Presentation], valid_subjects: float, valid_songs: float, seed: int) -> Split:
     """Hold out a share of the people and a share of the pieces.
 
     Validation is held-out people hearing held-out pieces; held-out people's other presentations and other

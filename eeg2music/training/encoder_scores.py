@@ -43,9 +43,7 @@ def validation_windows(
 
 
 @torch.no_grad()
-def encoder_scores(
-    encoder: Encoder, source: Windows, windows: Sequence[tuple[Presentation, int]]
-) -> dict[str, float]:
+def encoder_scores(encoder: Encoder, source: Windows, windows: Sequence[tuple[Presentation, int]]) -> dict[str, float]:
     """Figures over windows that nobody was trained on, with people presented as unknown.
 
     Returns
@@ -94,9 +92,7 @@ def _spaces(embedding: Tensor) -> dict[str, FloatArray]:
     return {"global": parts[:, 0], "stems": stems, "joint": parts.reshape(len(parts), -1) / np.sqrt(parts.shape[1])}
 
 
-def _identification(
-    name: str, predicted: FloatArray, target: FloatArray, songs: Sequence[str]
-) -> dict[str, float]:
+def _identification(name: str, predicted: FloatArray, target: FloatArray, songs: Sequence[str]) -> dict[str, float]:
     """Pairwise and top-1 in galleries with one window of each of up to 50 songs, averaged over galleries."""
     pairwise, top1, sizes = [], [], []
     for rows in galleries(songs):

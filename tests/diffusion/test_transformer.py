@@ -36,9 +36,7 @@ def test_a_dropped_condition_has_no_effect(
     changed = one.replace(**{VALUE_OF[mask]: getattr(other, VALUE_OF[mask])})
     dropped = {mask: torch.zeros(MASKS[mask], dtype=torch.bool)}
     kept = {mask: torch.ones(MASKS[mask], dtype=torch.bool)}
-    assert torch.equal(
-        model(noisy, TIME, one.replace(**dropped)), model(noisy, TIME, changed.replace(**dropped))
-    )
+    assert torch.equal(model(noisy, TIME, one.replace(**dropped)), model(noisy, TIME, changed.replace(**dropped)))
     assert torch.equal(model(noisy, TIME, one), model(noisy, TIME, one.replace(**kept)))
     for masked in (kept, dropped):  # kept, it matters; dropped isn't the same as kept
         assert not torch.allclose(model(noisy, TIME, one.replace(**masked)), model(noisy, TIME, changed))
@@ -80,9 +78,7 @@ def test_stems_hear_each_other_unless_absent(
 
 
 @torch.no_grad()
-def test_a_given_stem_is_at_time_one(
-    model: JointStemTransformer, make_conditions: Make, noisy: torch.Tensor
-) -> None:
+def test_a_given_stem_is_at_time_one(model: JointStemTransformer, make_conditions: Make, noisy: torch.Tensor) -> None:
     conditions, state = make_conditions(2, CURVE_FRAMES), torch.zeros(2, 4, dtype=torch.long)
     state[:, 1] = StemState.GIVEN
     early, late = (model(noisy, torch.full((2,), t), conditions, state) for t in (0.1, 0.9))
