@@ -199,7 +199,9 @@ def _rebuild(model: nn.Module) -> nn.Module:
     from_config: Any = getattr(type(model), "from_config", None)
     if from_config is not None and hasattr(model, "config"):
         reference = next(model.parameters())
-        return from_config(model.config).to(device=reference.device, dtype=reference.dtype)
+        # diffusers lists arguments given by position among the defaults, and leaves those out again.
+        config = {key: value for key, value in dict(model.config).items() if key != "_use_default_values"}
+        return from_config(config).to(device=reference.device, dtype=reference.dtype)
     fresh = copy.deepcopy(model)
     for module in fresh.modules():
         reset: Any = getattr(module, "reset_parameters", None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -168,15 +168,16 @@ def test_reinitialised_depends_on_its_seed_and_leaves_torch_alone() -> None:
 class Configured(Stubborn):
     """Has no reset, but can be built from its config, as every model of the package."""
 
-    config: ClassVar[dict[str, int]] = {"width": 5}
+    config: ClassVar[dict[str, Any]] = {"width": 5, "_use_default_values": ["width"]}
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(width, width))
 
     @classmethod
-    def from_config(cls, config: dict) -> Configured:
-        return cls(**config)
+    def from_config(cls, config: dict[str, Any]) -> Configured:
+        dropped = config.get("_use_default_values", [])
+        return cls(**{key: value for key, value in config.items() if key not in dropped})
 
 
 def test_reinitialised_builds_from_a_config_where_there_is_one() -> None:
