@@ -197,10 +197,11 @@ def reinitialised(model: nn.Module, seed: int) -> nn.Module:
 
 def _rebuild(model: nn.Module) -> nn.Module:
     from_config: Any = getattr(type(model), "from_config", None)
-    if from_config is not None and hasattr(model, "config"):
+    stored: Any = getattr(model, "config", None)
+    if from_config is not None and stored is not None:
         reference = next(model.parameters())
         # diffusers lists arguments given by position among the defaults, and leaves those out again.
-        config = {key: value for key, value in dict(model.config).items() if key != "_use_default_values"}
+        config = {key: value for key, value in dict(stored).items() if key != "_use_default_values"}
         return from_config(config).to(device=reference.device, dtype=reference.dtype)
     fresh = copy.deepcopy(model)
     for module in fresh.modules():
