@@ -337,6 +337,8 @@ class _Progress:
             TimeRemainingColumn(),
             console=err,
             transient=True,
+            # A log file needs no bar.
+            disable=not err.is_terminal,
         )
         self._task = self._bar.add_task("training", total=None)
         self._bar.start()

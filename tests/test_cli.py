@@ -133,8 +133,9 @@ def test_info_about_a_checkpoint(run: Run, tiny_checkpoint: Path) -> None:
 
 
 def test_generate_prints_where_the_sound_lies(
-    run: Run, recording_file: Path, tiny_checkpoint: Path, tmp_path: Path
+    run: Run, recording_file: Path, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("eeg2music.report.result._figures", lambda *_: [])  # they take longer than all the rest
     out = tmp_path / "out[1]"  # brackets are markup to rich
     ran = run(
         "generate", recording_file, "--out", out, "--checkpoint", tiny_checkpoint, "--device", "cpu", "sampling.steps=1"

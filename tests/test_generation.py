@@ -169,6 +169,7 @@ def test_run_again_it_is_the_same_to_the_byte(
         assert (out / name).read_bytes() == (result / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_in_a_process_of_its_own_it_is_the_same_and_errors_stay_silent(
     result: Path, tiny_checkpoint: Path, recording_file: Path, tmp_path: Path
 ) -> None:
@@ -348,7 +349,7 @@ def test_a_folder_with_anything_else_in_it_is_left_alone(
 
 
 def test_a_failure_at_the_last_moment_leaves_the_earlier_result(
-    result: Path, written: list[tuple[Any, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    result: Path, written: list[tuple[Any, ...]], tmp_path: Path, no_pictures: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()

@@ -93,6 +93,7 @@ def test_the_null_pairs_different_songs() -> None:
         assert found["null"] < 0.6
     assert following(clicks("a"), clicks("a"), seed=0)["null"] is None
     assert following(heard[:2], heard[:2], seed=0, songs=["a", "a"])["null"] is None
+    assert following(heard[:3], heard[:3], seed=0, songs=["a", "b", "a"])["null"] is None
 
 
 def test_curves_of_one_clip_do_not_depend_on_the_others() -> None:

@@ -51,9 +51,9 @@ def test_the_same_picture_is_the_same_bytes_and_another_is_not() -> None:
 
 
 def test_curves_with_and_without_what_was_heard() -> None:
-    decoded = numpy_rng(0, "curves").uniform(size=(4, 3, 64)).astype(np.float32)
-    alone = figures.control_curves(decoded, STEMS)
-    beside = figures.control_curves(decoded, STEMS, heard=np.flip(decoded, -1).copy())
+    decoded = numpy_rng(0, "curves").uniform(size=(1, 3, 64)).astype(np.float32)
+    alone = figures.control_curves(decoded, STEMS[:1])
+    beside = figures.control_curves(decoded, STEMS[:1], heard=np.flip(decoded, -1).copy())
     assert pixels(alone).shape == pixels(beside).shape
     assert alone != beside
 
