@@ -131,7 +131,7 @@ def score_stem(music: StimuliFolder, name: str, ways: dict[str, Way]) -> dict[st
         spectral = [spectral_distances(decoded, heard) for decoded, heard in pairs]
         rows[way] = {
             "si_sdr_db_mean": float(ratios.mean()),
-            "si_sdr_db_median": float(ratios.median()),
+            "si_sdr_db_median": float(ratios.quantile(0.5)),
             "si_sdr_at_least_10_share": float((ratios >= 10).float().mean()),
             "log_mel_db": float(torch.cat([log_mel_distance(decoded, heard) for decoded, heard in pairs]).mean()),
             "stft_linear": float(np.mean([float(linear) for linear, _ in spectral])),

@@ -15,7 +15,6 @@ import torch
 from eeg2music.codec.encodec import Codec
 codec = Codec.from_config(hidden_size=4, num_filters=2, num_lstm_layers=1, codebook_size=16)
 print(tuple(codec.encode(torch.zeros(1, 640)).shape))
-from transformers import ClapModel
 """
 
 

@@ -54,9 +54,16 @@ def _soft_cross_entropy(logits: Tensor, share: Tensor) -> Tensor:
     return -torch.where(share > 0, share * logged, 0.0).sum(1).mean()
 
 
-def direction_loss(predicted: Tensor, target: Tensor) -> Tensor:
-    """(..., embedding) unit norm twice -> mean of 1 - cosine, so that one can stand in for the other."""
-    return (1.0 - (predicted * target).sum(-1)).mean()
+def direction_loss(predicted: Tensor, target: Tensor, counts: Tensor) -> Tensor:
+    """Mean of 1 - cosine, so that one can stand in for the other.
+
+    Parameters
+    ----------
+    predicted, target : (..., embedding) unit norm
+    counts : (...) bool, which pairs belong together
+    """
+    distance = 1.0 - (predicted * target).sum(-1)
+    return torch.where(counts, distance, 0.0).sum() / counts.sum().clamp_min(1)
 
 
 def pearson(predicted: Tensor, target: Tensor) -> Tensor:

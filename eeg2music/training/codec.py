@@ -169,7 +169,7 @@ class CodecTask(Task):
             heard = torch.from_numpy(np.stack([self._held_out_crop(song, name) for song in self._valid_songs()]))
             heard = heard.to(device)
             decoded = model(heard).audio.float()
-            figures[f"si_sdr_db/{name}"] = float(si_sdr_db(decoded, heard).median())
+            figures[f"si_sdr_db/{name}"] = float(si_sdr_db(decoded, heard).quantile(0.5))
             figures[f"log_mel_db/{name}"] = float(log_mel_distance(decoded, heard).mean())
         return figures
 

@@ -197,7 +197,7 @@ class EncoderTask(Task):
         window_id, song_id = gather(batch["window_id"]), gather(batch["song_id"])
         predicted = gather(torch.cat([out.global_embedding[:, None], out.stem_embedding], 1).float())
         heard = gather(target)
-        # Stems of windows without positions are the global embedding: nothing to contrast with a stem.
+        # Stems of windows without positions are the global embedding: nothing to compare with a stem.
         known = gather(out.regions_known.to(predicted.dtype)) > 0.5
         parts = {"contrast_global": info_nce(predicted[:, 0], heard[:, 0], log_scale[0], window_id, song_id)}
         parts["contrast_stem"] = torch.stack(
@@ -207,7 +207,8 @@ class EncoderTask(Task):
                 for stem in range(len(STEMS))
             ]
         ).mean() if bool(known.any()) else predicted.sum() * 0.0  # fmt: skip
-        parts["direction"] = direction_loss(predicted, heard)
+        compared = torch.cat([torch.ones_like(known)[:, None], known[:, None].expand(-1, len(STEMS))], 1)
+        parts["direction"] = direction_loss(predicted, heard, compared)
         parts["curve_correlation"] = curve_correlation_loss(out.curves, batch["curves"])
         parts["curve_value"] = curve_value_loss(out.curves, batch["curves"])
         total = torch.stack([getattr(weights, name) * part for name, part in parts.items()]).sum()
@@ -215,7 +216,12 @@ class EncoderTask(Task):
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
         source = self._windows(self.split.valid, None)
-        return encoder_scores(model.encoder, source, self.valid)  # type: ignore[arg-type]
+        encoder: Encoder = model.encoder  # type: ignore[assignment]
+        figures = encoder_scores(encoder, source, self.valid)
+        if not encoder.needs_positions:
+            blind = encoder_scores(encoder, source, self.valid, with_positions=False)
+            figures.update({f"{key}_without_positions": blind[key] for key in ("pairwise_global", "top1_global")})
+        return figures
 
     def export(self, model: nn.Module, folder: Path) -> None:
         save_model(model.encoder, folder, dtype=torch.bfloat16)

@@ -43,8 +43,15 @@ def validation_windows(
 
 
 @torch.no_grad()
-def encoder_scores(encoder: Encoder, source: Windows, windows: Sequence[tuple[Presentation, int]]) -> dict[str, float]:
+def encoder_scores(
+    encoder: Encoder, source: Windows, windows: Sequence[tuple[Presentation, int]], *, with_positions: bool = True
+) -> dict[str, float]:
     """Figures over windows that nobody was trained on, with people presented as unknown.
+
+    Parameters
+    ----------
+    windows : presentations and the samples where their windows start
+    with_positions : False withholds the electrode positions
 
     Returns
     -------
@@ -53,7 +60,7 @@ def encoder_scores(encoder: Encoder, source: Windows, windows: Sequence[tuple[Pr
     """
     was_training = encoder.training
     encoder.eval()
-    parts = list(_predict(encoder, source, windows))
+    parts = list(_predict(encoder, source, windows, with_positions))
     encoder.train(was_training)
     predicted = {name: np.concatenate([p[name] for p, _ in parts]) for name in ("global", "stems", "joint")}
     target = {name: np.concatenate([t[name] for _, t in parts]) for name in ("global", "stems", "joint")}
@@ -71,7 +78,7 @@ def encoder_scores(encoder: Encoder, source: Windows, windows: Sequence[tuple[Pr
 
 
 def _predict(
-    encoder: Encoder, source: Windows, windows: Sequence[tuple[Presentation, int]]
+    encoder: Encoder, source: Windows, windows: Sequence[tuple[Presentation, int]], with_positions: bool
 ) -> Iterator[tuple[dict[str, FloatArray], dict[str, FloatArray]]]:
     """Predictions and targets, batch by batch."""
     unused = numpy_rng(0)
@@ -79,7 +86,8 @@ def _predict(
         batch = collate([source.window(part, start, unused) for part, start in windows[first : first + BATCH]])
         batch = {key: value.to(encoder.device) for key, value in batch.items()}
         unseen = torch.full_like(batch["subject"], -1)
-        out: BrainConditions = encoder(batch["eeg"], batch["positions_m"], batch["channel_mask"], unseen)
+        positions = batch["positions_m"] if with_positions else torch.full_like(batch["positions_m"], torch.nan)
+        out: BrainConditions = encoder(batch["eeg"], positions, batch["channel_mask"], unseen)
         embedding = torch.cat([out.global_embedding[:, None], out.stem_embedding], 1)
         agreement = torch.where(moving(batch["curves"]), pearson(out.curves, batch["curves"]), torch.nan)
         yield _spaces(embedding), {**_spaces(batch["embedding"]), "agreement": agreement.cpu().numpy()}

@@ -107,6 +107,11 @@ def test_curve_losses_vanish_for_the_truth_and_ignore_what_does_not_move() -> No
 
 
 def test_direction_loss() -> None:
-    target = unit(6, 0)
-    assert float(direction_loss(target, target)) == pytest.approx(0.0, abs=1e-6)
-    assert float(direction_loss(-target, target)) == pytest.approx(2.0)
+    target, every = unit(6, 0), torch.ones(6, dtype=torch.bool)
+    assert float(direction_loss(target, target, every)) == pytest.approx(0.0, abs=1e-6)
+    assert float(direction_loss(-target, target, every)) == pytest.approx(2.0)
+    half = target.clone()
+    half[:3] *= -1
+    assert float(direction_loss(half, target, every)) == pytest.approx(1.0)
+    assert float(direction_loss(half, target, torch.arange(6) >= 3)) == pytest.approx(0.0, abs=1e-6)
+    assert float(direction_loss(half, target, ~every)) == 0.0
