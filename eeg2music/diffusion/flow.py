@@ -53,6 +53,7 @@ def flow_loss(
     kind: Prediction,
     counted: Tensor,
     floor: float = TIME_FLOOR,
+    channel_weight: Tensor | None = None,
 ) -> Tensor:
     """Mean squared error of the velocity (Lipman et al. 2023, eq. 23), by stem.
 
@@ -64,16 +65,18 @@ def flow_loss(
     prediction, clean, noise : (batch, stem, channel, frame)
     time : (batch,)
     counted : (batch, stem) bool, False for stems that were given or absent
+    channel_weight : (channel,) with a mean of one; all ones by default
 
     Returns
     -------
     (stem,) sums over the counted samples divided by the number of counted (sample, stem) pairs, so that the
     loss of the batch is the sum over stems.
     """
+    target = clean if kind == "clean" else clean - noise
+    squared = (prediction - target).square().mean(dim=3)
+    error = (squared if channel_weight is None else squared * channel_weight).mean(dim=2)
     if kind == "clean":
-        error = (prediction - clean).square().mean(dim=(2, 3)) / (1 - time).clamp_min(floor).square()[:, None]
-    else:
-        error = (prediction - (clean - noise)).square().mean(dim=(2, 3))
+        error = error / (1 - time).clamp_min(floor).square()[:, None]
     counted = counted.to(error.dtype)
     return (error * counted).sum(0) / counted.sum().clamp_min(1.0)
 

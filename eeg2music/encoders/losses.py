@@ -81,6 +81,30 @@ def moving(target: Tensor) -> Tensor:
     return target.float().std(-1, unbiased=False) > CONSTANT
 
 
+def delayed(curves: Tensor, delay: Tensor, margin: int) -> Tensor:
+    """The curves as they are `delay` frames later, by Catmull-Rom interpolation.
+
+    Parameters
+    ----------
+    curves : (batch, ..., frame)
+    delay : (batch,) in frames, at most margin - 2 either way; differentiable
+    margin : frames left out at either end
+
+    Returns
+    -------
+    (batch, ..., frame - 2 margin): at frame t what `curves` has at t + margin + delay.
+    """
+    whole = delay.detach().floor().clamp(1 - margin, margin - 2)
+    part = (delay - whole).reshape(-1, *[1] * (curves.ndim - 1))
+    steps = torch.arange(margin, curves.shape[-1] - margin, device=curves.device)
+    place = (steps + whole[:, None].long()).reshape(len(curves), *[1] * (curves.ndim - 2), -1)
+    before, here, after, beyond = (curves.gather(-1, (place + k).expand(*curves.shape[:-1], -1)) for k in (-1, 0, 1, 2))
+    slope = 0.5 * (after - before)
+    bend = before - 2.5 * here + 2.0 * after - 0.5 * beyond
+    twist = 1.5 * (here - after) + 0.5 * (beyond - before)
+    return here + part * (slope + part * (bend + part * twist))
+
+
 def curve_correlation_loss(predicted: Tensor, target: Tensor) -> Tensor:
     """Mean over (batch, stem, curve) of 1 - r over frames; curves that do not move count zero.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -35,6 +35,9 @@ from eeg2music.training.registry import TASKS
 from eeg2music.training.task import Batch, Gather, ItemSource, Task
 from eeg2music.types import FRAME_RATE_HZ, STEMS, Conditions
 from eeg2music.weights import checkpoint_sha256, save_model
+
+if TYPE_CHECKING:
+    from eeg2music.codec.encodec import Codec
 
 # Times at which the validation loss is measured.
 NOISY_TIMES, CLEAR_TIMES = (0.1, 0.3, 0.5), (0.7, 0.9)
@@ -69,6 +72,8 @@ class DiffusionTaskConfig(Config):
     data : folder of music, `eeg2music simulate` layout
     codec, clap : checkpoint folders (or names of models on the hub)
     cache : where latents and conditions are kept
+    channel_weight : a latent channel's error counts with this power of the channel's deviation before normalisation:
+        0 counts hiss like melody, 2 counts energy
     short_share : share of steps that train on shorter windows, down to `shortest_s`
     """
 
@@ -82,6 +87,7 @@ class DiffusionTaskConfig(Config):
     time: TimeConfig = TimeConfig()
     dropout: DropoutConfig = DropoutConfig()
     noise: NoiseConfig = NoiseConfig()
+    channel_weight: float = Field(default=0.5, ge=0, le=2)
     short_share: float = Field(default=0.15, ge=0, le=1)
     shortest_s: float = Field(default=2.0, ge=1)
 
@@ -129,6 +135,7 @@ class DiffusionTask(Task):
         held_out = music.split("valid", config.valid_share).songs[: config.valid_songs]
         self.sources = {name: source_hash(getattr(config, name)) for name in ("codec", "clap")}
         identity = sha256_json(self.sources)
+        self.channel_weight = channel_weights(load_codec(config.codec).latent_std, config.channel_weight)
         self.cache = LatentCache(config.cache, music.split("train", config.valid_share), identity)
         self.held_out = LatentCache(config.cache, StimuliFolder(music.folder, held_out), identity)
 
@@ -160,8 +167,9 @@ class DiffusionTask(Task):
         noisy = torch.where((state == StemState.GIVEN)[..., None, None], clean, noisy)
         prediction = model(noisy, time, conditions, state)
         by_stem = flow_loss(
-            prediction, clean, noise, time, kind=self.config.model.prediction, counted=state == StemState.GENERATE
-        )
+            prediction, clean, noise, time, kind=self.config.model.prediction, counted=state == StemState.GENERATE,
+            channel_weight=self.channel_weight.to(clean.device),
+        )  # fmt: skip
         return {"loss": by_stem.sum(), **dict(zip(STEMS, by_stem.detach(), strict=True))}
 
     def _stretch(self, step: int, frames: int) -> tuple[int, int]:
@@ -223,7 +231,10 @@ class DiffusionTask(Task):
             times = torch.full((len(part),), time, device=device)
             prediction = model(interpolate(clean, noise, times), times, part)
             counted = torch.ones(clean.shape[:2], dtype=torch.bool, device=device)
-            loss = flow_loss(prediction, clean, noise, times, kind=self.config.model.prediction, counted=counted)
+            loss = flow_loss(
+                prediction, clean, noise, times, kind=self.config.model.prediction, counted=counted,
+                channel_weight=self.channel_weight.to(device),
+            )  # fmt: skip
             total += loss.sum().item() * len(part)
         return total / len(conditions)
 
@@ -237,6 +248,12 @@ class DiffusionTask(Task):
             "held_out_songs": list(self.held_out.music.songs),
             **{f"{name}_sha256": value for name, value in self.sources.items()},
         }
+
+
+def channel_weights(deviation: Tensor, power: float) -> Tensor:
+    """deviation**power, with a mean of one; (channel,)."""
+    weight = deviation.detach().cpu().float() ** power
+    return weight / weight.mean()
 
 
 def batch_conditions(batch: Batch) -> Conditions:
@@ -261,7 +278,13 @@ def source_hash(name_or_path: str) -> str:
 
 def load_sources(codec: str, clap: str) -> tuple[Any, Any]:
     """The codec and the CLAP that latents and embeddings are computed with."""
-    from eeg2music.codec.encodec import Codec
     from eeg2music.targets.pretrained import load_clap
 
-    return Codec.from_pretrained(codec), load_clap(clap)
+    return load_codec(codec), load_clap(clap)
+
+
+def load_codec(name_or_path: str) -> Codec:
+    """The codec, imported late: transformers takes seconds."""
+    from eeg2music.codec.encodec import Codec
+
+    return Codec.from_pretrained(name_or_path)

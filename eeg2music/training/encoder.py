@@ -25,6 +25,7 @@ from eeg2music.encoders.losses import (
     START_LOG_SCALE,
     curve_correlation_loss,
     curve_value_loss,
+    delayed,
     direction_loss,
     info_nce,
 )
@@ -74,6 +75,7 @@ class EncoderConfig(Config):
     pieces. Without the latter, a share of the subjects and of the songs is held out.
     clap : folder or name of the CLAP whose space is aimed at; targets : folder for computed targets.
     encoder : a registered encoder; options : its arguments besides the signal's.
+    delays : learn how late each training listener responds, so that the curves need not blur over it.
     start_from : folder of weights to begin with, of an encoder of the same sizes and subjects.
     """
 
@@ -91,22 +93,38 @@ class EncoderConfig(Config):
     augment: AugmentConfig = AugmentConfig.model_validate({})
     weights: WeightsConfig = WeightsConfig.model_validate({})
     fit_windows: int = Field(4000, ge=8)
+    delays: bool = True
     start_from: str | None = None
 
 
-class EncoderTrainee(nn.Module):
-    """An encoder with what only training needs: the temperatures of global and stem contrast."""
+# Frames left out at either end of the curves, so that a listener's delay finds its frames.
+CURVE_MARGIN = 4
+MAX_DELAY_FRAMES = CURVE_MARGIN - 2.0
 
-    def __init__(self, encoder: Encoder) -> None:
+
+class EncoderTrainee(nn.Module):
+    """An encoder with what only training needs: the temperatures of global and stem contrast, and listeners' delays.
+
+    Nobody's response latency can be read off the response alone. An encoder that is held to the music's own time
+    therefore answers with a blur as wide as latencies differ. The delay of each training listener is learned instead,
+    and their mean is kept at zero: the encoder's curves are sharp, and late by what the listener is late.
+    """
+
+    def __init__(self, encoder: Encoder, listeners: int = 0) -> None:
         super().__init__()
         self.encoder = encoder
         self.log_scale = nn.Parameter(torch.full((2,), START_LOG_SCALE))
+        self.delay = nn.Parameter(torch.zeros(listeners)) if listeners else None
+
+    def delays(self) -> Tensor | None:
+        """(listener,) in frames of the curves."""
+        return None if self.delay is None else MAX_DELAY_FRAMES * torch.tanh(self.delay - self.delay.mean())
 
     def forward(
         self, eeg: Tensor, positions_m: Tensor, channel_mask: Tensor, subject: Tensor
-    ) -> tuple[BrainConditions, Tensor]:
-        """The encoder's output and the (2,) logarithms of the inverse temperatures."""
-        return self.encoder(eeg, positions_m, channel_mask, subject), self.log_scale * 1.0
+    ) -> tuple[BrainConditions, Tensor, Tensor | None]:
+        """The encoder's output, the (2,) logarithms of the inverse temperatures, and the listeners' delays."""
+        return self.encoder(eeg, positions_m, channel_mask, subject), self.log_scale * 1.0, self.delays()
 
 
 @TASKS.add("encoder")
@@ -158,7 +176,7 @@ class EncoderTask(Task):
             self._start_from(encoder, Path(self.config.start_from))
         if encoder.fitted_in_closed_form:
             self._fit(encoder)
-        return EncoderTrainee(encoder)
+        return EncoderTrainee(encoder, len(self.spec.subjects) if self.config.delays else 0)
 
     def _start_from(self, encoder: Encoder, folder: Path) -> None:
         """Take over the weights of an encoder that never met what is held out now.
@@ -192,7 +210,7 @@ class EncoderTask(Task):
         encoder.fit(batches)
 
     def loss(self, model: nn.Module, batch: Batch, *, step: int, gather: Gather) -> dict[str, Tensor]:
-        out, log_scale = model(batch["eeg"], batch["positions_m"], batch["channel_mask"], batch["subject"])
+        out, log_scale, delays = model(batch["eeg"], batch["positions_m"], batch["channel_mask"], batch["subject"])
         weights, target = self.config.weights, batch["embedding"]
         window_id, song_id = gather(batch["window_id"]), gather(batch["song_id"])
         predicted = gather(torch.cat([out.global_embedding[:, None], out.stem_embedding], 1).float())
@@ -209,8 +227,10 @@ class EncoderTask(Task):
         ).mean() if bool(known.any()) else predicted.sum() * 0.0  # fmt: skip
         compared = torch.cat([torch.ones_like(known)[:, None], known[:, None].expand(-1, len(STEMS))], 1)
         parts["direction"] = direction_loss(predicted, heard, compared)
-        parts["curve_correlation"] = curve_correlation_loss(out.curves, batch["curves"])
-        parts["curve_value"] = curve_value_loss(out.curves, batch["curves"])
+        delay = batch["curve_shift"] if delays is None else batch["curve_shift"] + delays[batch["listener"]]
+        made, aimed = delayed(out.curves, delay, CURVE_MARGIN), batch["curves"][..., CURVE_MARGIN:-CURVE_MARGIN]
+        parts["curve_correlation"] = curve_correlation_loss(made, aimed)
+        parts["curve_value"] = curve_value_loss(made, aimed)
         total = torch.stack([getattr(weights, name) * part for name, part in parts.items()]).sum()
         return {"loss": total, **parts, "temperature": log_scale[0].detach().neg().exp()}
 

@@ -19,7 +19,7 @@ from eeg2music.errors import DataError, LeakError
 from eeg2music.files import sha256_json
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.seeding import derive_seed, numpy_rng
-from eeg2music.training.encoder_targets import TargetStore
+from eeg2music.training.encoder_targets import TargetStore, curve_shift
 from eeg2music.types import EEG_RATE_HZ, FloatArray, SignalSpec
 
 UNSEEN = -1
@@ -196,8 +196,9 @@ def split_manifest(split: Split) -> dict[str, Any]:
 class Windows:
     """An `ItemSource` over presentations: one random window per visit.
 
-    An item holds eeg (channel, time), positions_m (channel, 3), channel_mask (channel,), subject, window_id,
-    song_id, embedding (1 + stem, embedding) and curves (stem, curve, frame).
+    An item holds eeg (channel, time), positions_m (channel, 3), channel_mask (channel,), subject (UNSEEN where the
+    encoder is not told), listener (who it is, for the loss alone), window_id, song_id, embedding (1 + stem,
+    embedding), curves (stem, curve, frame) and curve_shift (frames from the window's start to the curves').
     """
 
     def __init__(
@@ -221,7 +222,7 @@ class Windows:
         """The window of a presentation that starts at sample `start` of the recording."""
         eeg = np.array(part.dataset.signal(part.recording)[:, start : start + self.samples], dtype=np.float32)
         positions, mask = part.dataset.channels(part.recording)
-        subject = self._subjects.get(part.subject, UNSEEN)
+        subject = listener = self._subjects.get(part.subject, UNSEEN)
         if self.augment is not None:
             eeg = self._with_background(eeg, part, rng)
             eeg, positions, mask = augment(eeg, positions, mask, self.augment, rng)
@@ -234,11 +235,13 @@ class Windows:
             "positions_m": positions,
             "channel_mask": mask,
             "subject": subject,
+            "listener": listener,
             # To 1/64 s: presentations of a piece that start on the same sample are the same window.
             "window_id": derive_seed(0, part.song, round(offset_s * EEG_RATE_HZ)),
             "song_id": derive_seed(0, part.song),
             "embedding": embedding,
             "curves": curves,
+            "curve_shift": np.float32(curve_shift(offset_s)),
         }
 
     def _with_background(self, eeg: FloatArray, part: Presentation, rng: np.random.Generator) -> FloatArray:

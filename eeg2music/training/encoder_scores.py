@@ -6,14 +6,14 @@ Arrays and models in, figures out. The full evaluation with its controls lies in
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from eeg2music.encoders.base import BrainConditions, Encoder
-from eeg2music.encoders.losses import moving, pearson
+from eeg2music.encoders.losses import delayed, moving, pearson
 from eeg2music.metrics.retrieval import identification_accuracy, topk_accuracy
 from eeg2music.seeding import derive_seed, numpy_rng
 from eeg2music.training.encoder_data import Presentation, Windows
@@ -22,6 +22,9 @@ from eeg2music.types import CURVES, STEMS, FloatArray
 
 GALLERY = 50
 BATCH = 32
+# Delays of a listener that are tried, in frames.
+MARGIN = 4
+DELAYS = tuple(np.arange(-1.5, 1.51, 0.25))
 
 
 def validation_windows(
@@ -56,7 +59,8 @@ def encoder_scores(
     Returns
     -------
     pairwise/top1 per space ("global", "stems", "joint" = both concatenated, as the evaluation does), gallery
-    sizes, cosine to the target, and Pearson correlation per curve and per stem.
+    sizes, cosine to the target, and Pearson correlation per curve and per stem; "r_onset_at_delay" allows each
+    listener one delay.
     """
     was_training = encoder.training
     encoder.eval()
@@ -74,7 +78,16 @@ def encoder_scores(
         figures[f"r_{curve}"] = float(np.nanmean(agreement[:, :, index]))
     for index, stem in enumerate(STEMS):
         figures[f"r_onset_{stem}"] = float(np.nanmean(agreement[:, index, 0]))
+    listeners = np.asarray([part.subject for part, _ in windows])
+    later = np.concatenate([t["later"] for _, t in parts])
+    names, counts = np.unique(listeners, return_counts=True)
+    figures["r_onset_at_delay"] = float(np.average([_best(later[listeners == who]) for who in names], weights=counts))
     return figures
+
+
+def _best(later: FloatArray) -> float:
+    """(window, stem, delay) of one listener -> the mean correlation at the delay where it is highest."""
+    return float(np.nanmean(later, axis=(0, 1)).max())
 
 
 def _predict(
@@ -90,7 +103,18 @@ def _predict(
         out: BrainConditions = encoder(batch["eeg"], positions, batch["channel_mask"], unseen)
         embedding = torch.cat([out.global_embedding[:, None], out.stem_embedding], 1)
         agreement = torch.where(moving(batch["curves"]), pearson(out.curves, batch["curves"]), torch.nan)
-        yield _spaces(embedding), {**_spaces(batch["embedding"]), "agreement": agreement.cpu().numpy()}
+        later = torch.stack([_onsets_later(out, batch, delay) for delay in DELAYS], -1)
+        yield (
+            _spaces(embedding),
+            {**_spaces(batch["embedding"]), "agreement": agreement.cpu().numpy(), "later": later.cpu().numpy()},
+        )
+
+
+def _onsets_later(out: BrainConditions, batch: Mapping[str, Tensor], delay: float) -> Tensor:
+    """(batch, stem) correlation of onset curves, as if the listener responded `delay` frames late."""
+    made = delayed(out.curves[:, :, 0], batch["curve_shift"] + delay, MARGIN)
+    aimed = batch["curves"][:, :, 0, MARGIN:-MARGIN]
+    return torch.where(moving(aimed), pearson(made, aimed), torch.nan)
 
 
 def _spaces(embedding: Tensor) -> dict[str, FloatArray]:

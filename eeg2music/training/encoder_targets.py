@@ -51,6 +51,7 @@ class PieceTargets:
         """Embeddings (1 + stem, embedding) and curves (stem, curve, frame) of the window at `start_s`.
 
         Between two places of the grid the embedding is the normalised mean of both, weighted by nearness.
+        The curves begin at the frame nearest to `start_s`, which `curve_shift` tells.
         """
         place = min(max(start_s / self.hop_s, 0.0), len(self.embedding) - 1.0)
         low = min(int(place), max(0, len(self.embedding) - 2))
@@ -59,12 +60,22 @@ class PieceTargets:
         if share > 0:
             mean = (1 - share) * mean + share * self.embedding[low + 1]
         mean /= np.maximum(np.linalg.norm(mean, axis=-1, keepdims=True), 1e-9)
-        frames, first = round(self.window_s * CURVE_RATE_HZ), max(0, round(start_s * CURVE_RATE_HZ))
+        frames, first = round(self.window_s * CURVE_RATE_HZ), first_frame(start_s)
         curves = self.curves[..., first : first + frames]
         missing = frames - curves.shape[-1]
         if missing:
             curves = np.pad(curves, ((0, 0), (0, 0), (0, missing)))
         return mean.astype(np.float32), curves.astype(np.float32)
+
+
+def first_frame(start_s: float) -> int:
+    """The curve frame nearest to `start_s`."""
+    return max(0, round(start_s * CURVE_RATE_HZ))
+
+
+def curve_shift(start_s: float) -> float:
+    """Frames by which the curves of the window at `start_s` begin after it; within half a frame inside the piece."""
+    return first_frame(start_s) - start_s * CURVE_RATE_HZ
 
 
 class TargetStore:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import sys
 import time
 from typing import TYPE_CHECKING
 
 import torch
 
+from eeg2music.errors import ConfigError
 from eeg2music.seeding import derive_seed
 from eeg2music.training.config import TrainConfig
 
@@ -52,7 +54,15 @@ def start(config: TrainConfig) -> Accelerator:
         # An earlier run in this process must not decide this run's precision.
         AcceleratorState._reset_state(reset_partial_state=True)
         GradientState._reset_state()
-    accelerator = Accelerator(mixed_precision=config.precision, cpu=config.device == "cpu")
+    # Without `cpu`, accelerate takes the launcher's processes for strangers where there is no GPU.
+    cpu = config.device == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())
+    accelerator = Accelerator(mixed_precision=config.precision, cpu=cpu)
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    if accelerator.num_processes != launched:
+        raise ConfigError(
+            f"{launched} processes were launched, but {accelerator.num_processes} found each other",
+            remedy="start with accelerate launch, or with one process",
+        )
     if accelerator.device.type == "cpu":
         keep_freed_memory()
         torch.set_float32_matmul_precision("medium")

@@ -56,6 +56,21 @@ def test_only_generated_stems_count(pair: tuple[torch.Tensor, torch.Tensor]) -> 
     torch.testing.assert_close(everything[1], torch.tensor(100.0**2 / 0.25 / 4))
 
 
+def test_channels_are_weighed(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    clean, noise = pair
+    wrong = clean.clone()
+    wrong[:, :, 0] += 2.0
+    weight = torch.zeros(clean.shape[2])
+    weight[0] = clean.shape[2]
+    time, counted = torch.zeros(3), torch.ones(3, 4, dtype=torch.bool)
+    loss = [
+        flow_loss(wrong, clean, noise, time, kind=kind, counted=counted, channel_weight=weight).sum()
+        for kind in ("clean", "velocity")
+    ]
+    torch.testing.assert_close(loss[0], torch.tensor(4.0))
+    torch.testing.assert_close(loss[1], (noise[:, :, 0] + 2.0).square().mean(-1).mean())
+
+
 def test_late_times_are_bounded(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
     clean, noise = pair
     counted = torch.ones(3, 4, dtype=torch.bool)

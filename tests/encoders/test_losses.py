@@ -7,16 +7,18 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eeg2music.encoders.losses import (
     curve_correlation_loss,
     curve_value_loss,
+    delayed,
     direction_loss,
     info_nce,
     pearson,
 )
+from eeg2music.training.encoder import EncoderTrainee
 
 
 def unit(rows: int, seed: int) -> Tensor:
@@ -115,3 +117,32 @@ def test_direction_loss() -> None:
     assert float(direction_loss(half, target, every)) == pytest.approx(1.0)
     assert float(direction_loss(half, target, torch.arange(6) >= 3)) == pytest.approx(0.0, abs=1e-6)
     assert float(direction_loss(half, target, ~every)) == 0.0
+
+
+def test_delayed_is_interpolation_in_time() -> None:
+    frames = torch.arange(60.0)
+    curves = torch.sin(frames / 6).expand(4, 2, 3, -1)
+    delay = torch.tensor([0.0, 0.3, -1.7, 2.5])
+    expected = torch.sin((frames[4:-4] + delay[:, None]) / 6)[:, None, None]
+    found = delayed(curves, delay, 4)
+    torch.testing.assert_close(found, expected.expand_as(found), atol=3e-4, rtol=0)
+    whole = delayed(curves, torch.tensor([0.0, 1.0, -2.0, 2.0]), 4)
+    assert torch.equal(whole[3], curves[3, ..., 6:-2]) and torch.equal(whole[2], curves[2, ..., 2:-6])
+
+
+def test_the_delays_of_listeners_are_found_and_centred() -> None:
+    noise = torch.rand(64, 12, 110, generator=torch.Generator().manual_seed(0))
+    curves = F.avg_pool1d(F.avg_pool1d(noise, 5, 1), 3, 1).unflatten(1, (4, 3))
+    listener = torch.arange(64) % 4
+    truth = torch.tensor([-0.9, -0.3, 0.4, 0.8])
+    # Who answers late has at frame t + delay what was heard at t.
+    answered = delayed(curves, -truth[listener], 4)
+    trainee = EncoderTrainee(nn.Identity(), listeners=4)  # type: ignore[arg-type]
+    optimizer = torch.optim.Adam([trainee.delay], lr=0.02)
+    for _ in range(200):
+        optimizer.zero_grad()
+        made = delayed(answered, trainee.delays()[listener], 4)
+        curve_correlation_loss(made, curves[..., 8:-8]).backward()
+        optimizer.step()
+    torch.testing.assert_close(trainee.delays().detach(), truth, atol=0.07, rtol=0)
+    assert abs(float(trainee.delays().detach().mean())) < 0.05

@@ -17,7 +17,7 @@ from eeg2music.errors import DataError
 from eeg2music.files import read_json
 from eeg2music.seeding import numpy_rng
 from eeg2music.training import diffusion as training
-from eeg2music.training.diffusion import DiffusionTask, DiffusionTaskConfig, LatentWindows, ModelConfig
+from eeg2music.training.diffusion import DiffusionTask, DiffusionTaskConfig, LatentWindows, ModelConfig, channel_weights
 from eeg2music.training.latents import SongLatents
 from eeg2music.training.order import collate
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS
@@ -57,12 +57,19 @@ def make_task(songs: int = 12, **config: Any) -> DiffusionTask:
     full = DiffusionTaskConfig(data="", codec="", clap="", model=model, **config)
     super(DiffusionTask, task).__init__(full, seed=0)
     task.cache, task.held_out = MadeUpCache(songs), MadeUpCache(6, first=songs)  # type: ignore[assignment]
+    task.channel_weight = torch.ones(CHANNELS)
     return task
 
 
 def batch_of(task: DiffusionTask, size: int, draw: int = 0) -> dict[str, Tensor]:
     items = LatentWindows(task.cache, task.config, task.seed)
     return collate([items.item(index % len(items), draw + index // len(items)) for index in range(size)])
+
+
+def test_channel_weights() -> None:
+    deviation = torch.tensor([1.0, 0.25])
+    assert channel_weights(deviation, 0.0).tolist() == [1.0, 1.0]
+    assert channel_weights(deviation, 0.5).tolist() == pytest.approx([4 / 3, 2 / 3])
 
 
 def no_gather(tensor: Tensor) -> Tensor:
@@ -156,6 +163,8 @@ def test_conditions_are_learned_and_the_evaluation_shows_it() -> None:
 
 
 class FakeCodec:
+    latent_std = torch.full((CHANNELS,), 0.1)
+
     def encode(self, audio: Tensor) -> Tensor:
         frames = audio.unflatten(-1, (-1, 320))
         return torch.stack([frames.mean(-1), frames.std(-1), frames[..., 0], frames[..., 9]], dim=1)
@@ -180,6 +189,7 @@ def music(tmp_path: Path) -> Path:
 
 def test_a_run_from_audio_to_a_checkpoint(music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "load_sources", lambda codec, clap: (FakeCodec(), FakeClap()))
+    monkeypatch.setattr(training, "load_codec", lambda codec: FakeCodec())
     loop = importlib.import_module("eeg2music.training.loop")
     overrides = [
         f"task.data={music}", "task.codec=made-up", "task.clap=made-up", f"task.cache={tmp_path / 'cache'}",

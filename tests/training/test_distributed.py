@@ -26,7 +26,6 @@ def one_step(folder: Path, processes: int, *more: str) -> dict:
     )
     environment = {
         **os.environ,
-        "ACCELERATE_USE_CPU": "true",
         "OMP_NUM_THREADS": "1",
         "CUDA_VISIBLE_DEVICES": "",
         "PYTHONPATH": os.pathsep.join([str(SCRIPT.parent), os.environ.get("PYTHONPATH", "")]),

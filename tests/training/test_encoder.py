@@ -312,7 +312,9 @@ def test_two_processes_have_the_loss_and_the_gradients_of_one(world: Path, clap:
 def test_windows_without_positions_train_the_path_without_positions_alone(world: Path, clap: FakeClap) -> None:
     """What configs/encoder/without_positions.yaml relies on: all other weights stay what they are."""
     task, items, model = built(world, augment={"without_positions": 1.0})
-    task.loss(model, collate([items.item(index, 0) for index in range(6)]), step=0, gather=lambda x: x)["loss"].backward()
+    task.loss(model, collate([items.item(index, 0) for index in range(6)]), step=0, gather=lambda x: x)[
+        "loss"
+    ].backward()
     moved = {name.split(".")[1] for name, p in model.encoder.named_parameters(prefix="e") if p.grad.abs().max() > 0}
     assert moved == {"agnostic"}
 
