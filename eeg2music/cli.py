@@ -287,7 +287,11 @@ def evaluate(
     device: Device = "auto",
     dry_run: DryRun = False,
 ) -> None:
-    """Retrieval, identification and FAD, each beside its controls."""
+    """Retrieval, identification and FAD, each beside its controls.
+
+    What is finished is kept in OUT.parts until the whole is: stopped, the same command goes on, also with levels added.
+    With workers=2 two processes share the work.
+    """
     from eeg2music.config import load_config
     from eeg2music.evaluation.runner import EvaluateConfig, run_evaluation
 

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from eeg2music.errors import InputError
 from eeg2music.evaluation.follow import following, onset_curves
 from eeg2music.seeding import numpy_rng
 from eeg2music.types import CURVE_RATE_HZ, SAMPLE_RATE_HZ, STEMS, FloatArray
@@ -59,6 +60,46 @@ def test_a_lag_beyond_the_allowed_is_not_mended() -> None:
     late = np.zeros_like(heard)
     late[..., 8 * HOP :] = heard[..., : -8 * HOP]
     assert following(late, heard, seed=0)["mean"] < 0.4
+
+
+def moved(audio: FloatArray, frames: int) -> FloatArray:
+    """Late by so many frames of the curves; early where negative."""
+    out = np.zeros_like(audio)
+    shift = abs(frames) * HOP
+    if frames > 0:
+        out[..., shift:] = audio[..., :-shift]
+    else:
+        out[..., :-shift] = audio[..., shift:]
+    return out
+
+
+def test_each_listener_may_have_a_lag_of_their_own() -> None:
+    heard = clicks("a", "b", "a", "b")
+    made = np.concatenate([moved(heard[:2], 1), moved(heard[2:], -1)])
+    found = following(made, heard, seed=0, songs=["a", "b"] * 2, listeners=["x", "x", "y", "y"])
+    assert found["lag_s_by_listener"] == {"x": 1 / CURVE_RATE_HZ, "y": -1 / CURVE_RATE_HZ}
+    assert found["mean_by_listener"] == pytest.approx(1.0, abs=0.03)
+    assert found["mean"] < 0.8
+    # The pairs of the null choose among more lags, each for itself.
+    assert found["null"] < 0.6
+    json.dumps(found, allow_nan=False)
+
+
+def test_one_listener_has_the_one_lag() -> None:
+    heard = clicks("a", "b", "c")
+    found = following(moved(heard, 1), heard, seed=0, listeners=["x"] * 3)
+    assert found["mean_by_listener"] == found["mean"]
+    assert found["lag_s_by_listener"] == {"x": found["lag_s"]}
+
+
+def test_without_listeners_there_is_no_lag_of_theirs() -> None:
+    found = following(clicks("a", "b"), clicks("a", "b"), seed=0)
+    assert (found["mean_by_listener"], found["lag_s_by_listener"]) == (None, None)
+
+
+def test_a_listener_is_named_for_every_clip() -> None:
+    with pytest.raises(InputError, match="1 listeners for 2 clips"):
+        following(clicks("a", "b"), clicks("a", "b"), seed=0, listeners=["x"])
 
 
 def test_stems_that_are_silent_in_the_heard_window_do_not_count() -> None:

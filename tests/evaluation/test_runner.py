@@ -13,10 +13,10 @@ import pytest
 
 from eeg2music.config import load_config
 from eeg2music.errors import ConfigError, InputError, LeakError
-from eeg2music.evaluation import runner
+from eeg2music.evaluation import units
 from eeg2music.evaluation.brain import CONTROLS
 from eeg2music.evaluation.heard import Heard
-from eeg2music.evaluation.runner import EvaluateConfig, LevelConfig, refuse_known, run_evaluation, spread_rows
+from eeg2music.evaluation.runner import EvaluateConfig, LevelConfig, distance, refuse_known, run_evaluation
 from eeg2music.pipeline import SamplingConfig
 from eeg2music.seeding import numpy_rng
 
@@ -36,7 +36,7 @@ def listen(make_heard: MakeHeard, monkeypatch: pytest.MonkeyPatch) -> list[dict[
         asked.append({"snr_db": snr_db, "stems": stems, "seed": seed})
         return make_heard(5)
 
-    monkeypatch.setattr(runner, "simulated_heard", heard)
+    monkeypatch.setattr(units, "simulated_heard", heard)
     return asked
 
 
@@ -63,6 +63,7 @@ def test_what_is_written(scores: dict[str, Any]) -> None:
     assert "## clean (0 dB): embedding" in table
     assert "## hard (-12 dB): embedding" in table
     assert "## hard (-12 dB): generated" not in table
+    assert "## clean (0 dB): following, mean of 2 seeds" in table
 
 
 def test_every_control_stands_beside_the_brain(scores: dict[str, Any]) -> None:
@@ -86,6 +87,8 @@ def test_generated_clips_are_scored_with_their_distance_and_following(scores: di
     assert (entry["generated"]["n"], entry["generated"]["gallery_size"]) == (3, 5)
     assert -1 <= entry["following"]["mean"] <= 1
     assert entry["following"]["n"] == 3
+    assert -1 <= entry["following"]["mean_by_listener"] <= 1
+    assert set(entry["following"]["lag_s_by_listener"]) == {"sub-a", "sub-b"}
     assert set(level["distances"]) == {"brain", "no_brain"}
     assert level["distances"]["brain"]["too_few_for_frechet"] is True
     assert (level["distances"]["brain"]["n"], level["distances"]["brain"]["n_reference"]) == (3, 5)
@@ -188,7 +191,7 @@ def test_a_folder_with_anything_else_in_it_is_left_alone(tmp_path: Path, tiny_ch
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
-@pytest.mark.parametrize("name", ["mini", "smoke"])
+@pytest.mark.parametrize("name", ["mini", "quick", "smoke"])
 def test_shipped_configs_are_valid(name: str) -> None:
     config = load_config(EvaluateConfig, f"configs/eval/{name}.yaml")
     assert config.levels[0].name == "clean"
@@ -207,27 +210,10 @@ def test_the_quoted_evaluation_is_as_large_as_promised() -> None:
 # -- parts -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("count", "rows"), [(0, []), (1, [0]), (3, [0, 4, 9]), (10, list(range(10))), (99, list(range(10)))]
-)
-def test_queries_are_spread_over_songs_and_listeners(make_heard: MakeHeard, count: int, rows: list[int]) -> None:
-    assert spread_rows(make_heard(5), count) == rows
-
-
-def test_other_listeners_hear_the_same_songs(make_heard: MakeHeard) -> None:
-    heard = make_heard(4, subjects=("sub-a", "sub-b", "sub-c"))
-    others = runner._others(heard)
-    assert others is not None
-    assert others.query_songs == heard.query_songs
-    assert all(mine != theirs for mine, theirs in zip(heard.query_subjects, others.query_subjects, strict=True))
-    assert runner._others(make_heard(4, subjects=("sub-a",))) is None
-    assert runner._others(heard.select(range(7))) is None  # the last listeners did not hear everything
-
-
 def test_distances_of_the_same_are_zero_and_grow() -> None:
     gallery = numpy_rng(0, "gallery").normal(size=(60, 4)).astype(np.float32)
-    found = runner.distances({"same": gallery, "far": gallery + 3.0}, gallery)
-    assert found["same"]["frechet"] == pytest.approx(0.0, abs=1e-3)
-    assert found["far"]["frechet"] == pytest.approx(36.0, rel=0.01)
-    assert found["far"]["kernel"] > found["same"]["kernel"]
-    assert not found["same"]["too_few_for_frechet"]
+    same, far = distance(gallery, gallery), distance(gallery + 3.0, gallery)
+    assert same["frechet"] == pytest.approx(0.0, abs=1e-3)
+    assert far["frechet"] == pytest.approx(36.0, rel=0.01)
+    assert far["kernel"] > same["kernel"]
+    assert not same["too_few_for_frechet"]

@@ -1,0 +1,66 @@
+"""What `evaluate` is asked to do. Holds settings, computes nothing."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from eeg2music.config import Config
+from eeg2music.evaluation.brain import CONTROLS
+from eeg2music.evaluation.material import ListeningConfig
+from eeg2music.pipeline import SamplingConfig
+from eeg2music.simulation.experiment import NAMED_SNR_DB, Snr
+
+BRAIN = "brain"
+
+
+class LevelConfig(Config):
+    """One SNR level: "clean", "real" or decibels.
+
+    Attributes
+    ----------
+    conditions : the brain and controls that are scored in the conditioning space
+    generate : for which of them clips are generated, for `generated_windows` windows and each seed
+    """
+
+    name: str
+    snr: Snr
+    conditions: tuple[str, ...] = (BRAIN, *CONTROLS)
+    generate: tuple[str, ...] = (BRAIN, *CONTROLS)
+    generated_windows: int = Field(default=200, ge=0)
+
+    @field_validator("conditions", "generate")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in names if name not in (BRAIN, *CONTROLS)]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is none of {', '.join((BRAIN, *CONTROLS))}")
+        return names
+
+    @property
+    def snr_db(self) -> float:
+        """The ratio in decibels."""
+        return NAMED_SNR_DB[self.snr] if isinstance(self.snr, str) else self.snr
+
+
+class EvaluateConfig(Config):
+    """What is evaluated, on what, and against which controls.
+
+    Attributes
+    ----------
+    checkpoint : folder of models; the shipped ones by default
+    prepared : a prepared cache to score instead of simulated listeners (one level is then scored)
+    listening : the simulated listeners; other_subject pairs each with the next
+    seed : of the recordings; the seeds below count from it
+    seeds : of the sampling and the controls, shown apart
+    workers : processes that share the work, each with its share of the threads; with 0 or 1 all is done in this one.
+        Scores do not depend on it, beyond the last digit that the number of threads decides
+    """
+
+    checkpoint: str | None = None
+    prepared: str | None = None
+    seed: int = 0
+    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
+    listening: ListeningConfig = ListeningConfig()
+    levels: tuple[LevelConfig, ...] = (LevelConfig(name="clean", snr="clean"),)
+    sampling: SamplingConfig = SamplingConfig()
+    workers: int = Field(default=1, ge=0)

@@ -1,0 +1,161 @@
+"""Scores as files: scores.json, scores.md and report.html. Computes nothing but means over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from eeg2music.evaluation.config import BRAIN
+from eeg2music.files import atomic_folder, write_json, write_text
+from eeg2music.report import figures
+from eeg2music.report.html import SCORE_HEADS, score_row, write_page
+
+KINDS = ("embedding", "generated")
+FOLLOW_HEADS = [
+    "condition",
+    "one lag",
+    "of oracle",
+    "one lag per listener",
+    "of oracle",
+    "null (other song)",
+    "clips",
+]
+
+
+def write_scores(out: Path, scores: Mapping[str, Any]) -> None:
+    """scores.json, scores.md and report.html."""
+    tables = score_tables(scores)
+    with atomic_folder(out) as folder:
+        write_json(folder / "scores.json", dict(scores))
+        write_text(folder / "scores.md", _markdown(tables))
+        write_page(
+            folder / "report.html",
+            title="Evaluation",
+            lead=f"Checkpoint {scores['checkpoint_sha256'][:12]}. Chance is 0.5 pairwise. The embedding is scored in "
+            "the conditioning space, the generated music by an encoder that conditions nothing.",
+            warnings=scores["surprises"],
+            tables=tables,
+            figures=list(_pictures(scores)),
+        )
+
+
+def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """For each level: means over seeds, every seed, and how well the stems follow."""
+    tables = []
+    for level in scores["levels"]:
+        for kind in KINDS:
+            entries = {name: [entry for entry in of["seeds"] if entry[kind]] for name, of in level["scores"].items()}
+            entries = {name: of for name, of in entries.items() if of}
+            if entries:
+                tables += [_summary(level, kind, entries), _by_seed(level, kind, entries)]
+        follow = _follow(level)
+        tables += [follow] if follow["rows"] else []
+    return tables
+
+
+def _title(level: Mapping[str, Any], what: str) -> str:
+    return f"{level['name']} ({level['snr_db']:g} dB): {what}"
+
+
+def _note(level: Mapping[str, Any]) -> str:
+    return f"Style {level['style']}, {len(level['subjects'])} unseen listeners, unseen songs."
+
+
+def _summary(level: Mapping[str, Any], kind: str, entries: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    first = next(iter(entries.values()))
+    heads = ["condition", "pairwise", f"95 % interval of seed {first[0]['seed']}", "top-1", "n", "gallery"]
+    rows = [_summary_row(name, [entry[kind] for entry in of]) for name, of in entries.items()]
+    note = f"{_note(level)} The interval is one seed's: seeds share their recordings and songs."
+    return {"title": _title(level, f"{kind}, mean of {_seeds(len(first))}"), "note": note, "heads": heads, "rows": rows}
+
+
+def _summary_row(name: str, scores: Sequence[Mapping[str, Any]]) -> list[str]:
+    low, high = scores[0]["ci95"]
+    return [
+        name.replace("_", " "),
+        _number(_mean([score["accuracy"] for score in scores])),
+        f"{low:.3f} to {high:.3f}",
+        _number(_mean([score["top1"] for score in scores])),
+        f"{scores[0]['n']}",
+        f"{scores[0]['gallery_size']}",
+    ]
+
+
+def _by_seed(level: Mapping[str, Any], kind: str, entries: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    rows = [
+        score_row(f"{name.replace('_', ' ')}, seed {entry['seed']}", entry[kind])
+        for name, of in entries.items()
+        for entry in of
+    ]
+    return {"title": _title(level, kind), "note": _note(level), "heads": SCORE_HEADS, "rows": rows}
+
+
+def _follow(level: Mapping[str, Any]) -> dict[str, Any]:
+    """Table of the correlation of onsets; the oracle says what the generator could do with perfect conditions."""
+    found = {
+        name: [entry["following"] for entry in of["seeds"] if entry.get("following")]
+        for name, of in level["scores"].items()
+    }
+    found = {name: of for name, of in found.items() if of}
+    count = max(map(len, found.values()), default=0)
+    ceiling = found.get("oracle", [])
+    return {
+        "title": _title(level, f"following, mean of {_seeds(count)}"),
+        "note": "Correlation of the onsets of generated and heard stems, at one lag for all or one for each listener "
+        "(at most 62.5 ms). The null is another song, at the lag of up to 0.5 s that suits each pair best.",
+        "heads": FOLLOW_HEADS,
+        "rows": [_follow_row(name, of, ceiling) for name, of in found.items()],
+    }
+
+
+def _follow_row(name: str, of: Sequence[Mapping[str, Any]], ceiling: Sequence[Mapping[str, Any]]) -> list[str]:
+    cells = [name.replace("_", " ")]
+    for key in ("mean", "mean_by_listener"):
+        value = _mean([one[key] for one in of])
+        cells += [_number(value), _share(value, _mean([one[key] for one in ceiling]))]
+    return [*cells, _number(_mean([one["null"] for one in of])), f"{of[0]['n']}"]
+
+
+def _seeds(count: int) -> str:
+    return "1 seed" if count == 1 else f"{count} seeds"
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Mean of the values that are there."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _number(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.3f}"
+
+
+def _share(value: float | None, ceiling: float | None) -> str:
+    # A share of nothing, or of less, says nothing.
+    return "" if value is None or ceiling is None or ceiling <= 0 else f"{value / ceiling:.2f}"
+
+
+def _markdown(tables: Sequence[Mapping[str, Any]]) -> str:
+    parts = []
+    for table in tables:
+        lines = [f"## {table['title']}", "", table["note"], "", "| " + " | ".join(table["heads"]) + " |"]
+        lines.append("|" + "---|" * len(table["heads"]))
+        lines += ["| " + " | ".join(row) + " |" for row in table["rows"]]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def _pictures(scores: Mapping[str, Any]) -> Sequence[tuple[str, str, bytes]]:
+    drawn = []
+    points = []
+    for level in scores["levels"]:
+        brain = level["scores"].get(BRAIN, {})
+        points.append({"snr_db": level["snr_db"], **{kind: brain.get(kind) for kind in KINDS}})
+        for kind in KINDS:
+            bars = {name: entry[kind] for name, entry in level["scores"].items() if entry.get(kind)}
+            if bars:
+                title = f"{level['name']}: {kind}"
+                drawn.append((title, _note(level), figures.identification_bars(bars, title=title)))
+    curve = figures.identification_by_snr(points, real_snr_db=scores["real_snr_db"])
+    return [("Identification against difficulty", "", curve), *drawn]

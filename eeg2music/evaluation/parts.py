@@ -1,0 +1,121 @@
+"""Finished units of an evaluation on disk, so that a run that was stopped goes on where it was.
+
+```
+OUT.parts/<key>/unit.json     scores and facts of the level
+OUT.parts/<key>/vectors.npy   (clip, dim) the generated clips in the scorer's embedding, if any
+OUT.parts/<key>/gallery.npy   (song, dim) the heard ones beside them
+```
+The key is a hash of everything that decides the unit, so that a changed checkpoint, material or
+setting finds nothing here, and an added level finds the rest. Changed code does not change the key
+unless the package's version or `SCHEMA` does. Scores nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eeg2music import __version__
+from eeg2music.errors import InputError
+from eeg2music.evaluation.config import EvaluateConfig
+from eeg2music.evaluation.units import Unit, UnitResult
+from eeg2music.files import atomic_folder, read_json, sha256_file, sha256_folder, sha256_json, write_json
+from eeg2music.recordings.prepared import PreparedDataset
+from eeg2music.types import STEMS, FloatArray
+from eeg2music.weights import checkpoint_sha256
+
+# Raise it when the same unit gets other scores.
+SCHEMA = 1
+_KEY = re.compile(r"[0-9a-f]{32}")
+
+
+class Parts:
+    """The finished units of one evaluation.
+
+    Parameters
+    ----------
+    out : folder of the result; the parts lie beside it
+    checkpoint : folder of the models
+    device : type of the device that computes
+
+    Raises
+    ------
+    InputError
+        If something else lies where the parts should.
+    """
+
+    def __init__(self, out: Path, config: EvaluateConfig, checkpoint: Path, device: str) -> None:
+        whole = out.resolve()
+        self.folder = whole.with_name(f"{whole.name}.parts")
+        self._common = {
+            "schema": SCHEMA,
+            "version": __version__,
+            "weights": checkpoint_sha256(checkpoint),
+            # Configs of the models, and the manifests by which leaks are found.
+            "models": sha256_folder(checkpoint, "*.json"),
+            "material": _material(config),
+            "sampling": config.sampling.model_dump(mode="json"),
+            "device": device,
+        }
+        self._check_and_sweep()
+
+    def key(self, unit: Unit) -> str:
+        """Names the unit's part."""
+        return sha256_json({**self._common, **unit.identity()})[:32]
+
+    def has(self, unit: Unit) -> bool:
+        """Whether the unit is done."""
+        return (self.folder / self.key(unit) / "unit.json").is_file()
+
+    def write(self, unit: Unit, result: UnitResult) -> None:
+        """Keep a result, whole or not at all."""
+        with atomic_folder(self.folder / self.key(unit)) as folder:
+            for name, values in (("vectors", result.vectors), ("gallery", result.gallery)):
+                if values is not None:
+                    np.save(folder / f"{name}.npy", values, allow_pickle=False)
+            write_json(folder / "unit.json", {"unit": unit.identity(), "facts": result.facts, "entry": result.entry})
+
+    def read(self, unit: Unit) -> UnitResult:
+        """A result as it was written."""
+        folder = self.folder / self.key(unit)
+        found = read_json(folder / "unit.json")
+        return UnitResult(found["entry"], found["facts"], _array(folder, "vectors"), _array(folder, "gallery"))
+
+    def remove(self) -> None:
+        """Remove them all: the result is whole."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _check_and_sweep(self) -> None:
+        if not self.folder.exists():
+            return
+        entries = list(self.folder.iterdir()) if self.folder.is_dir() else [self.folder]
+        foreign = [entry.name for entry in entries if not _KEY.fullmatch(entry.name.lstrip(".").partition("-")[0])]
+        if foreign:
+            raise InputError(
+                f"{self.folder} is there already and is not of an evaluation (such as {foreign[0]})",
+                allowed="finished parts of an evaluation that was stopped",
+                remedy="move it away, or choose another --out",
+            )
+        # What a run that was killed had half written.
+        for entry in entries:
+            if entry.name.startswith("."):
+                shutil.rmtree(entry, ignore_errors=True)
+
+
+def _array(folder: Path, name: str) -> FloatArray | None:
+    path = folder / f"{name}.npy"
+    return np.load(path, allow_pickle=False) if path.is_file() else None
+
+
+def _material(config: EvaluateConfig) -> dict[str, Any]:
+    """What decides recordings and music."""
+    if not config.prepared:
+        return {"listening": config.listening.model_dump(mode="json"), "seed": config.seed}
+    data = PreparedDataset(config.prepared)
+    songs = sorted({Path(row["stimulus_file"]).parent for row in data.rows if row["stimulus_file"]})
+    stems = [path for song in songs for path in (song / f"{name}.wav" for name in STEMS) if path.is_file()]
+    return {"prepared": data.content_hash, "stems": [sha256_file(path) for path in stems], "seed": config.seed}

@@ -1,0 +1,83 @@
+"""The tables that people read: means over seeds, and what is left of the oracle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from eeg2music.evaluation.page import score_tables
+
+
+def score(accuracy: float, top1: float) -> dict[str, Any]:
+    ci95 = [accuracy - 0.1, accuracy + 0.1]
+    return {"accuracy": accuracy, "top1": top1, "ci95": ci95, "p_value": 0.01, "n": 20, "gallery_size": 5}
+
+
+def follow(mean: float | None, by_listener: float | None, null: float | None) -> dict[str, Any]:
+    return {"mean": mean, "mean_by_listener": by_listener, "null": null, "n": 4}
+
+
+def condition(*seeds: dict[str, Any]) -> dict[str, Any]:
+    return {**seeds[0], "seeds": list(seeds)}
+
+
+@pytest.fixture
+def level() -> dict[str, Any]:
+    brain = [
+        {"seed": 3, "embedding": score(0.8, 0.4), "generated": score(0.6, 0.2), "following": follow(0.1, 0.2, 0.3)},
+        {"seed": 4, "embedding": score(0.8, 0.4), "generated": score(0.7, 0.4), "following": follow(0.3, 0.4, 0.1)},
+    ]
+    oracle = [
+        {"seed": seed, "embedding": score(1.0, 1.0), "generated": score(0.9, 0.8), "following": follow(0.4, 0.5, 0.2)}
+        for seed in (3, 4)
+    ]
+    silent = [{"seed": seed, "embedding": score(0.5, 0.2), "generated": None} for seed in (3, 4)]
+    return {
+        "name": "clean",
+        "snr_db": 0.0,
+        "style": "funk",
+        "subjects": ["a", "b"],
+        "scores": {"brain": condition(*brain), "oracle": condition(*oracle), "no_brain": condition(*silent)},
+    }
+
+
+def test_means_over_seeds_stand_above_the_seeds(level: dict[str, Any]) -> None:
+    tables = score_tables({"levels": [level]})
+    assert [table["title"] for table in tables] == [
+        "clean (0 dB): embedding, mean of 2 seeds",
+        "clean (0 dB): embedding",
+        "clean (0 dB): generated, mean of 2 seeds",
+        "clean (0 dB): generated",
+        "clean (0 dB): following, mean of 2 seeds",
+    ]
+    summary, by_seed = tables[2], tables[3]
+    assert summary["heads"][2] == "95 % interval of seed 3"
+    assert summary["rows"][0] == ["brain", "0.650", "0.500 to 0.700", "0.300", "20", "5"]
+    assert [row[0] for row in summary["rows"]] == ["brain", "oracle"]
+    assert [row[0] for row in by_seed["rows"]] == [
+        "brain, seed 3",
+        "brain, seed 4",
+        "oracle, seed 3",
+        "oracle, seed 4",
+    ]
+
+
+def test_following_stands_beside_oracle_and_null(level: dict[str, Any]) -> None:
+    table = score_tables({"levels": [level]})[-1]
+    assert table["rows"] == [
+        ["brain", "0.200", "0.50", "0.300", "0.60", "0.200", "4"],
+        ["oracle", "0.400", "1.00", "0.500", "1.00", "0.200", "4"],
+    ]
+
+
+def test_what_was_not_measured_has_no_share(level: dict[str, Any]) -> None:
+    del level["scores"]["oracle"]
+    for entry in level["scores"]["brain"]["seeds"]:
+        entry["following"] = follow(0.1, None, None)
+    assert score_tables({"levels": [level]})[-1]["rows"] == [
+        ["brain", "0.100", "", "not measured", "", "not measured", "4"]
+    ]
+    for entry in level["scores"]["brain"]["seeds"]:
+        del entry["following"]
+    assert not any("following" in table["title"] for table in score_tables({"levels": [level]}))
