@@ -1,118 +1,228 @@
-"""How fast is generation? Real-time factor from conditions to sound: latents of four stems, then the codec's decoder.
+"""How fast is generation, how much memory does it take, and what does a step cost beside AudioLDM's?
 
-Usage: python benchmarks/generation_speed.py [--checkpoint DIR] [--seconds 10] [--threads 2] [--repeats 5] [--out FILE]
-Batch 1; overlapping windows are counted, loading and the first, warming run are not. Without a checkpoint models of the
-default sizes with random weights are timed: speed does not depend on the weights. The figure is the median over the
-repeats; the processor time beside it shows whether the machine was busy with other things.
+    python benchmarks/generation_speed.py [--checkpoint DIR] [--seconds 10] [--threads N] [--repeats 5] [--out FILE]
+
+First the path of `eeg2music generate`: a 64-channel recording at 512 Hz in memory, preprocessed, encoded, generated as
+four stems at 24 kHz (batch 1), mixed and written as WAV. Loading and the first, warming run are left out. Then one
+solver step for the same clip, guidance included, beside one guided step of AudioLDM-S' U-Net (Liu et al. 2023; 185 M
+parameters, random weights, latents of 10 s at 16 kHz, one track), in turns and in equal arithmetic. Speed does not
+depend on the weights. Steps are compared, not clips: AudioLDM takes 200 of them by default.
+
+Medians over repeats. The load average and the processor time tell whether the machine was busy with other things:
+figures taken so are not to be quoted. Takes about two minutes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import resource
 import statistics
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from eeg2music.codec.encodec import Codec
-from eeg2music.diffusion.generate import generate_latents
+from eeg2music.diffusion.generate import Precision, generate_latents
 from eeg2music.diffusion.guidance import Dials
 from eeg2music.diffusion.transformer import JointStemTransformer
-from eeg2music.diffusion.windows import plan_windows
 from eeg2music.files import write_json
-from eeg2music.seeding import torch_noise
-from eeg2music.training.codec import ModelConfig as CodecSizes
+from eeg2music.generation import GenerateConfig, decode_recording
+from eeg2music.pipeline import BrainToMusicPipeline, SamplingConfig, default_checkpoint, load_pipeline
+from eeg2music.report.result import Stopwatch, write_sound
+from eeg2music.seeding import derive_seed, torch_noise
+from eeg2music.simulation.listening import draw_listener
+from eeg2music.simulation.session import Trial, simulate_listener, stimulus_from_song
 from eeg2music.training.runtime import hardware, keep_freed_memory
-from eeg2music.types import CURVE_RATE_HZ, CURVES, FRAME_RATE_HZ, SAMPLE_RATE_HZ, Conditions
-from eeg2music.weights import load_model
+from eeg2music.types import CURVE_RATE_HZ, CURVES, FRAME_RATE_HZ, Conditions, Recording
 
-# (solver steps, dial of the embeddings, dial of the curves): no guidance, one dial for both, two dials.
-SETTINGS = ((8, 1.0, 1.0), (8, 1.5, 1.5), (12, 1.5, 1.5), (12, 2.0, 1.5))
-
-
-def load(checkpoint: Path | None) -> tuple[JointStemTransformer, Codec]:
-    """The models of a checkpoint, or random ones of the default sizes."""
-    if checkpoint is not None:
-        return load_model(JointStemTransformer, checkpoint / "diffusion"), Codec.from_pretrained(checkpoint / "codec")
-    torch.manual_seed(0)
-    codec = Codec.from_config(sampling_rate=SAMPLE_RATE_HZ, **CodecSizes().model_dump())
-    codec.set_statistics(torch.zeros(codec.channels), torch.ones(codec.channels))
-    return JointStemTransformer(latent_dim=codec.channels).eval(), codec.eval()
-
-
-def made_up_conditions(model: JointStemTransformer, seconds: float) -> Conditions:
-    """Conditions of one clip; their values don't matter for time."""
-    size = model.global_in.in_features
-    return Conditions(
-        torch.nn.functional.normalize(torch_noise((1, size), 0, "global"), dim=-1),
-        torch.nn.functional.normalize(torch_noise((1, model.stems, size), 0, "stems"), dim=-1),
-        torch_noise((1, model.stems, len(CURVES), round(seconds * CURVE_RATE_HZ)), 0, "curves").abs(),
-    )
-
-
-def timed(work: Callable[[], Any], repeats: int) -> dict[str, float]:
-    """Median wall and processor seconds of `work`, after one run that isn't counted."""
-    work()
-    wall, processor = [], []
-    for _ in range(repeats):
-        since, used = time.perf_counter(), time.process_time()
-        work()
-        wall.append(time.perf_counter() - since)
-        processor.append(time.process_time() - used)
-    return {"seconds": statistics.median(wall), "processor_seconds": statistics.median(processor)}
-
-
-@torch.no_grad()
-def measure(model: JointStemTransformer, codec: Codec, seconds: float, repeats: int) -> dict[str, Any]:
-    """Seconds of each part and the real-time factor of each setting."""
-    frames = round(seconds * FRAME_RATE_HZ)
-    conditions, plan = made_up_conditions(model, seconds), plan_windows(frames, model.patch)
-    latents = torch_noise((model.stems, codec.channels, frames), 0, "latents")
-    decode = timed(lambda: codec.decode(codec.denormalize(latents)), repeats)
-    rows = []
-    for steps, embedding, curves in SETTINGS:
-
-        def generate(steps: int = steps, dials: Dials = Dials(embedding, curves)) -> None:  # noqa: B008
-            generate_latents(model, conditions, frames, steps=steps, dials=dials, seed=0, sample_ids=["clip"])
-
-        found = timed(generate, repeats)
-        rows.append({
-            "steps": steps, "embedding_scale": embedding, "curve_scale": curves, **found,
-            "real_time_factor": (found["seconds"] + decode["seconds"]) / seconds,
-        })  # fmt: skip
-    return {
-        "seconds_of_sound": seconds,
-        "stems": model.stems,
-        "windows": len(plan.starts),
-        "seconds_computed": len(plan.starts) * plan.length / FRAME_RATE_HZ,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "hardware": hardware(torch.device("cpu")),
-        "decode": decode,
-        "generate": rows,
-    }
+RECORDING_HZ = 512.0
+# AudioLDM: 100 mel frames of 64 bands a second, both shortened by its VAE's factor of 4.
+AUDIOLDM_CHANNELS, AUDIOLDM_BANDS, AUDIOLDM_FRAMES_PER_S, AUDIOLDM_EMBEDDING = 8, 16, 25, 512
+AUDIOLDM_GUIDANCE = 2.5
 
 
 def main() -> None:
     """Measure and print as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--checkpoint", type=Path, help="folder with diffusion/ and codec/")
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    keep_freed_memory()
-    torch.set_float32_matmul_precision("medium")
-    torch.set_flush_denormal(True)
-    figures = measure(*load(options.checkpoint), options.seconds, options.repeats)
+    options = _arguments()
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    if options.keep_freed_memory:
+        keep_freed_memory()
+    pipeline = load_pipeline(options.checkpoint, "cpu")
+    if options.default_size:
+        fresh = JointStemTransformer(latent_dim=pipeline.codec.channels).eval()
+        pipeline = BrainToMusicPipeline(pipeline.encoder, fresh, pipeline.codec)
+    figures: dict[str, Any] = {
+        "seconds_of_sound": options.seconds,
+        "hardware": hardware(torch.device("cpu")),
+        "cores": os.cpu_count(),
+        "freed_memory_kept": options.keep_freed_memory,
+        "load_average_before": os.getloadavg()[0],
+        "parameters": {name: count(getattr(pipeline, name)) for name in ("encoder", "transformer", "codec")},
+    }
+    figures["generate"] = measure_path(pipeline, options.seconds, options.repeats)
+    if not options.no_peer:
+        figures["step"] = compare_steps(pipeline.transformer, options.seconds, options.repeats)
+    figures["load_average_after"] = os.getloadavg()[0]
     if options.out is not None:
         write_json(options.out, figures)
     print(json.dumps(figures, indent=2))
+
+
+def measure_path(pipeline: BrainToMusicPipeline, seconds: float, repeats: int) -> dict[str, Any]:
+    """Seconds by stage, real-time factor and memory of recording -> WAV."""
+    recording = simulated_recording(seconds)
+    config = GenerateConfig()
+    loaded_mib = peak_memory_mib()
+    runs = [one_run(pipeline, recording, config) for _ in range(repeats + 1)][1:]
+    total = statistics.median(run["total"] for run in runs)
+    return {
+        "sampling": config.sampling.model_dump(),
+        "repeats": repeats,
+        "seconds_by_stage": {stage: statistics.median(run[stage] for run in runs) for stage in runs[0]},
+        "real_time_factor": total / seconds,
+        "real_time_factor_range": [pick(run["total"] for run in runs) / seconds for pick in (min, max)],
+        "peak_memory_mib": peak_memory_mib(),
+        "peak_memory_before_generating_mib": loaded_mib,
+    }
+
+
+def simulated_recording(seconds: float) -> Recording:
+    """A simulated listener to one song, cut to length."""
+    trial = Trial(stimulus_from_song("funk-9-0000", seconds), 0, snr_db=0.0)
+    recording = simulate_listener(draw_listener("speed"), [trial], sfreq_hz=RECORDING_HZ, seed=0)
+    return recording.replace(signal_v=recording.signal_v[:, : round(seconds * RECORDING_HZ)].copy(), events=())
+
+
+def one_run(pipeline: BrainToMusicPipeline, recording: Recording, config: GenerateConfig) -> dict[str, float]:
+    """Seconds of each stage, of all together, and of processor time."""
+    watch = Stopwatch()
+    since, used = time.perf_counter(), time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        _, clip = decode_recording(recording, pipeline, config, watch=watch)
+        with watch("write"):
+            write_sound(Path(folder), clip.mixed)
+        total, processor = time.perf_counter() - since, time.process_time() - used
+    return {**watch.seconds, "total": total, "processor": processor}
+
+
+def compare_steps(model: JointStemTransformer, seconds: float, repeats: int) -> dict[str, Any]:
+    """One guided step of both, by arithmetic."""
+    peer = audioldm_unet()
+    steps = SamplingConfig().steps
+    found: dict[str, Any] = {
+        "parameters": {"ours": count(model), "audioldm_s": count(peer)},
+        "stems": {"ours": model.stems, "audioldm_s": 1},
+        "steps_by_default": {"ours": steps, "audioldm_s": 200},
+    }
+    for precision in ("fp32", "bf16"):
+        ours = our_step(model, seconds, steps, precision)
+        theirs = audioldm_step(peer, seconds, precision)
+        pairs = in_turns(ours, theirs, repeats)
+        mine, other = [pair[0] / steps for pair in pairs], [pair[1] for pair in pairs]
+        ratios = [b / a for a, b in zip(mine, other, strict=True)]
+        found[precision] = {
+            "our_seconds": statistics.median(mine),
+            "audioldm_s_seconds": statistics.median(other),
+            "audioldm_s_over_ours": statistics.median(ratios),
+            "range": [min(ratios), max(ratios)],
+        }
+    return found
+
+
+def our_step(model: JointStemTransformer, seconds: float, steps: int, precision: Precision) -> Callable[[], object]:
+    """`steps` solver steps of one clip with the guidance and the windows that generation uses."""
+    size, sampling = int(model.config["embedding_dim"]), SamplingConfig()
+    conditions = Conditions(
+        nn.functional.normalize(torch_noise((1, size), 0, "global"), dim=-1),
+        nn.functional.normalize(torch_noise((1, model.stems, size), 0, "stems"), dim=-1),
+        torch_noise((1, model.stems, len(CURVES), round(seconds * CURVE_RATE_HZ)), 0, "curves").abs(),
+    )
+    dials = Dials(sampling.embedding_scale, sampling.curve_scale)
+    frames = round(seconds * FRAME_RATE_HZ)
+    return lambda: generate_latents(
+        model, conditions, frames, steps=steps, dials=dials, seed=0, sample_ids=["clip"], precision=precision
+    )
+
+
+def audioldm_unet() -> nn.Module:
+    """AudioLDM-S' U-Net as diffusers configures it when it converts the published checkpoint, random weights."""
+    from diffusers import UNet2DConditionModel
+
+    torch.manual_seed(derive_seed(0, "audioldm"))
+    across = "CrossAttn{}Block2D"
+    channels = (128, 256, 384, 640)
+    unet: nn.Module = UNet2DConditionModel(
+        in_channels=AUDIOLDM_CHANNELS,
+        out_channels=AUDIOLDM_CHANNELS,
+        block_out_channels=channels,
+        down_block_types=("DownBlock2D", *[across.format("Down")] * 3),
+        up_block_types=(*[across.format("Up")] * 3, "UpBlock2D"),
+        layers_per_block=2,
+        cross_attention_dim=channels,
+        class_embed_type="simple_projection",
+        projection_class_embeddings_input_dim=AUDIOLDM_EMBEDDING,
+        class_embeddings_concat=True,
+    )
+    return unet.eval()
+
+
+def audioldm_step(unet: nn.Module, seconds: float, precision: Precision) -> Callable[[], object]:
+    """One step with classifier-free guidance, the way AudioLDMPipeline takes it: a batch of two."""
+    shape = (1, AUDIOLDM_CHANNELS, round(seconds * AUDIOLDM_FRAMES_PER_S), AUDIOLDM_BANDS)
+    latents = torch_noise(shape, 0, "audioldm latents")
+    prompt = nn.functional.normalize(torch_noise((2, AUDIOLDM_EMBEDDING), 0, "audioldm prompt"), dim=-1)
+
+    @torch.no_grad()
+    def step() -> object:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16"):
+            noise = unet(torch.cat([latents] * 2), 500, encoder_hidden_states=None, class_labels=prompt).sample
+        free, guided = noise.chunk(2)
+        return free + AUDIOLDM_GUIDANCE * (guided - free)
+
+    return step
+
+
+def in_turns(first: Callable[[], object], second: Callable[[], object], repeats: int) -> list[tuple[float, float]]:
+    """Wall seconds of both, one after the other, so that other load meets them alike; the first turn isn't counted."""
+
+    def seconds(work: Callable[[], object]) -> float:
+        since = time.perf_counter()
+        work()
+        return time.perf_counter() - since
+
+    return [(seconds(first), seconds(second)) for _ in range(repeats + 1)][1:]
+
+
+def count(model: nn.Module) -> int:
+    """Number of parameters."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def peak_memory_mib() -> float:
+    """Largest resident set of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", type=Path, default=default_checkpoint(), help="folder of a pipeline")
+    parser.add_argument("--default-size", action="store_true", help="time a generator of the default size instead")
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--threads", type=int, help="all cores by default")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--keep-freed-memory", action="store_true", help="raise glibc's thresholds, as training does")
+    parser.add_argument("--no-peer", action="store_true", help="leave AudioLDM's U-Net out")
+    parser.add_argument("--out", type=Path)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,44 +1,107 @@
 """What do generated stems sound like, in numbers: key, tempo, chroma, following, and does it replay its training songs?
 
-Usage: python benchmarks/sound.py [--checkpoint DIR] [--clips 50] [--training DIR] [--out FILE]
-Each figure stands between a ceiling (the codec's reconstruction of what was heard) and chance (the generated clip
-against another song's truth). Conditions: the brain at 0 dB, the oracle (the audio's own), and none. Key and tempo are
-the estimates of `mixing` from the sum of the tonal stems and from the whole mix, against the composer's ground truth.
---training: the folder of music the diffusion model was trained on; adds the distance to the nearest training stem, in
-the scorer's embedding, beside that of held-out real stems.
+    python benchmarks/sound.py [--checkpoint DIR] [--clips 50] [--training DIR] [--out FILE]
+
+A simulated listener, unseen in training, hears songs of one style, unseen too, at 0 dB. Conditions: the brain, the
+oracle (the audio's own), and none; beside them the ceiling, what was heard through the codec and back. Chance is the
+same clips against all other songs. Key and tempo are the estimates of `mixing` from the tonal stems together and from
+all stems together, against the composer's; chroma correlates each tonal stem with the heard one.
+
+--training: the music folder that the diffusion model was trained on. Adds the cosine distance of each stem to the
+nearest stretch of a training stem, and the ratio of that to the distance to the nearest one of another song: a replay
+is near to one song alone, while dull sound is equally near to many. Beside them held-out real stems, as heard and
+through the codec, and, to show what replaying would look like, training stems themselves ("copies": through the codec,
+and cut elsewhere than what they are compared with). In CLAP's audio embedding: the scorer's keeps time, so that a copy
+half a second off is as far from the original as other music.
+
+Takes about three minutes on one core for 50 clips, and as long again with --training.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from eeg2music.codec.encodec import Codec
+from eeg2music.errors import DataError, LeakError
 from eeg2music.evaluation.brain import Evidence, control_conditions, generate_clips
-from eeg2music.evaluation.controls import derangement
 from eeg2music.evaluation.follow import following
-from eeg2music.evaluation.heard import audio_conditions
+from eeg2music.evaluation.heard import Heard, audio_conditions
 from eeg2music.evaluation.material import ListeningConfig, listening_songs, simulated_heard
-from eeg2music.metrics.harmony import chroma_similarity, key_agreement, tempo_agreement
-from eeg2music.metrics.nearest import replay_check
+from eeg2music.files import read_json, write_json
+from eeg2music.metrics.harmony import chroma_similarity, key_score, tempo_agreement
 from eeg2music.mixing.harmony import analyse_harmony, key_name
 from eeg2music.mixing.rhythm import analyse_rhythm
-from eeg2music.pipeline import SamplingConfig, default_checkpoint, load_pipeline
+from eeg2music.pipeline import BrainToMusicPipeline, SamplingConfig, default_checkpoint, load_pipeline
 from eeg2music.scoring.encoder import ScorerNet
-from eeg2music.seeding import numpy_rng
 from eeg2music.simulation.composer import compose
 from eeg2music.targets.pretrained import load_clap
 from eeg2music.training.data import StimuliFolder
+from eeg2music.training.runtime import keep_freed_memory
 from eeg2music.types import STEMS, WINDOW_S, FloatArray
 from eeg2music.weights import load_model
 
 # The two-mode key that a modal tune is nearest to.
 MODES = {"dorian": "minor", "phrygian": "minor", "aeolian": "minor", "lydian": "major", "mixolydian": "major"}
-TONAL = [STEMS.index(name) for name in ("bass", "harmony", "melody")]
+TONAL = ("bass", "harmony", "melody")
+CONDITIONS = ("brain", "oracle", "no_brain")
+BANK_HOP_S = 2.5
+SILENT = 1e-3
+Matrix = NDArray[np.float64]
+
+
+def main() -> None:
+    """Measure, print and write."""
+    given = _arguments()
+    torch.set_grad_enabled(False)
+    keep_freed_memory()
+    torch.set_flush_denormal(True)
+    pipeline = load_pipeline(given.checkpoint, "cpu")
+    scorer = load_model(ScorerNet, given.checkpoint / "scorer")
+    config = ListeningConfig(songs=given.clips, subjects=("heldout01",))
+    bank = training_bank(given.training, given.checkpoint, config, given.bank_songs) if given.training else None
+    heard = simulated_heard(config, 0.0)
+    clap = load_clap(given.checkpoint / "clap")
+    made = {"codec": reconstruct(pipeline.codec, heard.stems), **generate(pipeline, scorer, heard, clap)}
+    truth, real = truths(config), describe(heard.stems)
+    report: dict[str, Any] = {
+        "clips": len(heard.windows),
+        "style": config.style,
+        "sampling": SamplingConfig().model_dump(),
+        "heard": agreement(real, truth, real),
+    }
+    for name, clips in made.items():
+        follow = following(clips, heard.stems, seed=0)
+        report[name] = {**agreement(describe(clips), truth, real), "onsets": follow}
+    print(table(report, ("heard", *made)))
+    if bank is not None:
+        report["replay"] = replay(clap, pipeline.codec, heard.stems, made, bank)
+        print(replay_table(report["replay"]))
+    if given.out:
+        write_json(given.out, report)
+
+
+def generate(pipeline: BrainToMusicPipeline, scorer: ScorerNet, heard: Heard, clap: Any) -> dict[str, FloatArray]:
+    """Clips (clip, stem, samples) by condition."""
+    evidence = Evidence(pipeline, heard, None, audio_conditions(clap, heard.stems), scorer, 0)
+    rows = list(range(len(heard.windows)))
+    return {
+        name: generate_clips(control_conditions(name, evidence), evidence, rows, SamplingConfig())
+        for name in CONDITIONS
+    }
+
+
+def reconstruct(codec: Codec, clips: FloatArray) -> FloatArray:
+    """Through the codec's continuous latents and back, (clip, stem, samples)."""
+    return np.stack([codec(torch.from_numpy(clip)).audio.numpy() for clip in clips])
+
+
+# -- key, tempo, chroma ------------------------------------------------------------------------
 
 
 def truths(config: ListeningConfig) -> list[dict[str, Any]]:
@@ -48,96 +111,161 @@ def truths(config: ListeningConfig) -> list[dict[str, Any]]:
 
 
 def describe(clips: FloatArray) -> dict[str, Any]:
-    """Key, chroma and tempo of each clip (clip, stem, samples)."""
-    harmonies = [analyse_harmony(clip[TONAL].sum(0)) for clip in clips]
+    """Key, chroma by stem (0 for a silent one) and tempo of each clip (clip, stem, samples)."""
+    tonal = [STEMS.index(name) for name in TONAL]
+    chroma = [[analyse_harmony(audio).chroma for audio in clip[tonal]] for clip in clips]
     return {
-        "key": [key_name(found.key) for found in harmonies],
-        "chroma": np.stack([found.chroma for found in harmonies]),
+        "key": [key_name(analyse_harmony(clip[tonal].sum(0)).key) for clip in clips],
+        "chroma": dict(zip(TONAL, np.array(chroma).transpose(1, 0, 2), strict=True)),
+        # No tempo was found: one that agrees with none.
         "tempo": np.array([max(analyse_rhythm(clip.sum(0)).tempo_bpm, 1.0) for clip in clips]),
     }
 
 
-def agreement(found: dict[str, Any], truth: list[dict[str, Any]], heard: dict[str, Any]) -> dict[str, float]:
-    """Agreement with the composer's key and tempo, and with the heard chroma."""
+def agreement(found: dict[str, Any], truth: list[dict[str, Any]], heard: dict[str, Any]) -> dict[str, Any]:
+    """Agreement with the composer's key and tempo and with the heard chroma, each beside its chance."""
+    tempi = np.array([fact["tempo"] for fact in truth])
+    scores = {
+        "key": np.array([[key_score(ours, fact["key"]) for fact in truth] for ours in found["key"]]),
+        "tempo": tempo_agreement(*np.broadcast_arrays(found["tempo"][:, None], tempi[None])),
+    }
+    for name in TONAL:
+        ours, theirs = np.broadcast_arrays(found["chroma"][name][:, None], heard["chroma"][name][None])
+        # A stem that rests in the heard window has no chroma to follow.
+        resting = ~heard["chroma"][name].any(-1)
+        scores[f"chroma_{name}"] = np.where(resting, np.nan, chroma_similarity(ours, theirs))
+    return {name: against_others(matrix) for name, matrix in scores.items()}
+
+
+def against_others(scores: Matrix) -> dict[str, float]:
+    """From scores of clip i against song j (clip, song; NaN columns are left out): own, others', and their difference.
+
+    `error`: standard error of the difference over songs.
+    """
+    kept = np.flatnonzero(np.isfinite(scores).all(0))
+    scores = scores[np.ix_(kept, kept)]
+    count = len(kept)
+    if count < 2:
+        raise DataError(f"{count} clips to compare", allowed="two or more", remedy="take more clips")
+    own = np.diag(scores)
+    # By song, so that a clip's own rest does not count as a stranger's failure.
+    others = (scores.sum(0) - own) / (count - 1)
+    lead = own - others
     return {
-        "key": key_agreement(found["key"], [fact["key"] for fact in truth]),
-        "tempo": float(tempo_agreement(found["tempo"], [fact["tempo"] for fact in truth]).mean()),
-        "chroma": float(chroma_similarity(found["chroma"], heard["chroma"]).mean()),
+        "mean": float(own.mean()),
+        "chance": float(others.mean()),
+        "lead": float(lead.mean()),
+        "error": float(lead.std(ddof=1) / np.sqrt(count)),
+        "n": count,
     }
 
 
-def permuted(found: dict[str, Any], order: np.ndarray) -> dict[str, Any]:
-    """The descriptions of other clips."""
-    return {
-        "key": [found["key"][row] for row in order],
-        "chroma": found["chroma"][order],
-        "tempo": found["tempo"][order],
-    }
+def table(report: dict[str, Any], names: tuple[str, ...]) -> str:
+    """Agreement as Markdown: own (chance)."""
+    measures = ("key", "tempo", *(f"chroma_{name}" for name in TONAL))
+    lines = [
+        "| | " + " | ".join(measure.replace("_", ", ") for measure in measures) + " | onsets |",
+        "|---" * (len(measures) + 2) + "|",
+    ]
+    for name in names:
+        row = report[name]
+        cells = [f"{row[measure]['mean']:.2f} ({row[measure]['chance']:.2f})" for measure in measures]
+        onsets = row.get("onsets")
+        missing = not onsets or onsets["mean"] is None or onsets["null"] is None
+        cells.append("–" if missing else f"{onsets['mean']:.2f} ({onsets['null']:.2f})")
+        lines.append(f"| {name.replace('_', ' ')} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
-@torch.no_grad()
-def reconstruct(codec: Any, stems: FloatArray) -> FloatArray:
-    """Through the codec's continuous latents and back."""
-    clips = [codec(torch.from_numpy(clip)).audio.numpy() for clip in stems]
-    return np.stack(clips)
+# -- replay ------------------------------------------------------------------------------------
 
 
-def training_stems(folder: Path, songs: int) -> FloatArray:
-    """One window of every stem of some training songs, (song, stem, samples)."""
-    music = StimuliFolder(folder)
-    chosen = list(music.songs)[:: max(1, len(music.songs) // songs)][:songs]
-    return np.stack([music.crop(song, list(STEMS), 2.0, WINDOW_S) for song in chosen])
+def training_bank(folder: Path, checkpoint: Path, config: ListeningConfig, most: int) -> StimuliFolder:
+    """The songs that the diffusion model was trained on, or `most` of them spread over all.
+
+    Raises
+    ------
+    LeakError
+        If a song that is heard was trained on.
+    """
+    trained = read_json(checkpoint / "diffusion" / "training_manifest.json")["songs"]
+    if shared := sorted(set(trained) & set(listening_songs(config))):
+        raise LeakError(f"{len(shared)} heard songs were trained on, such as {shared[0]}")
+    places = np.unique(np.linspace(0, len(trained) - 1, min(most, len(trained))).round().astype(int))
+    return StimuliFolder(folder, [sorted(trained)[place] for place in places])
 
 
-@torch.no_grad()
-def stem_vectors(scorer: ScorerNet, clips: FloatArray) -> FloatArray:
-    """The scorer's embedding of each sounding stem: (clip, stem, samples) -> (n, dim)."""
+def bank_clips(music: StimuliFolder, song: str, offset_s: float) -> FloatArray:
+    """Stretches of a song every BANK_HOP_S, (stretch, stem, samples)."""
+    starts = np.arange(offset_s, music.duration_s(song) - WINDOW_S + 1e-6, BANK_HOP_S)
+    return np.stack([music.crop(song, list(STEMS), float(start), WINDOW_S) for start in starts])
+
+
+def stem_vectors(clap: Any, clips: FloatArray) -> FloatArray:
+    """CLAP's embedding of each sounding stem: (clip, stem, samples) -> (n, dim)."""
     flat = clips.reshape(-1, clips.shape[-1])
-    flat = flat[np.abs(flat).max(-1) > 1e-3]
-    return np.concatenate([scorer.embed(torch.from_numpy(flat[i : i + 32])).numpy() for i in range(0, len(flat), 32)])
+    flat = flat[np.abs(flat).max(-1) > SILENT]
+    parts = [clap.embed_audio(torch.from_numpy(flat[start : start + 32])).numpy() for start in range(0, len(flat), 32)]
+    return np.concatenate(parts)
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def replay(
+    clap: Any, codec: Codec, heard: FloatArray, made: dict[str, FloatArray], music: StimuliFolder
+) -> dict[str, Any]:
+    """Distances to the nearest stretch of a training stem, by condition."""
+    bank = [stem_vectors(clap, bank_clips(music, song, 0.0)) for song in music.songs]
+    places = np.unique(np.linspace(0, len(music) - 1, min(len(heard), len(music))).round().astype(int))
+    # As far as can be from the stretches in the bank.
+    copies = [bank_clips(music, music.songs[place], BANK_HOP_S / 2)[:1] for place in places]
+    clips = {"held out": heard, **made, "copies": reconstruct(codec, np.concatenate(copies))}
+    near = {name: nearest_songs(stem_vectors(clap, each), bank) for name, each in clips.items()}
+    # What hardly any real stem undercuts.
+    line = float(np.quantile(near["codec"][1], 0.05))
+    return {
+        "songs": len(music),
+        "stretches": sum(map(len, bank)),
+        "line": line,
+        **{
+            name: {
+                "stems": len(distance),
+                "distance": float(np.median(distance)),
+                "ratio": float(np.median(ratio)),
+                "below_line": float(np.mean(ratio < line)),
+            }
+            for name, (distance, ratio) in near.items()
+        },
+    }
+
+
+def nearest_songs(query: FloatArray, bank: list[FloatArray]) -> tuple[Matrix, Matrix]:
+    """(n,) cosine distance to the nearest song, and the ratio of it to that of the second nearest song.
+
+    query : (n, dim) unit norm; bank : by song (stretch, dim) unit norm
+    """
+    by_song = np.stack([1.0 - (query @ stretches.T).max(1) for stretches in bank], axis=1).clip(0.0)
+    first, second = np.partition(by_song.astype(np.float64), 1, axis=1)[:, :2].T
+    return first, first / np.maximum(second, 1e-9)
+
+
+def replay_table(found: dict[str, Any]) -> str:
+    """Distances as Markdown."""
+    rows = [
+        f"| {name.replace('_', ' ')} | {row['distance']:.3f} | {row['ratio']:.2f} | {row['below_line']:.0%} |"
+        for name, row in found.items()
+        if isinstance(row, dict)
+    ]
+    head = f"| nearest of {found['songs']} training songs | distance | ratio | ratio below {found['line']:.2f} |"
+    return "\n".join([head, "|---|---|---|---|", *rows])
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, default=default_checkpoint())
     parser.add_argument("--clips", type=int, default=50)
-    parser.add_argument("--training", type=Path)
+    parser.add_argument("--training", type=Path, help="music folder of the diffusion model's training")
+    parser.add_argument("--bank-songs", type=int, default=10_000, help="at most so many training songs")
     parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
-    pipeline = load_pipeline(given.checkpoint, "cpu")
-    scorer = load_model(ScorerNet, given.checkpoint / "scorer")
-    config = ListeningConfig(songs=given.clips, subjects=("heldout01",))
-    heard = simulated_heard(config, 0.0)
-    oracle = audio_conditions(load_clap(given.checkpoint / "clap"), heard.stems)
-    evidence = Evidence(pipeline, heard, None, oracle, scorer, 0)
-    rows = list(range(len(heard.windows)))
-    made = {
-        name: generate_clips(control_conditions(name, evidence), evidence, rows, SamplingConfig())
-        for name in ("brain", "oracle", "no_brain")
-    }
-    made = {"codec": reconstruct(pipeline.codec, heard.stems), **made}
-    truth, real = truths(config), describe(heard.stems)
-    order = derangement(len(rows), numpy_rng(0, "sound"))
-    report: dict[str, Any] = {"n": len(rows), "style": config.style, "heard": agreement(real, truth, real)}
-    for name, clips in made.items():
-        found = describe(clips)
-        report[name] = {
-            **agreement(found, truth, real),
-            "chance": agreement(permuted(found, order), truth, real),
-            "following": following(clips, heard.stems, seed=0),
-        }
-        shown = {key: round(value, 3) for key, value in report[name].items() if isinstance(value, float)}
-        print(name, shown, "chance", {k: round(v, 3) for k, v in report[name]["chance"].items()}, flush=True)
-        print("  onset correlation", {k: v for k, v in report[name]["following"].items() if k != "by_stem"}, flush=True)
-    if given.training:
-        bank = stem_vectors(scorer, training_stems(given.training, 400))
-        report["replay"] = replay_check(
-            stem_vectors(scorer, made["brain"]), stem_vectors(scorer, heard.stems), bank
-        )._asdict()
-        print("nearest training stem", report["replay"])
-    if given.out:
-        given.out.write_text(json.dumps(report, indent=2) + "\n")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -39,18 +39,18 @@ def si_sdr_db(decoded: Tensor, heard: Tensor) -> Tensor:
     return 10 * torch.log10(ratio.clamp_min(tiny))
 
 
-def spectral_distances(decoded: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
+def spectral_distances(decoded: Tensor, heard: Tensor, *, floor: float = _FLOOR) -> tuple[Tensor, Tensor]:
     """Multi-scale STFT distance: (linear, logarithmic), each a mean over scales.
 
     Linear: |difference of magnitudes| relative to the item's mean magnitude (spectral convergence in L1).
-    Logarithmic: |difference of log magnitudes| in nepers, above the floor.
+    Logarithmic: |difference of log magnitudes| in nepers, above the floor (an amplitude).
     """
     linear, logarithmic = [], []
     for size in STFT_SIZES:
         mine, theirs = _magnitude(decoded, size), _magnitude(heard, size)
         level = theirs.mean(dim=(1, 2)) + _FLOOR
         linear.append(((mine - theirs).abs().mean(dim=(1, 2)) / level).mean())
-        logarithmic.append((torch.log(mine + _FLOOR) - torch.log(theirs + _FLOOR)).abs().mean())
+        logarithmic.append((torch.log(mine + floor) - torch.log(theirs + floor)).abs().mean())
     return torch.stack(linear).mean(), torch.stack(logarithmic).mean()
 
 

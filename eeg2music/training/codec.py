@@ -2,7 +2,8 @@
 
 Crops of single stems and some mixes; the loss is time-domain (noise-to-signal ratio in dB and L1) and multi-scale
 spectral. A little noise on the latents keeps them smooth and the decoder robust to the errors of the diffusion that
-will write them. The quantizer is fitted afterwards, on the frozen latents.
+will write them. The quantizer is fitted afterwards, on the frozen latents. A second stage may train the decoder alone:
+the latents stay what they are, and what was trained on them stays valid.
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from eeg2music.codec.encodec import Codec, CodecOutput
 from eeg2music.codec.initialization import start_as_lapped_transform
 from eeg2music.codec.losses import log_mel_distance, noise_to_signal_db, si_sdr_db, spectral_distances
 from eeg2music.config import Config
+from eeg2music.errors import CheckpointError, ConfigError, LeakError
+from eeg2music.files import read_json
 from eeg2music.seeding import derive_seed, numpy_rng, torch_generator
 from eeg2music.training.codec_export import finish
 from eeg2music.training.data import MIX, StimuliFolder, random_start_s
 from eeg2music.training.registry import TASKS
-from eeg2music.training.task import Batch, Gather, ItemSource, Task
+from eeg2music.training.task import MANIFEST_FILE, Batch, Gather, ItemSource, Task
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS, FloatArray
 
 
@@ -46,7 +49,16 @@ class ModelConfig(Config):
 
 
 class CodecTaskConfig(Config):
-    """What the codec is trained on, and for what."""
+    """What the codec is trained on, and for what.
+
+    Attributes
+    ----------
+    start_from : folder of a trained codec to begin with; `model` and `start` are then not used
+    decoder_only : the encoder, the latents and the quantizer stay what they are
+    treble_hz : above it only magnitudes count, not phases: 64 latent channels hold the waveform up to 2.4 kHz, and
+        beyond that a decoder that is asked for the waveform answers with silence
+    spectral_floor_db : magnitudes below it are the same to the logarithmic spectral distance
+    """
 
     data: str
     valid_share: float = Field(0.08, gt=0, lt=1)
@@ -60,9 +72,20 @@ class CodecTaskConfig(Config):
     weight_l1: float = Field(1.0, ge=0)
     weight_spectral: float = Field(1.0, ge=0)
     weight_log_spectral: float = Field(0.3, ge=0)
+    start_from: str | None = None
+    decoder_only: bool = False
+    treble_hz: float | None = Field(None, gt=0)
+    spectral_floor_db: float = Field(-60.0, lt=0)
     fit_songs: int = Field(60, ge=1)
     quantizer_steps: int = Field(150, ge=1)
     valid_songs: int = Field(8, ge=1)
+
+
+def below(audio: Tensor, cutoff_hz: float) -> Tensor:
+    """(batch, samples) without what lies above `cutoff_hz`."""
+    spectrum = torch.fft.rfft(audio)
+    frequency_hz = torch.fft.rfftfreq(audio.shape[-1], 1 / SAMPLE_RATE_HZ, device=audio.device)
+    return torch.fft.irfft(spectrum * (frequency_hz <= cutoff_hz), n=audio.shape[-1])
 
 
 class StemCrops:
@@ -133,19 +156,48 @@ class CodecTask(Task):
         return StemCrops(self.music, self.config, self.seed)
 
     def build_model(self) -> nn.Module:
+        codec = self._first_codec()
+        if self.config.decoder_only:
+            codec.encodec.encoder.requires_grad_(False)
+        return CodecModel(codec, self.config.latent_noise)
+
+    def _first_codec(self) -> Codec:
+        if self.config.start_from is not None:
+            codec = Codec.from_pretrained(self.config.start_from)
+            self._refuse_known(Path(self.config.start_from))
+            if (codec.channels, codec.hop) != (self.config.model.hidden_size, self._hop):
+                raise ConfigError(
+                    f"The codec in {self.config.start_from} has {codec.channels} channels every {codec.hop} samples",
+                    remedy="give its sizes in task.model",
+                )
+            return codec
         codec = Codec.from_config(sampling_rate=SAMPLE_RATE_HZ, **self.config.model.model_dump())
         if self.config.start == "lapped":
             start_as_lapped_transform(codec.encodec)
-        return CodecModel(codec, self.config.latent_noise)
+        return codec
+
+    def _refuse_known(self, folder: Path) -> None:
+        """Validate on no song that the earlier stage was trained on."""
+        if not (folder / MANIFEST_FILE).is_file():
+            raise CheckpointError(f"The codec in {folder} does not say what it was trained on")
+        both = sorted(set(self.held_out.songs) & set(read_json(folder / MANIFEST_FILE)["songs"]))
+        if both:
+            raise LeakError(
+                f"The codec in {folder} was trained on {len(both)} songs held out here: {', '.join(both[:5])}",
+                remedy="hold out the same songs as there",
+            )
 
     def loss(self, model: nn.Module, batch: Batch, *, step: int, gather: Gather) -> dict[str, Tensor]:
         audio = batch["audio"]
         output: CodecOutput = model(audio, self._noise(batch))
         decoded = output.audio.float()
-        nsr = noise_to_signal_db(decoded, audio).mean()
-        distance = F.l1_loss(decoded, audio)
-        linear, logarithmic = spectral_distances(decoded, audio)
         config = self.config
+        pair = (decoded, audio)
+        if config.treble_hz is not None:
+            pair = (below(decoded, config.treble_hz), below(audio, config.treble_hz))
+        nsr = noise_to_signal_db(*pair).mean()
+        distance = F.l1_loss(*pair)
+        linear, logarithmic = spectral_distances(decoded, audio, floor=10 ** (config.spectral_floor_db / 20))
         total = (
             config.weight_nsr * nsr
             + config.weight_l1 * distance
@@ -154,10 +206,13 @@ class CodecTask(Task):
         )
         return {"loss": total, "nsr_db": nsr, "l1": distance, "spectral": linear, "log_spectral": logarithmic}
 
+    @property
+    def _hop(self) -> int:
+        return int(np.prod(self.config.model.upsampling_ratios))
+
     def _noise(self, batch: Batch) -> Tensor:
         audio, channels = batch["audio"], self.config.model.hidden_size
-        hop = int(np.prod(self.config.model.upsampling_ratios))
-        shape = (channels, -(-audio.shape[-1] // hop))
+        shape = (channels, -(-audio.shape[-1] // self._hop))
         drawn = [torch.randn(shape, generator=torch_generator(int(seed))) for seed in batch["noise_seed"]]
         return torch.stack(drawn).to(audio.device)
 
@@ -183,7 +238,8 @@ class CodecTask(Task):
 
     def export(self, model: nn.Module, folder: Path) -> None:
         codec: Codec = model.codec  # type: ignore[assignment]
-        finish(codec, self.music, self.config.fit_songs, self.config.quantizer_steps, self.seed)
+        if not self.config.decoder_only:
+            finish(codec, self.music, self.config.fit_songs, self.config.quantizer_steps, self.seed)
         codec.save_pretrained(folder)
 
     def manifest(self) -> dict[str, Any]:

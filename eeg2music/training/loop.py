@@ -33,11 +33,9 @@ from eeg2music.training.history import History
 from eeg2music.training.optimization import learning_rate, make_optimizer
 from eeg2music.training.order import Plan, micro_batches
 from eeg2music.training.registry import TASKS
-from eeg2music.training.task import Batch
+from eeg2music.training.task import MANIFEST_FILE, Batch
 
 logger = logging.getLogger(__name__)
-
-MANIFEST_FILE = "training_manifest.json"
 
 
 @dataclass(frozen=True)

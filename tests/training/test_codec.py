@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from eeg2music.codec.encodec import Codec
+from eeg2music.codec.encodec import Codec, CodecOutput
 from eeg2music.codec.losses import si_sdr_db
-from eeg2music.training.codec import CodecModel, CodecTask, CodecTaskConfig, ModelConfig, StemCrops
+from eeg2music.errors import ConfigError, LeakError
+from eeg2music.training.codec import CodecModel, CodecTask, CodecTaskConfig, ModelConfig, StemCrops, below
 from eeg2music.training.loop import train
 from eeg2music.training.order import collate
+from eeg2music.types import SAMPLE_RATE_HZ
 
 TINY = ["task.model.hidden_size=16", "task.model.num_filters=8", "task.model.codebook_size=16"]
 
@@ -111,3 +113,55 @@ def test_training_makes_it_better_and_the_export_loads(music: Path, tmp_path: Pa
     assert all(torch.isfinite(si_sdr_db(audio_, audio)).all() for audio_ in decoded.values())
     manifest = json.loads((result.export / "training_manifest.json").read_text())
     assert manifest["held_out_songs"] == list(made.held_out.songs) and len(manifest["data_hash"]) == 64
+
+
+def test_a_second_stage_trains_the_decoder_alone(music: Path, tmp_path: Path) -> None:
+    common = [
+        f"task.data={music}", *TINY, "task.fit_songs=2", "task.quantizer_steps=5", "task.crop_s=0.16",
+        "train.batch_size=2", "train.warmup_steps=1", "train.valid_every=0", "train.tensorboard=false",
+    ]  # fmt: skip
+    first = train("codec", None, [*common, "train.steps=2", f"train.out={tmp_path / 'first'}"])
+    second = [
+        *common, f"task.start_from={first.export}", "task.decoder_only=true", "task.treble_hz=2000",
+        "train.steps=3", f"train.out={tmp_path / 'second'}",
+    ]  # fmt: skip
+    result = train("codec", None, second)
+    before, after = (Codec.from_pretrained(export).state_dict() for export in (first.export, result.export))
+    moved = {name.split(".")[1] for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {"decoder"} and torch.isfinite(after["latent_std"]).all()
+
+    with pytest.raises(ConfigError, match="16 channels"):
+        train("codec", None, [*second, "task.model.hidden_size=8", f"train.out={tmp_path / 'third'}"])
+    with pytest.raises(LeakError, match="held out here"):
+        train("codec", None, [*second, "train.seed=0", "task.valid_share=0.9", f"train.out={tmp_path / 'fourth'}"])
+
+
+def test_below_takes_the_treble_away() -> None:
+    time_s = torch.arange(4800) / SAMPLE_RATE_HZ
+    low, high = (torch.sin(2 * torch.pi * frequency * time_s)[None] for frequency in (500.0, 5000.0))
+    torch.testing.assert_close(below(low + high, 2400.0), low, atol=1e-3, rtol=0)
+
+
+def test_above_the_treble_limit_phases_do_not_count(music: Path) -> None:
+    made = task(music, treble_hz=2400.0)
+    time_s = torch.arange(11520) / SAMPLE_RATE_HZ
+    heard = torch.sin(2 * torch.pi * 500 * time_s)[None] + 0.3 * torch.sin(2 * torch.pi * 5000 * time_s)[None]
+    turned = torch.sin(2 * torch.pi * 500 * time_s)[None] + 0.3 * torch.cos(2 * torch.pi * 5000 * time_s)[None]
+    batch = {"audio": heard, "noise_seed": torch.tensor([1])}
+
+    class Decoded(torch.nn.Module):
+        def __init__(self, audio: torch.Tensor) -> None:
+            super().__init__()
+            self.audio = audio
+
+        def forward(self, audio: torch.Tensor, noise: torch.Tensor) -> CodecOutput:
+            return CodecOutput(self.audio, noise)
+
+    losses = [
+        made.loss(Decoded(audio), batch, step=0, gather=lambda tensor: tensor)
+        for audio in (heard, turned, below(heard, 2400.0))
+    ]
+    same, phase, dull = losses
+    assert phase["nsr_db"] == pytest.approx(float(same["nsr_db"]), abs=0.1)
+    assert dull["nsr_db"] == pytest.approx(float(same["nsr_db"]), abs=0.1)
+    assert phase["log_spectral"] < 0.1 * dull["log_spectral"]
