@@ -32,6 +32,11 @@ err = Console(stderr=True, highlight=False)
 
 Seed = Annotated[int | None, typer.Option(help="The one seed that everything random derives from.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps, or auto.")]
+# What the commands take that draw nothing, or compute nothing on a device.
+IdleSeed = Annotated[int | None, typer.Option(help="Taken as every command takes it; nothing here depends on it.")]
+IdleDevice = Annotated[
+    str, typer.Option(help="Taken as every command takes it, and has to be there; nothing here depends on it.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved configuration and stop.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="Dotted overrides, e.g. sampling.steps=8")]
 
@@ -113,6 +118,14 @@ def _seeded(overrides: list[str] | None, seed: int | None, key: str = "seed") ->
     return [*(overrides or []), *([f"{key}={seed}"] if seed is not None else [])]
 
 
+def _check_device(device: str) -> None:
+    """Refuse a device that is not there, also where nothing is computed on it."""
+    if device != "auto":
+        from eeg2music.pipeline import pick_device
+
+        pick_device(device)
+
+
 class _Steps:
     """Prints a line for each finished step of a pipeline."""
 
@@ -148,8 +161,10 @@ def demo(
     from eeg2music.demo import DemoConfig, run_demo
 
     config = load_config(DemoConfig, None, _seeded(overrides, seed))
+    _check_device(device)
     if dry_run:
-        return _show(config)
+        # One seed is for all: generate.seed cannot be given.
+        return _show(config.model_dump(mode="json", exclude={"generate": {"seed"}}))
     with _Steps() as hook:
         report = run_demo(config, folder, checkpoint=checkpoint, device=device, hook=hook)
     from eeg2music.report.words import demo_summary
@@ -168,7 +183,7 @@ def simulate(
     repeats: Annotated[int | None, typer.Option(help="How often the repeated songs are heard.")] = None,
     snr: Annotated[str | None, typer.Option(help="clean (0 dB), real, or decibels.")] = None,
     seed: Seed = None,
-    device: Device = "auto",
+    device: IdleDevice = "auto",
     dry_run: DryRun = False,
 ) -> None:
     """Write a BIDS data set of simulated people who listen to composed music."""
@@ -180,6 +195,7 @@ def simulate(
     # A level may be a word or a number.
     given += [f"snr={snr}"] if snr is not None else []
     config = load_config(SimulationConfig, config_file, [*given, *_seeded(overrides, seed)])
+    _check_device(device)
     if dry_run:
         return _show(config)
     with _Steps():
@@ -194,8 +210,8 @@ def prepare(
     cache: Annotated[Path, typer.Option("--out", help="Folder of the prepared cache.")],
     overrides: Overrides = None,
     config_file: Annotated[Path | None, typer.Option("--config", help="YAML file.")] = None,
-    seed: Seed = None,
-    device: Device = "auto",
+    seed: IdleSeed = None,
+    device: IdleDevice = "auto",
     dry_run: DryRun = False,
 ) -> None:
     """Preprocess and window recordings into a memory-mapped cache."""
@@ -204,6 +220,7 @@ def prepare(
     from eeg2music.preparation import prepare as run
 
     config = load_config(PrepareConfig, config_file, overrides or [])
+    _check_device(device)
     if dry_run:
         return _show(config)
     with _Steps() as hook:
@@ -267,6 +284,7 @@ def generate(
 
     given = _given(channels=_names(channels), montage=montage, start_s=start, stop_s=stop, line_freq_hz=line_freq)
     config = load_config(GenerateConfig, None, [*given, *_seeded(overrides, seed)])
+    _check_device(device)
     if dry_run:
         return _show(config)
     with _Steps() as hook:
@@ -312,8 +330,8 @@ def info(
     overrides: Overrides = None,
     channels: Annotated[str | None, typer.Option(help="Comma-separated names of the channels to use.")] = None,
     montage: Annotated[str | None, typer.Option(help="Name of a standard montage.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Taken as every command takes it; nothing here is random.")] = None,
-    device: Annotated[str, typer.Option(help="Taken as every command takes it; nothing here computes.")] = "auto",
+    seed: IdleSeed = None,
+    device: IdleDevice = "auto",
     dry_run: DryRun = False,
 ) -> None:
     """Say in plain words what a checkpoint or a recording is."""
@@ -321,6 +339,7 @@ def info(
     from eeg2music.report.describe import InfoConfig, describe
 
     config = load_config(InfoConfig, None, [*_given(channels=_names(channels), montage=montage), *(overrides or [])])
+    _check_device(device)
     if dry_run:
         return _show(config)
     for line in describe(thing, channels=config.channels, montage=config.montage):

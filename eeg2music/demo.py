@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import model_validator
 
 from eeg2music.config import Config
+from eeg2music.errors import ConfigError
 from eeg2music.evaluation.brain import (
     CONTROLS,
     Evidence,
@@ -24,19 +26,28 @@ from eeg2music.evaluation.brain import (
     surprises,
 )
 from eeg2music.evaluation.heard import Heard, audio_conditions, scorer_vectors
-from eeg2music.evaluation.material import ListeningConfig, composed, simulated_heard
-from eeg2music.evaluation.runner import refuse_known
+from eeg2music.evaluation.known import refuse_known
+from eeg2music.evaluation.material import ListeningConfig, composed, listener_of, simulated_heard
+from eeg2music.evaluation.page import NO_FINDING
 from eeg2music.files import check_result_folder
-from eeg2music.generation import GenerateConfig, decode_recording, make_clip
-from eeg2music.pipeline import BrainToMusicPipeline, Hook, default_checkpoint, load_pipeline, no_hook
+from eeg2music.generation import GenerateConfig, Take, decode
+from eeg2music.pipeline import (
+    MAKING,
+    SCORING,
+    BrainToMusicPipeline,
+    Hook,
+    check_models,
+    default_checkpoint,
+    load_pipeline,
+    no_hook,
+)
 from eeg2music.report import figures
 from eeg2music.report.html import SCORE_HEADS, score_row
-from eeg2music.report.result import RESULT_FILES, Stopwatch, recording_report, sound_report, write_result
+from eeg2music.report.result import RESULT_FILES, Result, Stopwatch, recording_report, sound_report, write_result
 from eeg2music.report.words import DEMO
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.simulation.calibration import REAL_SNR_DB
 from eeg2music.simulation.library import song_ids
-from eeg2music.simulation.listening import draw_listener
 from eeg2music.simulation.session import Trial, simulate_listener
 from eeg2music.targets.pretrained import load_clap
 from eeg2music.types import FloatArray, Recording
@@ -63,6 +74,16 @@ class DemoConfig(Config):
     listening: ListeningConfig = ListeningConfig(song_seconds=8.0)
     generate: GenerateConfig = GenerateConfig()
 
+    @model_validator(mode="after")
+    def _one_seed(self) -> DemoConfig:
+        if "seed" in self.generate.model_fields_set:
+            raise ConfigError(
+                f"generate.seed = {self.generate.seed} would be one seed of two",
+                allowed="one seed for the whole demonstration",
+                remedy="use --seed",
+            )
+        return self
+
 
 def run_demo(
     config: DemoConfig, out: Path, *, checkpoint: Path | None = None, device: str = "auto", hook: Hook = no_hook
@@ -70,6 +91,7 @@ def run_demo(
     """Run the demonstration into `out`; returns the report as written to report.json."""
     check_result_folder(out, RESULT_FILES)
     folder = checkpoint or default_checkpoint()
+    check_models(folder, (*MAKING, *SCORING))
     settings = config.generate.model_copy(update={"seed": config.seed})
     hook("loading the models")
     pipeline = load_pipeline(folder, device)
@@ -80,11 +102,9 @@ def run_demo(
     hook("decoding a clip")
     watch = Stopwatch()
     played, heard = longer_clip(config)
-    clean, clip = decode_recording(heard, pipeline, settings, watch=watch, hook=hook)
-    seconds = dict(watch.seconds)
-    silent = make_clip(pipeline, None, clean.duration_s, settings, watch=Stopwatch(), sample_id=heard.key)
+    clean, clip, silent = decode(Take.raw(heard), pipeline, settings, watch=watch, hook=hook)
     report = {
-        **sound_report(clip.mixed, seconds, config.seed),
+        **sound_report(clip.mixed, watch.seconds, config.seed),
         "checkpoint_sha256": checkpoint_sha256(folder),
         "identification": {kind: scores["brain"][kind] for kind in ("embedding", "generated")},
         "controls": {name: scores[name] for name in CONTROLS},
@@ -97,7 +117,7 @@ def run_demo(
     }
     hook("writing")
     write_result(
-        out, report, clip, silent, clean, title="Music decoded from a simulated listener",
+        out, Result(report, clip, silent, clean), title="Music decoded from a simulated listener",
         tables=score_tables(scores, evidence.heard), pictures=score_pictures(scores, curve),
         sounds=[{"title": "What was heard", "sounds": [{"label": "the song", "file": "heard.wav"}]}],
         extra={"heard.wav": played},
@@ -110,10 +130,10 @@ def gather_evidence(config: DemoConfig, pipeline: BrainToMusicPipeline, folder: 
     # Before the listening, so that a checkpoint without these is refused at once.
     clap, scorer = load_clap(folder / "clap"), load_model(ScorerNet, folder / "scorer")
     both = simulated_heard(config.listening, snr_db, seed=config.seed)
-    refuse_known(folder, both)
+    refuse_known(folder, both, [longer_song(config)])
     subjects = config.listening.subjects
     rows = {
-        name: [row for row, window in enumerate(both.windows) if window.subject.endswith(name)] for name in subjects
+        name: [row for row, window in enumerate(both.windows) if window.subject == f"sub-{name}"] for name in subjects
     }
     return Evidence(
         pipeline=pipeline,
@@ -162,12 +182,16 @@ def snr_curve(config: DemoConfig, evidence: Evidence, scores: Mapping[str, Any],
     return points
 
 
+def longer_song(config: DemoConfig) -> str:
+    """Id of the song of the longer clip: the one after the gallery's."""
+    return song_ids(config.listening.style, config.listening.song_seed, 1, start=config.listening.songs)[0]
+
+
 def longer_clip(config: DemoConfig) -> tuple[FloatArray, Recording]:
     """A longer stretch of one more song: the mix as heard, and the listener's recording of it."""
     listening = config.listening.model_copy(update={"song_seconds": config.clip_s, "songs": 1})
-    song = song_ids(listening.style, listening.song_seed, 1, start=config.listening.songs)[0]
-    stimulus, stems = composed(song, config.clip_s)
-    listener = draw_listener(listening.subjects[0], montage=listening.montage)
+    stimulus, stems = composed(longer_song(config), config.clip_s)
+    listener = listener_of(listening, listening.subjects[0])
     recording = simulate_listener(listener, [Trial(stimulus, 1, snr_db=config.snr_db)], seed=config.seed, run=2)
     onset_s = next(event.onset_s for event in recording.events if event.stimulus)
     first = round(onset_s * recording.sfreq_hz)
@@ -189,7 +213,13 @@ def score_tables(scores: Mapping[str, Any], heard: Heard) -> list[dict[str, Any]
             "title": title,
             "note": note,
             "heads": SCORE_HEADS,
-            "rows": [score_row(name.replace("_", " "), entry[kind]) for name, entry in scores.items() if entry[kind]],
+            "rows": [
+                [name.replace("_", " "), *["–"] * (len(SCORE_HEADS) - 1)]
+                if (name, kind) == NO_FINDING
+                else score_row(name.replace("_", " "), entry[kind])
+                for name, entry in scores.items()
+                if entry[kind]
+            ],
         }
         for kind, title, note in parts
     ]

@@ -6,10 +6,11 @@ writing in `eeg2music.report.result`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import Field
 
 from eeg2music.config import Config
@@ -27,14 +28,25 @@ from eeg2music.pipeline import (
 from eeg2music.preprocess.eeg import PreprocessConfig, preprocess
 from eeg2music.preprocess.windows import covering_windows
 from eeg2music.recordings.prepared import PreparedDataset, is_prepared
-from eeg2music.recordings.read import MIN_DURATION_S, read_recording
-from eeg2music.report.result import RESULT_FILES, Clip, Stopwatch, recording_report, sound_report, write_result
+from eeg2music.recordings.read import MIN_DURATION_S, content_key, read_recording
+from eeg2music.report.result import (
+    RESULT_FILES,
+    Clip,
+    Result,
+    Stopwatch,
+    recording_report,
+    sound_report,
+    write_result,
+)
 from eeg2music.report.words import SIMULATED
 from eeg2music.types import EEG_RATE_HZ, REGIONS, Conditions, Recording
 from eeg2music.weights import checkpoint_sha256
 
 # Encoder windows of 5 s overlap by half.
 WINDOW_HOP_S = 2.5
+TITLE = "Music from a recording"
+# What `prepare` decides.
+DECIDED = ("channels", "montage", "line_freq_hz")
 
 
 class GenerateConfig(Config):
@@ -60,6 +72,34 @@ class GenerateConfig(Config):
     mixer: MixerConfig = MixerConfig()
 
 
+@dataclass(frozen=True)
+class Take:
+    """What one clip is made of.
+
+    Attributes
+    ----------
+    noise_id : names the noise that generation starts from. It comes from the signal alone, so that a recording sounds
+        the same wherever it lies and whatever it is called
+    is_clean : whether the recording is preprocessed already
+    """
+
+    recording: Recording
+    noise_id: str
+    is_clean: bool = False
+
+    @classmethod
+    def raw(cls, recording: Recording) -> Take:
+        """A recording as it was read."""
+        return cls(recording, content_key(recording.signal_v, recording.sfreq_hz, recording.channel_names))
+
+    @classmethod
+    def prepared(cls, data: PreparedDataset, key: str, first: int, last: int) -> Take:
+        """Samples `first` to before `last` of a recording in a prepared cache."""
+        recording, content = data.recording(key, first, last), data.content(key)
+        whole = recording.signal_v.shape == data.signal(key).shape
+        return cls(recording, content if whole else f"{content}/{first}-{last}", is_clean=True)
+
+
 def run_generate(
     source: Path,
     out: Path,
@@ -82,27 +122,43 @@ def run_generate(
     """
     check_result_folder(out, RESULT_FILES)
     hook("reading the recording")
-    recording = read_source(source, config)
+    take = read_source(source, config)
     hook("loading the models")
     pipeline = load_pipeline(checkpoint, device)
+    result = make_result(take, pipeline, config, checkpoint_sha256(checkpoint or default_checkpoint()), hook=hook)
+    hook("writing")
+    write_result(out, result, title=TITLE)
+    return result.report
+
+
+def make_result(
+    take: Take, pipeline: BrainToMusicPipeline, config: GenerateConfig, checkpoint_hash: str, *, hook: Hook = no_hook
+) -> Result:
+    """Everything that is written for one recording."""
     watch = Stopwatch()
-    prepared = is_prepared(source)
-    clean, clip = decode_recording(recording, pipeline, config, watch=watch, hook=hook, is_clean=prepared)
-    hook("the same seed without the brain")
-    silent = make_clip(pipeline, None, clean.duration_s, config, watch=Stopwatch(), sample_id=recording.key)
+    clean, clip, silent = decode(take, pipeline, config, watch=watch, hook=hook)
     report = {
         **sound_report(clip.mixed, watch.seconds, config.seed),
-        "checkpoint_sha256": checkpoint_sha256(checkpoint or default_checkpoint()),
-        "recording": recording_report(recording, clean),
+        "checkpoint_sha256": checkpoint_hash,
+        "recording": recording_report(take.recording, clean),
         "notes": list(clean.notes),
         "warnings": [SIMULATED],
     }
-    hook("writing")
-    write_result(out, report, clip, silent, clean, title="Music from a recording")
-    return report
+    return Result(report, clip, silent, clean)
 
 
-def read_source(source: Path, config: GenerateConfig) -> Recording:
+def refuse_decided(source: Path, config: GenerateConfig, names: Sequence[str]) -> None:
+    """Refuse options that were decided when a cache was prepared."""
+    given = [name for name in names if getattr(config, name) is not None]
+    if given:
+        raise InputError(
+            f"{source} is prepared: its {given[0]} can no longer be chosen",
+            allowed="what holds for every clip, such as the seed and the sampling",
+            remedy="prepare it anew, or name the recording itself",
+        )
+
+
+def read_source(source: Path, config: GenerateConfig) -> Take:
     """The recording at `source`: raw from a file, already cleaned from a prepared cache.
 
     Raises
@@ -111,23 +167,23 @@ def read_source(source: Path, config: GenerateConfig) -> Recording:
         As for `read_recording`; for a cache also if the config asks for what was decided when it was prepared.
     """
     if is_prepared(source):
-        return _prepared_recording(PreparedDataset(source), source, config)
+        return _prepared_take(PreparedDataset(source), source, config)
     if config.recording is not None:
         raise InputError(f"{source} is no prepared cache", remedy="leave recording= out")
-    return read_recording(
-        source,
-        channels=config.channels,
-        montage=config.montage,
-        start_s=config.start_s,
-        stop_s=config.stop_s,
-        line_freq_hz=config.line_freq_hz,
+    return Take.raw(
+        read_recording(
+            source,
+            channels=config.channels,
+            montage=config.montage,
+            start_s=config.start_s,
+            stop_s=config.stop_s,
+            line_freq_hz=config.line_freq_hz,
+        )
     )
 
 
-def _prepared_recording(data: PreparedDataset, source: Path, config: GenerateConfig) -> Recording:
-    given = [name for name in ("channels", "montage", "line_freq_hz") if getattr(config, name) is not None]
-    if given:
-        raise InputError(f"{source} is prepared: its {given[0]} can no longer be chosen", remedy="prepare it anew")
+def _prepared_take(data: PreparedDataset, source: Path, config: GenerateConfig) -> Take:
+    refuse_decided(source, config, DECIDED)
     key = config.recording or (data.recordings[0] if len(data.recordings) == 1 else None)
     if key not in data.recordings:
         some = ", ".join(data.recordings[:3])
@@ -136,45 +192,44 @@ def _prepared_recording(data: PreparedDataset, source: Path, config: GenerateCon
             allowed=f"one of them, such as {some}",
             remedy=f"add recording={data.recordings[0]}" if data.recordings else "prepare recordings into it",
         )
-    signal, (positions, good), names = data.signal(key), data.channels(key), data.channel_names(key)
-    total_s = signal.shape[1] / EEG_RATE_HZ
+    total_s = data.signal(key).shape[1] / EEG_RATE_HZ
     start_s, stop_s = config.start_s or 0.0, total_s if config.stop_s is None else config.stop_s
     if not 0 <= start_s < stop_s <= total_s or stop_s - start_s < MIN_DURATION_S:
         raise InputError(
             f"start = {start_s:g} s, stop = {stop_s:g} s of {key}",
             allowed=f"at least {MIN_DURATION_S:g} s within 0 to {total_s:.3f} s",
         )
-    first, last = round(start_s * EEG_RATE_HZ), round(stop_s * EEG_RATE_HZ)
-    return Recording(
-        signal_v=np.array(signal[:, first:last], dtype=np.float32),
-        sfreq_hz=EEG_RATE_HZ,
-        channel_names=names,
-        positions_m=positions,
-        kind=data.spec.kind,
-        key=key,
-        bad_channels={name: "bad when it was prepared" for name, fine in zip(names, good, strict=True) if not fine},
-    )
+    return Take.prepared(data, key, round(start_s * EEG_RATE_HZ), round(stop_s * EEG_RATE_HZ))
 
 
-def decode_recording(
-    recording: Recording,
+def decode(
+    take: Take,
     pipeline: BrainToMusicPipeline,
     config: GenerateConfig,
     *,
     watch: Stopwatch,
     hook: Hook = no_hook,
-    is_clean: bool = False,
-) -> tuple[Recording, Clip]:
-    """Preprocess (unless it is clean), encode, generate and mix one recording; gives it cleaned, and the clip."""
+) -> tuple[Recording, Clip, Clip]:
+    """Preprocess (unless it is clean), encode, generate and mix one recording.
+
+    Returns
+    -------
+    The recording cleaned, its clip, and the clip of the same noise without the brain, which `watch` does not count.
+    """
+    from threadpoolctl import threadpool_limits
+
     hook("preprocessing")
-    with watch("preprocess"):
-        clean = recording if is_clean else preprocess(recording, config.preprocess)
+    # One thread, as in `prepare`: sums in another order would differ in the last bit.
+    with watch("preprocess"), threadpool_limits(1):
+        clean = take.recording if take.is_clean else preprocess(take.recording, config.preprocess)
         windows = covering_windows(clean, hop_s=WINDOW_HOP_S)
     hook("decoding the brain")
     with watch("encode"):
         conditions = pipeline.clip_conditions(windows, clean.duration_s)
-    clip = make_clip(pipeline, conditions, clean.duration_s, config, watch=watch, sample_id=recording.key, hook=hook)
-    return clean, clip
+    clip = make_clip(pipeline, conditions, clean.duration_s, config, watch=watch, noise_id=take.noise_id, hook=hook)
+    hook("the same seed without the brain")
+    silent = make_clip(pipeline, None, clean.duration_s, config, watch=Stopwatch(), noise_id=take.noise_id)
+    return clean, clip, silent
 
 
 def make_clip(
@@ -184,14 +239,14 @@ def make_clip(
     config: GenerateConfig,
     *,
     watch: Stopwatch,
-    sample_id: str,
+    noise_id: str,
     hook: Hook = no_hook,
 ) -> Clip:
     """Generate and mix one clip."""
     hook("generating the stems")
     with watch("generate"):
         output = pipeline(
-            conditions, sample_ids=[sample_id], seed=config.seed, duration_s=duration_s, sampling=config.sampling
+            conditions, sample_ids=[noise_id], seed=config.seed, duration_s=duration_s, sampling=config.sampling
         )
     hook("mixing")
     with watch("mix"):

@@ -1,23 +1,22 @@
 """A prepared cache in, one clip per heard stretch out: `eeg2music generate CACHE`.
 
-The same path as for one recording, window by window; each clip has a folder of its own.
+Each clip goes the way of one recording and is written as one, in a folder of its own; here are only the choice of the
+stretches and the totals over them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eeg2music.errors import InputError
+from eeg2music.errors import DataError
 from eeg2music.files import atomic_folder, check_result_folder, write_json
-from eeg2music.generation import GenerateConfig, make_clip
+from eeg2music.generation import DECIDED, TITLE, GenerateConfig, Take, make_result, refuse_decided
 from eeg2music.pipeline import Hook, default_checkpoint, load_pipeline, no_hook
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.report.html import write_page
-from eeg2music.report.result import RESULT_FILES, Stopwatch, sound_report, write_sound
-from eeg2music.report.words import SIMULATED
-from eeg2music.types import EEG_RATE_HZ
+from eeg2music.report.result import RESULT_FILES, write_clip
 from eeg2music.weights import checkpoint_sha256
 
 
@@ -30,7 +29,7 @@ def run_generate_prepared(
     device: str = "auto",
     hook: Hook = no_hook,
 ) -> dict[str, Any]:
-    """Generate `out/clips/NNNN/{mix.wav, stems/*.wav}` and report.json, report.html over them.
+    """Generate `out/clips/NNNN/`, each as `run_generate` leaves it, and report.json, report.html over them.
 
     One window of each presentation of each stimulus, at most `config.clips` (0: all).
 
@@ -38,73 +37,93 @@ def run_generate_prepared(
     ------
     InputError
         If options were given that belong to a raw recording.
+    DataError
+        If the cache holds no window.
     """
-    given = [name for name in ("channels", "montage", "start_s", "stop_s", "line_freq_hz") if getattr(config, name)]
-    if given:
-        raise InputError(
-            f"{given[0]} does not go with a prepared cache",
-            remedy="give it to `eeg2music prepare`, or use the recording",
-        )
+    refuse_decided(cache, config, (*DECIDED, "start_s", "stop_s"))
     check_result_folder(out, RESULT_FILES)
     data = PreparedDataset(cache)
+    rows = list(chosen_rows(data, config.clips))
+    if not rows:
+        raise DataError(f"{cache} holds no window", allowed="one or more", remedy="prepare longer recordings")
+    hook("loading the models")
     pipeline = load_pipeline(checkpoint, device)
+    checkpoint_hash = checkpoint_sha256(checkpoint or default_checkpoint())
     entries = []
     with atomic_folder(out) as folder:
-        for number, index in enumerate(chosen_windows(data, config.clips)):
-            window = data.window(index)
-            hook(f"clip {number + 1}")
-            watch = Stopwatch()
-            with watch("encode"):
-                conditions = pipeline.clip_conditions([window], window.eeg.shape[1] / EEG_RATE_HZ)
-            clip = make_clip(
-                pipeline, conditions, window.eeg.shape[1] / EEG_RATE_HZ, config, watch=watch, sample_id=window.window_id
-            )
+        for number, row in enumerate(rows):
+            hook(f"clip {number + 1} of {len(rows)}")
+            first = row["start_sample"]
+            take = Take.prepared(data, row["recording"], first, first + row["n_samples"])
+            result = make_result(take, pipeline, config, checkpoint_hash)
+            heard = {"window": row["window_id"], "subject": row["subject"], "stimulus": row["stimulus"]}
+            result.report.update(heard)
             name = f"clips/{number:04d}"
-            write_sound(folder / name, clip.mixed)
-            facts = {"window": window.window_id, "subject": window.subject, "stimulus": window.stimulus_id}
-            entries.append({**facts, "folder": name, **sound_report(clip.mixed, watch.seconds, config.seed)})
-        report = _report(entries, config, checkpoint)
+            write_clip(folder / name, result, title=f"{TITLE}: {_title(heard)}")
+            entries.append({"folder": name, **_below(name, result.report)})
+        report = totals(entries)
         write_json(folder / "report.json", report)
-        _page(folder, report)
+        _write_overview(folder / "report.html", report)
     return report
 
 
-def chosen_windows(data: PreparedDataset, most: int) -> Iterator[int]:
+def chosen_rows(data: PreparedDataset, most: int) -> Iterator[Mapping[str, Any]]:
     """The first window of each presentation, in order."""
     seen: set[tuple[Any, ...]] = set()
-    for index, row in enumerate(data.rows):
+    for row in data.rows:
         presentation = (row["recording"], row.get("trial"), row.get("stimulus"))
         if presentation not in seen and (not most or len(seen) < most):
             seen.add(presentation)
-            yield index
+            yield row
 
 
-def _report(entries: list[dict[str, Any]], config: GenerateConfig, checkpoint: Path | None) -> dict[str, Any]:
-    total_s = sum(entry["duration_s"] for entry in entries)
-    spent_s = sum(sum(entry["seconds_by_stage"].values()) for entry in entries)
+def _below(name: str, report: Mapping[str, Any]) -> dict[str, Any]:
+    """A clip's report with its paths as seen from the folder above all clips."""
+    stems = {stem: f"{name}/{path}" for stem, path in report["stems"].items()}
+    return {**report, "stems": stems, "mix": f"{name}/{report['mix']}"}
+
+
+def totals(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What all clips have in common, and their sums.
+
+    `stems` and `mix` are those of the first clip; loudness is the mean; times are sums. `clips` holds each clip's own.
+    """
+    first = entries[0]
+    same = ("schema", "stems", "mix", "sample_rate_hz", "seed", "checkpoint_sha256", "warnings")
+    stages = {name: sum(entry["seconds_by_stage"][name] for entry in entries) for name in first["seconds_by_stage"]}
+    duration_s = sum(entry["duration_s"] for entry in entries)
     return {
-        "schema": entries[0]["schema"],
-        "clips": entries,
-        "duration_s": total_s,
+        **{name: first[name] for name in same},
+        "duration_s": duration_s,
         "loudness_lufs": sum(entry["loudness_lufs"] for entry in entries) / len(entries),
-        "real_time_factor": spent_s / total_s,
-        "mix": f"{entries[0]['folder']}/mix.wav",
-        "seed": config.seed,
-        "checkpoint_sha256": checkpoint_sha256(checkpoint or default_checkpoint()),
+        "real_time_factor": sum(stages.values()) / duration_s,
+        "seconds_by_stage": stages,
         "notes": [],
-        "warnings": [SIMULATED],
+        "clips": list(entries),
     }
 
 
-def _page(folder: Path, report: dict[str, Any]) -> None:
-    sounds = [
-        {"label": f"{entry['window']} ({entry['stimulus'] or 'no stimulus'})", "file": f"{entry['folder']}/mix.wav"}
+def _title(heard: Mapping[str, Any]) -> str:
+    return f"{heard['window']} ({heard['stimulus'] or 'no stimulus'})"
+
+
+def _write_overview(path: Path, report: Mapping[str, Any]) -> None:
+    players = [
+        {
+            "title": _title(entry),
+            "link": f"{entry['folder']}/report.html",
+            "sounds": [
+                {"label": "with the brain", "file": entry["mix"]},
+                {"label": "the same seed without the brain", "file": f"{entry['folder']}/no_brain/mix.wav"},
+            ],
+        }
         for entry in report["clips"]
     ]
     write_page(
-        folder / "report.html",
+        path,
         title="Music from prepared recordings",
-        lead=f"{len(sounds)} clips, seed {report['seed']}, checkpoint {report['checkpoint_sha256'][:12]}.",
+        lead=f"{len(players)} clips, {report['duration_s']:.1f} s of music in {report['real_time_factor']:.2f} of its "
+        f"duration, seed {report['seed']}, checkpoint {report['checkpoint_sha256'][:12]}.",
         warnings=report["warnings"],
-        players=[{"title": "Clips", "sounds": sounds}],
+        players=players,
     )

@@ -43,6 +43,10 @@ from eeg2music.diffusion.guidance import Dials  # noqa: E402
 from eeg2music.diffusion.transformer import JointStemTransformer  # noqa: E402
 from eeg2music.encoders.brain import BrainEncoder  # noqa: E402
 
+# The models that make music, and those that score it.
+MAKING = ("encoder", "diffusion", "codec")
+SCORING = ("clap", "scorer")
+
 
 class Hook(Protocol):
     """Called with the name of each step, before it or with what it made."""
@@ -105,20 +109,7 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
         """
         root = Path(folder)
         quiet_libraries()
-        refuse_pickle(root)
-        if not root.is_dir():
-            raise CheckpointError(
-                f"No checkpoint at {root}",
-                allowed="a folder with encoder/, diffusion/ and codec/",
-                remedy="check the path, or leave --checkpoint out to use the shipped one",
-            )
-        missing = [name for name in ("encoder", "diffusion", "codec") if not (root / name / "config.json").is_file()]
-        if missing:
-            raise CheckpointError(
-                f"{root} is not a pipeline checkpoint: {', '.join(missing)} missing",
-                allowed="a folder with encoder/, diffusion/ and codec/",
-                remedy="train the missing models, or leave --checkpoint out to use the shipped ones",
-            )
+        check_models(root)
         encoder = load_model(BrainEncoder, root / "encoder")
         transformer = load_model(JointStemTransformer, root / "diffusion")
         codec = Codec.from_pretrained(root / "codec")
@@ -311,6 +302,31 @@ def write_model_index(folder: Path) -> None:
 def default_checkpoint() -> Path:
     """The small models that ship."""
     return shipped_folder("checkpoints") / "mini"
+
+
+def check_models(folder: Path, models: Sequence[str] = MAKING) -> None:
+    """Refuse a checkpoint that lacks one of the models, before any is loaded or time is spent.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder or a model is missing, or it is pickled.
+    """
+    refuse_pickle(folder)
+    allowed = "a folder with " + ", ".join(f"{name}/" for name in models)
+    if not folder.is_dir():
+        raise CheckpointError(
+            f"No checkpoint at {folder}",
+            allowed=allowed,
+            remedy="check the path, or leave --checkpoint out to use the shipped one",
+        )
+    missing = [name for name in models if not (folder / name / "config.json").is_file()]
+    if missing:
+        raise CheckpointError(
+            f"{folder} is not a complete checkpoint: {', '.join(missing)} missing",
+            allowed=allowed,
+            remedy="train the missing models, or leave --checkpoint out to use the shipped ones",
+        )
 
 
 def load_pipeline(checkpoint: Path | None = None, device: str = "auto") -> BrainToMusicPipeline:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
@@ -22,6 +23,7 @@ from eeg2music.files import atomic_path, read_json, sha256_folder, write_json
 
 WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
 CONFIG_NAME = "config.json"
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
 M = TypeVar("M", bound=nn.Module)
@@ -54,6 +56,30 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             allowed="a whole safetensors file",
             remedy="copy it again",
         ) from None
+
+
+def local_folder(name_or_path: str | os.PathLike[str]) -> Path | None:
+    """The folder that a checkpoint is loaded from, or None for the name of a model on the hub.
+
+    Only a text of the form "owner/name" is such a name, and only where neither it nor a folder "owner" is here. A path
+    that is not there is an error: it must not be asked for on the network.
+
+    Raises
+    ------
+    CheckpointError
+        If it is neither.
+    """
+    folder = Path(name_or_path)
+    if folder.is_dir():
+        return folder
+    is_name = isinstance(name_or_path, str) and _HUB_NAME.fullmatch(name_or_path) is not None
+    if is_name and not folder.exists() and not folder.parent.exists():
+        return None
+    raise CheckpointError(
+        f"No checkpoint at {folder}",
+        allowed="a folder of a model, or a model's name on the hub such as facebook/encodec_24khz",
+        remedy="check the path",
+    )
 
 
 def refuse_pickle(path: Path) -> None:

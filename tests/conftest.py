@@ -52,11 +52,3 @@ def recording_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recording") / "lovelace.edf"
     Edf(signals, patient=Patient(name="Ada_Lovelace"), data_record_duration=0.5).write(path)
     return path
-
-
-@pytest.fixture(autouse=True)
-def _full_precision() -> None:
-    """Training lowers the precision of matrix products for the whole process: no test inherits it from another."""
-    import torch
-
-    torch.set_float32_matmul_precision("highest")

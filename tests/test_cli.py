@@ -334,6 +334,7 @@ def test_bad_checkpoints(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["demo", "generate.seed=3"], r"generate\.seed = 3.*Remedy: use --seed\.$"),
         (["demo", "clps=3"], r"Unknown key 'clps'.*did you mean 'clips'\?$"),
         (["demo", "generate.sampling.step=3"], r"Unknown key 'generate\.sampling\.step'.*did you mean 'steps'\?$"),
         (["simulate", "OUT", "sedd=3"], r"Unknown key 'sedd'.*did you mean 'seed'\?$"),
@@ -386,6 +387,47 @@ def test_a_device_that_is_not_there(run: Run, tiny_checkpoint: Path, recording_f
     assert (ran.code, ran.err.count("\n")) == (2, 1)
     assert "No device 'gpu7'" in ran.err
     assert "Allowed: cpu, cuda" in ran.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["prepare", "gone", "--out", "OUT"], ["simulate", "OUT"], ["info", "gone.edf"], ["demo", "--out", "OUT"],
+     ["generate", "gone.edf", "--out", "OUT"]],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_a_device_that_is_not_there_is_refused_also_where_none_is_needed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for more in ([], ["--dry-run"]):
+        ran = run(*arguments, "--seed", "3", "--device", "nonsense", *more)
+        assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+        assert "No device 'nonsense'" in ran.err
+    assert list(tmp_path.iterdir()) == []
+    assert run(*arguments, "--device", "cpu", "--dry-run").code == 0
+
+
+@pytest.mark.parametrize(("command", "idle"), [("prepare", 2), ("simulate", 1), ("info", 2), ("generate", 0)])
+def test_the_help_says_what_nothing_depends_on(run: Run, command: str, idle: int) -> None:
+    text = " ".join(plain(run(command, "--help").out).split())
+    assert text.count("nothing here depends on it") == idle
+
+
+def test_a_demonstration_lacking_models_is_refused_without_the_network(
+    run: Run, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_checkpoint, tmp_path / "mine")
+    for name in ("clap", "scorer"):
+        shutil.rmtree(tmp_path / "mine" / name)
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("asked the network")
+
+    monkeypatch.setattr("socket.socket.connect", never)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    one_line(run("demo", "--checkpoint", "mine", "--out", "out", "--device", "cpu"), "mine .*: clap, scorer missing")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
 def test_a_full_disk_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch, recording_file: Path) -> None:

@@ -13,9 +13,10 @@ import pytest
 import soundfile
 
 from eeg2music.config import load_config
-from eeg2music.demo import DemoConfig, chosen_rows, longer_clip, run_demo
-from eeg2music.errors import CheckpointError, InputError, LeakError
+from eeg2music.demo import DemoConfig, chosen_rows, gather_evidence, longer_clip, run_demo
+from eeg2music.errors import CheckpointError, ConfigError, InputError, LeakError
 from eeg2music.evaluation.brain import AT_CHANCE, CONTROLS
+from eeg2music.pipeline import load_pipeline
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS
 
 SCORE_KEYS = {"accuracy", "top1", "ci95", "chance", "p_value", "n", "gallery_size"}
@@ -147,9 +148,45 @@ def test_a_checkpoint_without_a_scorer_is_refused_before_anything_is_simulated(
     monkeypatch.setattr("eeg2music.demo.simulated_heard", never)
     copy = Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
     shutil.rmtree(copy / "scorer")
-    with pytest.raises(CheckpointError, match=r"No checkpoint at .*scorer"):
+    with pytest.raises(CheckpointError, match=r"not a complete checkpoint: scorer missing.*Allowed: .*scorer/.*Remedy"):
         run_demo(config(), tmp_path / "out", checkpoint=copy, device="cpu")
     assert not (tmp_path / "out").exists()
+
+
+def test_every_clip_is_of_the_listener_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    from eeg2music.evaluation import material
+
+    asked: list[dict[str, Any]] = []
+    draw = material.draw_listener
+
+    def note(subject: str, **options: Any) -> Any:
+        asked.append({"subject": subject, **options})
+        return draw(subject, **options)
+
+    monkeypatch.setattr(material, "draw_listener", note)
+    overrides = ("listening.montage=eeg32", "listening.crosstalk=0.3", "listening.response_family=late")
+    longer_clip(config(*overrides))
+    first = config().listening.subjects[0]
+    assert asked == [{"subject": first, "montage": "eeg32", "response_family": "late", "crosstalk": 0.3}]
+
+
+def test_the_crosstalk_is_in_the_longer_clip() -> None:
+    _, usual = longer_clip(config())
+    _, mixed = longer_clip(config("listening.crosstalk=0.9"))
+    assert not np.array_equal(usual.signal_v, mixed.signal_v)
+
+
+def test_a_second_seed_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"generate\.seed = 3.*Allowed: one seed.*Remedy: use --seed"):
+        config("generate.seed=3")
+
+
+def test_listeners_whose_names_end_alike_are_told_apart(tiny_checkpoint: Path) -> None:
+    alike = config('listening.subjects=["b01", "01"]')
+    evidence = gather_evidence(alike, load_pipeline(tiny_checkpoint, "cpu"), tiny_checkpoint, 0.0)
+    assert evidence.other is not None
+    assert {window.subject for window in evidence.heard.windows} == {"sub-b01"}
+    assert {window.subject for window in evidence.other.windows} == {"sub-01"}
 
 
 def test_a_model_that_knows_the_songs_is_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:

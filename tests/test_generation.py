@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from eeg2music.errors import Eeg2MusicError, InputError
-from eeg2music.generation import GenerateConfig, decode_recording, read_source, run_generate
+from eeg2music.errors import InputError
+from eeg2music.generation import GenerateConfig, Take, decode, read_source, run_generate
 from eeg2music.generation_batch import run_generate_prepared
 from eeg2music.pipeline import BrainToMusicPipeline, SamplingConfig, load_pipeline
 from eeg2music.preparation import PrepareConfig, prepare
+from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.report.result import Stopwatch, write_result
 from eeg2music.seeding import numpy_rng
-from eeg2music.types import SAMPLE_RATE_HZ, STEMS, FloatArray
+from eeg2music.types import EEG_RATE_HZ, SAMPLE_RATE_HZ, STEMS, FloatArray
 from eeg2music.weights import checkpoint_sha256
 
 CONFIG = GenerateConfig(sampling=SamplingConfig(steps=2))
@@ -77,8 +79,20 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 def sound_of(pipeline: BrainToMusicPipeline, path: Path, **changes: Any) -> FloatArray:
     """The stereo mix of a recording."""
     config = CONFIG.model_copy(update=changes)
-    clip = decode_recording(read_source(path, config), pipeline, config, watch=Stopwatch())[1]
-    return clip.mixed.stereo
+    return decode(read_source(path, config), pipeline, config, watch=Stopwatch())[1].mixed.stereo
+
+
+def sound_with_the_noise_of(
+    other: Take, pipeline: BrainToMusicPipeline, path: Path, **changes: Any
+) -> tuple[FloatArray, FloatArray]:
+    """Stems of a recording and of the same noise without a brain, from another recording's noise.
+
+    Each recording's noise is its own; only with the same noise does a difference tell that the brain was heard.
+    """
+    config = CONFIG.model_copy(update=changes)
+    take = replace(read_source(path, config), noise_id=other.noise_id)
+    _, clip, silent = decode(take, pipeline, config, watch=Stopwatch())
+    return clip.stems, silent.stems
 
 
 def report_of(folder: Path) -> dict[str, Any]:
@@ -195,9 +209,25 @@ def test_the_seed_the_recording_and_the_stretch_matter(pipeline: BrainToMusicPip
     assert not np.array_equal(sound_of(pipeline, recording_file, seed=1), base)
     shorter = sound_of(pipeline, recording_file, stop_s=2.0)
     assert shorter.shape[-1] == 2 * SAMPLE_RATE_HZ
-    fewer = sound_of(pipeline, recording_file, channels=("Fz", "Cz", "C3", "C4"))
-    assert fewer.shape == base.shape
-    assert not np.array_equal(fewer, base)
+
+
+def test_with_the_same_noise_the_brain_decides(
+    pipeline: BrainToMusicPipeline, recording_file: Path, tmp_path: Path
+) -> None:
+    take = read_source(recording_file, CONFIG)
+    base, without = sound_with_the_noise_of(take, pipeline, recording_file)
+    changes = {
+        "fewer channels": sound_with_the_noise_of(take, pipeline, recording_file, channels=("Fz", "Cz", "C3", "C4")),
+        "another Cz": sound_with_the_noise_of(
+            take, pipeline, replace_samples(recording_file, tmp_path / "other.edf", "Cz")
+        ),
+    }
+    for name, (stems, silent) in changes.items():
+        assert np.array_equal(silent, without), name
+        assert stems.shape == base.shape, name
+        assert not np.array_equal(stems, base), name
+        # Not a digit at the end, but music.
+        assert np.abs(stems - base).max() > 1e-4 * np.abs(base).max(), name
 
 
 def replace_samples(source: Path, target: Path, label: str) -> Path:
@@ -216,13 +246,12 @@ def replace_samples(source: Path, target: Path, label: str) -> Path:
     return target
 
 
-@pytest.mark.parametrize(("label", "same"), [("AUX1", True), ("Cz", False)])
-def test_only_brain_channels_are_heard(
-    pipeline: BrainToMusicPipeline, recording_file: Path, tmp_path: Path, label: str, same: bool
+def test_what_is_no_brain_channel_is_not_heard(
+    pipeline: BrainToMusicPipeline, recording_file: Path, tmp_path: Path
 ) -> None:
-    other = replace_samples(recording_file, tmp_path / "other.edf", label)
+    other = replace_samples(recording_file, tmp_path / "other.edf", "AUX1")
     assert other.read_bytes() != recording_file.read_bytes()
-    assert np.array_equal(sound_of(pipeline, other), sound_of(pipeline, recording_file)) == same
+    assert np.array_equal(sound_of(pipeline, other), sound_of(pipeline, recording_file))
 
 
 # -- real recordings -------------------------------------------------------------------------------
@@ -232,8 +261,8 @@ def test_only_brain_channels_are_heard(
 def real(real_data: Path) -> Callable[[str], Path]:
     def find(name: str) -> Path:
         path = real_data / name
-        if not path.is_file():
-            pytest.skip(f"{path.name} is absent")
+        # Without the folder the fixture has skipped already: a file that is not in it is a mistake.
+        assert path.is_file(), f"{name} is missing in {real_data}"
         return path
 
     return find
@@ -260,30 +289,31 @@ def test_the_audio_as_played_is_not_heard(
 
 
 def test_two_recordings_give_different_music(real: Callable[[str], Path], pipeline: BrainToMusicPipeline) -> None:
-    one = sound_of(pipeline, real(SHORT_EDF), stop_s=2.0)
-    other = sound_of(pipeline, real(LONG_EDF), stop_s=2.0)
-    later = sound_of(pipeline, real(LONG_EDF), start_s=2.0, stop_s=4.0)
+    take = read_source(real(SHORT_EDF), CONFIG.model_copy(update={"stop_s": 2.0}))
+    one, without = sound_with_the_noise_of(take, pipeline, real(SHORT_EDF), stop_s=2.0)
+    other, without_other = sound_with_the_noise_of(take, pipeline, real(LONG_EDF), stop_s=2.0)
+    later, _ = sound_with_the_noise_of(take, pipeline, real(LONG_EDF), start_s=2.0, stop_s=4.0)
+    assert np.array_equal(without, without_other)
     assert one.shape == other.shape == later.shape
-    assert not np.array_equal(one, other)
-    assert not np.array_equal(later, other)
+    for first, second in ((one, other), (other, later)):
+        assert np.abs(first - second).max() > 1e-4 * np.abs(first).max()
 
 
 def test_intracranial_contacts(real: Callable[[str], Path], pipeline: BrainToMusicPipeline) -> None:
-    recording = read_source(real(IEEG_EDF), CONFIG)
+    recording = read_source(real(IEEG_EDF), CONFIG).recording
     assert recording.kind == "ieeg"
     assert recording.left_out
     assert np.isfinite(sound_of(pipeline, real(IEEG_EDF))).all()
 
 
 def test_lab_streaming_layer(real: Callable[[str], Path], pipeline: BrainToMusicPipeline) -> None:
-    try:
-        recording = read_source(real(XDF), CONFIG)
-    except Eeg2MusicError as error:
-        # Whatever that stream cannot do is said in one line.
-        assert "\n" not in str(error)
-        return
-    if sum(name not in recording.bad_channels for name in recording.channel_names) >= 4:
-        assert np.isfinite(sound_of(pipeline, real(XDF), stop_s=min(4.0, recording.duration_s))).all()
+    recording = read_source(real(XDF), CONFIG).recording
+    assert len(recording.channel_names) == 8
+    assert recording.duration_s > 160
+    audio = sound_of(pipeline, real(XDF), stop_s=4.0)
+    assert audio.shape == (2, 4 * SAMPLE_RATE_HZ)
+    assert np.isfinite(audio).all()
+    assert audio.std() > 1e-3
 
 
 # -- a prepared cache ------------------------------------------------------------------------------
@@ -295,23 +325,103 @@ def cache(recording_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 def test_a_recording_from_a_cache_sounds_as_the_file_does(
-    cache: Path, pipeline: BrainToMusicPipeline, recording_file: Path
+    cache: Path, result: Path, tiny_checkpoint: Path, tmp_path: Path, no_pictures: None
 ) -> None:
-    recording = read_source(cache, CONFIG)
-    clean, clip = decode_recording(recording, pipeline, CONFIG, watch=Stopwatch(), is_clean=True)
-    assert clean is recording
-    ours = decode_recording(read_source(recording_file, CONFIG), pipeline, CONFIG, watch=Stopwatch())[1]
-    assert clip.stems.shape == ours.stems.shape
-    if recording.key == read_source(recording_file, CONFIG).key:
-        assert np.array_equal(clip.stems, ours.stems)
-
-
-def test_clips_of_a_cache(cache: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    report = run_generate_prepared(cache, out, CONFIG, checkpoint=tiny_checkpoint, device="cpu")
+    report = run_generate(cache, out, CONFIG, checkpoint=tiny_checkpoint, device="cpu")
+    for name in [*SOUNDS, *(f"no_brain/{name}" for name in SOUNDS)]:
+        assert (out / name).read_bytes() == (result / name).read_bytes(), name
+    theirs = report_of(result)["recording"]
+    assert {**report["recording"], "sfreq_hz": theirs["sfreq_hz"]} == theirs
+
+
+@pytest.fixture(scope="module")
+def study(recording_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recording as two people's in a BIDS data set; the second was played a song."""
+    root = tmp_path_factory.mktemp("study") / "bids"
+    for number in ("01", "02"):
+        folder = root / f"sub-{number}" / "eeg"
+        folder.mkdir(parents=True)
+        shutil.copy(recording_file, folder / f"sub-{number}_task-listen_eeg.edf")
+    replace_samples(recording_file, root / "sub-02/eeg/sub-02_task-listen_eeg.edf", "Pz")
+    (root / "dataset_description.json").write_text(json.dumps({"Name": "t", "BIDSVersion": "1.9.0"}))
+    rows = "onset\tduration\ttrial_type\tstim_file\n0.125\t2.25\tmusic\tfunk-1-0000/mix.wav\n"
+    (root / "sub-02/eeg/sub-02_task-listen_events.tsv").write_text(rows)
+    return root
+
+
+@pytest.fixture(scope="module")
+def study_cache(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("cache") / "cache"
+    return prepare(study, out, PrepareConfig(workers=1, window_s=2.0, hop_s=1.0))
+
+
+def test_inside_a_data_set_and_prepared_a_recording_sounds_as_outside(
+    pipeline: BrainToMusicPipeline, recording_file: Path, study: Path, study_cache: Path
+) -> None:
+    inside = study / "sub-01/eeg/sub-01_task-listen_eeg.edf"
+    outside = sound_of(pipeline, recording_file)
+    assert read_source(inside, CONFIG).recording.key == "sub-01_task-listen"
+    assert np.array_equal(sound_of(pipeline, inside), outside)
+    assert np.array_equal(sound_of(pipeline, study_cache, recording="sub-01_task-listen"), outside)
+    other = sound_of(pipeline, study / "sub-02/eeg/sub-02_task-listen_eeg.edf")
+    assert np.array_equal(sound_of(pipeline, study_cache, recording="sub-02_task-listen"), other)
+    assert not np.array_equal(other, outside)
+
+
+def test_clips_of_a_cache(study_cache: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    report = run_generate_prepared(study_cache, out, CONFIG, checkpoint=tiny_checkpoint, device="cpu")
     assert report == report_of(out)
-    assert len(report["clips"]) == 1
-    assert (out / report["clips"][0]["folder"] / "mix.wav").is_file()
+    assert report.keys() >= REPORT_KEYS
+    assert [clip["folder"] for clip in report["clips"]] == ["clips/0000", "clips/0001"]
+    assert [clip["stimulus"] for clip in report["clips"]] == [None, "funk-1-0000"]
+    assert report["duration_s"] == sum(clip["duration_s"] for clip in report["clips"]) == pytest.approx(4.0)
+    spent = sum(report["seconds_by_stage"].values())
+    assert report["real_time_factor"] == pytest.approx(spent / report["duration_s"])
+    for clip in report["clips"]:
+        folder = out / clip["folder"]
+        found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        assert found == {"report.json", "report.html", *SOUNDS, *(f"no_brain/{name}" for name in SOUNDS)}
+        own = report_of(folder)
+        assert own.keys() >= REPORT_KEYS | {"recording", "warnings", "notes"}
+        assert clip.keys() == own.keys() | {"folder"}
+        assert own["recording"]["left_out"].keys() == {"AUX1"}
+        assert out / clip["mix"] == folder / own["mix"]
+        assert all((out / path).is_file() for path in (clip["mix"], *clip["stems"].values()))
+        assert (folder / "mix.wav").read_bytes() != (folder / "no_brain/mix.wav").read_bytes()
+        page = (folder / "report.html").read_text()
+        assert page.count("data:image/png;base64,") == 3
+        assert all((folder / source).is_file() for source in re.findall(r'<audio[^>]* src="([^"]+)"', page))
+    overview = (out / "report.html").read_text()
+    linked = re.findall(r'(?:<audio[^>]* src|<a href)="([^"]+)"', overview)
+    assert len(linked) == 6
+    assert all((out / path).is_file() for path in linked)
+
+
+def test_a_clip_of_a_cache_is_the_stretch_of_its_recording(
+    study_cache: Path, pipeline: BrainToMusicPipeline, tiny_checkpoint: Path, tmp_path: Path, no_pictures: None
+) -> None:
+    out = tmp_path / "out"
+    run_generate_prepared(study_cache, out, CONFIG, checkpoint=tiny_checkpoint, device="cpu")
+    row = next(row for row in PreparedDataset(study_cache).rows if row["stimulus"] is not None)
+    start_s, length_s = row["start_sample"] / EEG_RATE_HZ, row["n_samples"] / EEG_RATE_HZ
+    whole = {"recording": row["recording"], "start_s": start_s, "stop_s": start_s + length_s}
+    config = CONFIG.model_copy(update=whole)
+    run_generate(study_cache, tmp_path / "one", config, checkpoint=tiny_checkpoint, device="cpu")
+    assert (out / "clips/0001/mix.wav").read_bytes() == (tmp_path / "one/mix.wav").read_bytes()
+    few = CONFIG.model_copy(update={"clips": 1})
+    assert len(run_generate_prepared(study_cache, tmp_path / "few", few, checkpoint=tiny_checkpoint)["clips"]) == 1
+
+
+@pytest.mark.parametrize("changes", [{"channels": ("Cz",)}, {"start_s": 0.0}, {"stop_s": 2.0}, {"line_freq_hz": 50.0}])
+def test_what_clips_of_a_cache_cannot_be_told(
+    cache: Path, tiny_checkpoint: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    config = CONFIG.model_copy(update=changes)
+    with pytest.raises(InputError, match=f"its {next(iter(changes))} can no longer be chosen.*Allowed.*Remedy"):
+        run_generate_prepared(cache, tmp_path / "out", config, checkpoint=tiny_checkpoint, device="cpu")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -261,12 +261,12 @@ def refused(folder: Path, message: str) -> None:
 def test_a_missing_checkpoint(tmp_path: Path) -> None:
     refused(tmp_path / "gone", r"No checkpoint at .*gone.*Remedy: check the path")
     (tmp_path / "empty").mkdir()
-    refused(tmp_path / "empty", "is not a pipeline checkpoint: encoder, diffusion, codec missing")
+    refused(tmp_path / "empty", "is not a complete checkpoint: encoder, diffusion, codec missing")
 
 
 def test_a_missing_part(copy: Path) -> None:
     shutil.rmtree(copy / "diffusion")
-    refused(copy, "is not a pipeline checkpoint: diffusion missing")
+    refused(copy, "is not a complete checkpoint: diffusion missing")
 
 
 def test_a_codec_of_another_family(copy: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 from eeg2music.codec.encodec import Codec
 from eeg2music.diffusion.transformer import JointStemTransformer
 from eeg2music.encoders.brain import BrainEncoder
+from eeg2music.files import write_json
 from eeg2music.pipeline import write_model_index
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.targets.clap import ClapMini
@@ -44,5 +45,9 @@ def write_tiny_checkpoint(folder: Path, *, seed: int = 0) -> Path:
     codec.save_pretrained(folder / "codec")
     save_model(clap, folder / "clap")
     save_model(scorer, folder / "scorer")
+    for name in ("encoder", "diffusion", "codec", "clap", "scorer"):
+        # The scorer judges the others and therefore shares no song with them.
+        songs = ["tiny-judge"] if name == "scorer" else ["tiny-train"]
+        write_json(folder / name / "training_manifest.json", {"songs": songs})
     write_model_index(folder)
     return folder

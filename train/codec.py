@@ -3,6 +3,7 @@
 Input: a stimuli folder of songs with stems (`task.data`; `eeg2music simulate` makes one).
 Output: OUT/export, which `eeg2music.codec.encodec.Codec.from_pretrained` loads.
 Launch: accelerate launch train/codec.py configs/codec/mini.yaml task.data=… train.out=…
+Two processes on CPU: accelerate launch --multi_gpu --num_processes 2 train/codec.py … train.device=cpu
 Expected: SI-SDR of at least 10 dB on held-out tonal stems with configs/codec/mini.yaml.
 """
 

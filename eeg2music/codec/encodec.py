@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from eeg2music.codec.convolution import without_copies
 from eeg2music.compat import mend_torchaudio, quiet_transformers
 from eeg2music.errors import CheckpointError, ConfigError, InputError
-from eeg2music.weights import read_state
+from eeg2music.weights import local_folder, read_state
 
 mend_torchaudio()
 from transformers import EncodecConfig, EncodecModel  # noqa: E402 - after torchaudio is mended
@@ -74,18 +74,21 @@ class Codec(nn.Module):
         """Load a folder written by `save_pretrained`, or any mono EnCodec by hub name.
 
         Weights are read from safetensors only. A model from the hub has no latent statistics: set them with
-        `set_statistics` before normalizing.
+        `set_statistics` before normalizing. A path that is not there is never asked for on the hub.
 
         Raises
         ------
         CheckpointError
             If it is missing, pickled, damaged, or not an EnCodec.
         """
-        folder = Path(name_or_path)
+        folder = local_folder(name_or_path)
         try:
             with quiet_transformers():
                 loaded: Any = EncodecModel.from_pretrained(
-                    str(name_or_path), use_safetensors=True, output_loading_info=True
+                    str(name_or_path),
+                    use_safetensors=True,
+                    output_loading_info=True,
+                    local_files_only=folder is not None,
                 )
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             reason = " ".join(str(error).split())[:200]
@@ -101,7 +104,7 @@ class Codec(nn.Module):
                 remedy="use the config that was saved with the weights",
             )
         codec = cls(model.float()).eval()
-        if (folder / STATISTICS_FILE).is_file():
+        if folder is not None and (folder / STATISTICS_FILE).is_file():
             statistics = read_state(folder / STATISTICS_FILE)
             if statistics.keys() != {"mean", "std"}:
                 raise CheckpointError(f"{folder / STATISTICS_FILE} holds {', '.join(statistics)}", allowed="mean, std")

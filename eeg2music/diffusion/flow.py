@@ -52,6 +52,7 @@ def flow_loss(
     *,
     kind: Prediction,
     counted: Tensor,
+    pairs: Tensor | None = None,
     floor: float = TIME_FLOOR,
     channel_weight: Tensor | None = None,
 ) -> Tensor:
@@ -65,12 +66,13 @@ def flow_loss(
     prediction, clean, noise : (batch, stem, channel, frame)
     time : (batch,)
     counted : (batch, stem) bool, False for stems that were given or absent
+    pairs : scalar to divide by; the number of counted (sample, stem) pairs by default. Where a batch is shared out,
+        their mean over the shares makes the mean of the shares' losses the loss of the whole
     channel_weight : (channel,) with a mean of one; all ones by default
 
     Returns
     -------
-    (stem,) sums over the counted samples divided by the number of counted (sample, stem) pairs, so that the
-    loss of the batch is the sum over stems.
+    (stem,) sums over the counted samples divided by `pairs`, so that the loss of the batch is the sum over stems.
     """
     target = clean if kind == "clean" else clean - noise
     squared = (prediction - target).square().mean(dim=3)
@@ -78,7 +80,8 @@ def flow_loss(
     if kind == "clean":
         error = error / (1 - time).clamp_min(floor).square()[:, None]
     counted = counted.to(error.dtype)
-    return (error * counted).sum(0) / counted.sum().clamp_min(1.0)
+    divisor = counted.sum() if pairs is None else pairs
+    return (error * counted).sum(0) / divisor.clamp_min(1.0)
 
 
 def logit_normal(normal: Tensor, mean: float, std: float) -> Tensor:

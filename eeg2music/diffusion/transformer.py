@@ -118,12 +118,14 @@ class JointStemTransformer(ModelMixin, ConfigMixin):
         )
         self.last_modulation = Modulation(width, 2, modulation_rank)
         self.patch_out = nn.Linear(width, latent_dim * patch)
+        self.pass_on = nn.Linear(width, latent_dim)
         self._initialise()
 
     def _initialise(self) -> None:
         """Begin by predicting nothing."""
-        nn.init.zeros_(self.patch_out.weight)
-        nn.init.zeros_(self.patch_out.bias)
+        for layer in (self.patch_out, self.pass_on):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
         narrow = [module.down for module in self.modules() if isinstance(module, Modulation)]
         for layer in (self.mix_conditions, *narrow):
             nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
@@ -145,7 +147,8 @@ class JointStemTransformer(ModelMixin, ConfigMixin):
         self._check(noisy, conditions)
         if stem_state is None:
             stem_state = torch.zeros(noisy.shape[:2], dtype=torch.long, device=noisy.device)
-        condition = self._condition_vector(time, conditions, stem_state)
+        own_time = time[:, None].float().masked_fill(stem_state == StemState.GIVEN, 1.0)
+        condition = self._condition_vector(own_time, conditions)
         into, middle = self._curve_tokens(conditions, noisy.shape[-1])
         x = self.patch_in(self._patches(noisy)) + into
         condition = condition.to(x.dtype)
@@ -156,11 +159,11 @@ class JointStemTransformer(ModelMixin, ConfigMixin):
                 x = x + middle
             x = block(x, condition, rotary, visible)
         shift, scale = self.last_modulation(condition)
-        return self._frames(self.patch_out(modulate(x, shift, 1 + scale)).float())
+        predicted = self._frames(self.patch_out(modulate(x, shift, 1 + scale)).float())
+        return torch.addcmul(predicted, self._passed_on(own_time)[..., None], noisy.float())
 
-    def _condition_vector(self, time: Tensor, conditions: Conditions, stem_state: Tensor) -> Tensor:
+    def _condition_vector(self, own_time: Tensor, conditions: Conditions) -> Tensor:
         """Everything that holds for a whole stem, (batch, stem, width)."""
-        own_time = time[:, None].float().masked_fill(stem_state == StemState.GIVEN, 1.0)
         # An embedding has length one, so that its numbers are small, and the model would learn to hear it several times
         # later than the rest: give them unit variance.
         loud = self.config["embedding_dim"] ** 0.5
@@ -168,6 +171,14 @@ class JointStemTransformer(ModelMixin, ConfigMixin):
         own = _keep(self.embedding_in(loud * conditions.stem_embedding), self.null_embedding, conditions.keep_stem)
         vector = self.time_embedding(own_time) + self.stem_name + whole.unsqueeze(1) + own
         return F.silu(self.mix_conditions(F.silu(vector)))
+
+    def _passed_on(self, own_time: Tensor) -> Tensor:
+        """How much of each noisy channel goes straight to the prediction, (batch, stem, channel).
+
+        A token is narrower than a patch of latents. Early that is good: what is noise does not get through (Li & He
+        2025). Late it would cost detail that the noisy latents hold already.
+        """
+        return self.pass_on(F.silu(self.time_embedding(own_time))).float()
 
     def _curve_tokens(self, conditions: Conditions, frames: int) -> tuple[Tensor, Tensor]:
         """What the curves add to the tokens at the input and half-way, each (batch, stem, token, width)."""

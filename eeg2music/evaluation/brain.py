@@ -6,7 +6,8 @@ Each control answers one doubt:
 shuffled            the recording of another song: nothing but the prior is left (expected at chance)
 phase_randomized    the whole recording with the same spectrum and cross-spectrum, no timing (expected at chance)
 time_shifted        the whole recording, shifted in a circle: windows hear other songs or pauses
-other_subject       another listener's recording of the same song: what is shared between listeners
+other_subject       another listener's recording of a second presentation of the same song (expected near the brain:
+                    the music survives the exchange of the person, so that what is decoded is not personal)
 no_brain            the generator without any condition, same seed (expected at chance)
 random_encoder      the encoder with freshly drawn weights (expected at chance)
 oracle              the conditions read off the audio itself: the ceiling of the generator
@@ -15,7 +16,7 @@ oracle              the conditions read off the audio itself: the ceiling of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -46,7 +47,8 @@ AT_CHANCE = ("shuffled", "phase_randomized", "no_brain", "random_encoder")
 class Evidence:
     """Everything that the scores of one SNR level are computed from.
 
-    other : the same songs heard by another listener, query by query; None leaves that control out
+    other : the same songs heard by another listener, query by query; None leaves that control out. Where `heard` holds
+        several listeners this has to be another presentation, or pooled over listeners it were the brain's score again
     oracle : the audio's own conditions, one row per gallery song
     scorer : an encoder that conditions nothing
     """
@@ -143,17 +145,27 @@ def generate_clips(
 
 
 def surprises(scores: dict[str, dict[str, Any]]) -> list[str]:
-    """Sentences for controls that do not sit where they should."""
+    """Sentences for controls that do not sit where they should, with any of their seeds."""
     found = []
     for name in AT_CHANCE:
+        entry = scores.get(name, {})
         for kind in ("embedding", "generated"):
-            score = scores.get(name, {}).get(kind)
-            if not score or score.get("accuracy") is None:
-                continue
-            low, high = score["ci95"]
-            if not low <= score["chance"] <= high and score["accuracy"] != score["chance"]:
-                found.append(
-                    f"{name.replace('_', ' ')} ({kind}) should be at chance {score['chance']:.2f} "
-                    f"but has {score['accuracy']:.3f} [{low:.3f}, {high:.3f}]"
-                )
+            for seeded in entry.get("seeds", [entry]):
+                score = seeded.get(kind)
+                if score and score.get("accuracy") is not None and _is_off_chance(score):
+                    found.append(_surprise(name, kind, score, seeded.get("seed")))
     return found
+
+
+def _is_off_chance(score: Mapping[str, Any]) -> bool:
+    low, high = score["ci95"]
+    return not low <= score["chance"] <= high and score["accuracy"] != score["chance"]
+
+
+def _surprise(name: str, kind: str, score: Mapping[str, Any], seed: int | None) -> str:
+    low, high = score["ci95"]
+    which = kind if seed is None else f"{kind}, seed {seed}"
+    return (
+        f"{name.replace('_', ' ')} ({which}) should be at chance {score['chance']:.2f} "
+        f"but has {score['accuracy']:.3f} [{low:.3f}, {high:.3f}]"
+    )

@@ -18,12 +18,13 @@ class LevelConfig(Config):
 
     Attributes
     ----------
+    snr : None for recordings, whose ratio nobody knows
     conditions : the brain and controls that are scored in the conditioning space
     generate : for which of them clips are generated, for `generated_windows` windows and each seed
     """
 
     name: str
-    snr: Snr
+    snr: Snr | None = None
     conditions: tuple[str, ...] = (BRAIN, *CONTROLS)
     generate: tuple[str, ...] = (BRAIN, *CONTROLS)
     generated_windows: int = Field(default=200, ge=0)
@@ -37,8 +38,8 @@ class LevelConfig(Config):
         return names
 
     @property
-    def snr_db(self) -> float:
-        """The ratio in decibels."""
+    def snr_db(self) -> float | None:
+        """The ratio in decibels, where it is known."""
         return NAMED_SNR_DB[self.snr] if isinstance(self.snr, str) else self.snr
 
 
@@ -48,10 +49,14 @@ class EvaluateConfig(Config):
     Attributes
     ----------
     checkpoint : folder of models; the shipped ones by default
-    prepared : a prepared cache to score instead of simulated listeners (one level is then scored)
+    prepared : a prepared cache to score instead of simulated listeners (one level is then scored, named "recorded")
     listening : the simulated listeners; other_subject pairs each with the next
-    seed : of the recordings; the seeds below count from it
-    seeds : of the sampling and the controls, shown apart
+    seed : the seeds below count from it
+    seeds : repetitions of the measurement, shown apart. Each draws its own recordings (noise and pauses; how a listener
+        responds comes with the name), sampling and controls. Prepared recordings are what they are: there, a seed
+        draws sampling and controls alone
+    reference_songs : how many songs the generated music is compared with as a whole (Fréchet and kernel distance): the
+        heard ones, and further ones of their family up to this number
     workers : processes that share the work, each with its share of the threads; with 0 or 1 all is done in this one.
         Scores do not depend on it, beyond the last digit that the number of threads decides
     """
@@ -62,5 +67,6 @@ class EvaluateConfig(Config):
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     listening: ListeningConfig = ListeningConfig()
     levels: tuple[LevelConfig, ...] = (LevelConfig(name="clean", snr="clean"),)
+    reference_songs: int = Field(default=256, ge=0)
     sampling: SamplingConfig = SamplingConfig()
     workers: int = Field(default=1, ge=0)

@@ -21,6 +21,9 @@ FOLLOW_HEADS = [
     "null (other song)",
     "clips",
 ]
+DISTANCE_HEADS = ["condition", "kernel distance", "Fréchet distance", "clips", "reference songs"]
+# Without conditions every song ties in the conditioning space: that it scores 0.5 is no finding.
+NO_FINDING = ("no_brain", "embedding")
 
 
 def write_scores(out: Path, scores: Mapping[str, Any]) -> None:
@@ -32,12 +35,21 @@ def write_scores(out: Path, scores: Mapping[str, Any]) -> None:
         write_page(
             folder / "report.html",
             title="Evaluation",
-            lead=f"Checkpoint {scores['checkpoint_sha256'][:12]}. Chance is 0.5 pairwise. The embedding is scored in "
-            "the conditioning space, the generated music by an encoder that conditions nothing.",
+            lead=_lead(scores),
             warnings=scores["surprises"],
             tables=tables,
             figures=list(_pictures(scores)),
         )
+
+
+def _lead(scores: Mapping[str, Any]) -> str:
+    return (
+        f"Checkpoint {scores['checkpoint_sha256'][:12]}. Chance is 0.5 pairwise. The embedding is scored in the "
+        "conditioning space, the generated music by an encoder that conditions nothing. Intervals are over songs (and "
+        "over listeners from ten on; fewer are fixed effects: nothing is said about other listeners). Other subject is "
+        "expected near the brain: that the next listener's recording of a second presentation of the same song gives "
+        f"nearly the same shows that what is decoded is not personal. {_seeds_note(scores)}"
+    )
 
 
 def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -49,25 +61,55 @@ def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
             entries = {name: of for name, of in entries.items() if of}
             if entries:
                 tables += [_summary(level, kind, entries), _by_seed(level, kind, entries)]
-        follow = _follow(level)
-        tables += [follow] if follow["rows"] else []
+                tables[-2]["note"] += f" {_seeds_note(scores)}"
+        tables += [table for table in (_follow(level), _distances(level)) if table["rows"]]
     return tables
 
 
 def _title(level: Mapping[str, Any], what: str) -> str:
-    return f"{level['name']} ({level['snr_db']:g} dB): {what}"
+    # Nobody knows the ratio of recordings.
+    ratio = "" if level["snr_db"] is None else f" ({level['snr_db']:g} dB)"
+    return f"{level['name']}{ratio}: {what}"
 
 
 def _note(level: Mapping[str, Any]) -> str:
-    return f"Style {level['style']}, {len(level['subjects'])} unseen listeners, unseen songs."
+    count = len(level["subjects"])
+    if level["snr_db"] is None:
+        return f"Style {level['style']}, {count} recorded listeners; no model was trained on their songs or on them."
+    return f"Style {level['style']}, {count} simulated listeners, unseen in training as their songs."
+
+
+def _seeds_note(scores: Mapping[str, Any]) -> str:
+    if scores.get("material") == "prepared":
+        return "Seeds are of sampling and controls only: the recordings are the same."
+    return "Each seed draws its own recordings (noise and pauses), sampling and controls; listeners and songs stay."
+
+
+def _absent(level: Mapping[str, Any], width: int) -> list[list[str]]:
+    """A row for each control that could not be made."""
+    return [
+        [name.replace("_", " "), f"not measured: {of['why']}", *[""] * (width - 2)]
+        for name, of in level["scores"].items()
+        if not of["seeds"]
+    ]
 
 
 def _summary(level: Mapping[str, Any], kind: str, entries: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     first = next(iter(entries.values()))
     heads = ["condition", "pairwise", f"95 % interval of seed {first[0]['seed']}", "top-1", "n", "gallery"]
-    rows = [_summary_row(name, [entry[kind] for entry in of]) for name, of in entries.items()]
-    note = f"{_note(level)} The interval is one seed's: seeds share their recordings and songs."
+    rows = [
+        _no_finding_row(name, of[0][kind], len(heads))
+        if (name, kind) == NO_FINDING
+        else _summary_row(name, [entry[kind] for entry in of])
+        for name, of in entries.items()
+    ]
+    rows += _absent(level, len(heads))
+    note = f"{_note(level)} The interval is one seed's, over songs: seeds share songs and listeners."
     return {"title": _title(level, f"{kind}, mean of {_seeds(len(first))}"), "note": note, "heads": heads, "rows": rows}
+
+
+def _no_finding_row(name: str, score: Mapping[str, Any], width: int) -> list[str]:
+    return [name.replace("_", " "), *["–"] * (width - 3), f"{score['n']}", f"{score['gallery_size']}"]
 
 
 def _summary_row(name: str, scores: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -86,8 +128,10 @@ def _by_seed(level: Mapping[str, Any], kind: str, entries: Mapping[str, Sequence
     rows = [
         score_row(f"{name.replace('_', ' ')}, seed {entry['seed']}", entry[kind])
         for name, of in entries.items()
+        if (name, kind) != NO_FINDING
         for entry in of
     ]
+    rows += _absent(level, len(SCORE_HEADS))
     return {"title": _title(level, kind), "note": _note(level), "heads": SCORE_HEADS, "rows": rows}
 
 
@@ -115,6 +159,32 @@ def _follow_row(name: str, of: Sequence[Mapping[str, Any]], ceiling: Sequence[Ma
         value = _mean([one[key] for one in of])
         cells += [_number(value), _share(value, _mean([one[key] for one in ceiling]))]
     return [*cells, _number(_mean([one["null"] for one in of])), f"{of[0]['n']}"]
+
+
+def _distances(level: Mapping[str, Any]) -> dict[str, Any]:
+    """Table of how far the generated music as a whole is from music of the kind that was heard."""
+    found = level.get("distances", {})
+    count = max((len(one["seeds"]) for one in found.values()), default=0)
+    few = any(one["too_few_for_frechet"] for one in found.values())
+    note = "Of all clips of a condition from the heard songs and others of their family, in the scorer's embedding. "
+    if few:
+        note += "Too few: with fewer clips or songs than twice the embedding's dimension a Fréchet distance is biased. "
+        note += "There, read the kernel distance (unbiased; near 0, or slightly below, where the two agree)."
+    return {
+        "title": _title(level, f"distance from music, mean of {_seeds(count)}"),
+        "note": note.strip(),
+        "heads": DISTANCE_HEADS,
+        "rows": [
+            [
+                name.replace("_", " "),
+                _number(one["kernel"]),
+                _number(one["frechet"]) + (" (too few)" if one["too_few_for_frechet"] else ""),
+                f"{one['n']}",
+                f"{one['n_reference']}",
+            ]
+            for name, one in found.items()
+        ],
+    }
 
 
 def _seeds(count: int) -> str:
@@ -151,11 +221,18 @@ def _pictures(scores: Mapping[str, Any]) -> Sequence[tuple[str, str, bytes]]:
     points = []
     for level in scores["levels"]:
         brain = level["scores"].get(BRAIN, {})
-        points.append({"snr_db": level["snr_db"], **{kind: brain.get(kind) for kind in KINDS}})
+        if level["snr_db"] is not None:
+            points.append({"snr_db": level["snr_db"], **{kind: brain.get(kind) for kind in KINDS}})
         for kind in KINDS:
-            bars = {name: entry[kind] for name, entry in level["scores"].items() if entry.get(kind)}
+            bars = {
+                name: entry[kind]
+                for name, entry in level["scores"].items()
+                if entry.get(kind) and (name, kind) != NO_FINDING
+            }
             if bars:
                 title = f"{level['name']}: {kind}"
                 drawn.append((title, _note(level), figures.identification_bars(bars, title=title)))
+    if not points:
+        return drawn
     curve = figures.identification_by_snr(points, real_snr_db=scores["real_snr_db"])
     return [("Identification against difficulty", "", curve), *drawn]

@@ -6,8 +6,8 @@ OUT.parts/<key>/vectors.npy   (clip, dim) the generated clips in the scorer's em
 OUT.parts/<key>/gallery.npy   (song, dim) the heard ones beside them
 ```
 The key is a hash of everything that decides the unit, so that a changed checkpoint, material or
-setting finds nothing here, and an added level finds the rest. Changed code does not change the key
-unless the package's version or `SCHEMA` does. Scores nothing.
+setting finds nothing here, and an added level finds the rest. Any change of the package's code
+changes the key too. Scores nothing.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.types import STEMS, FloatArray
 from eeg2music.weights import checkpoint_sha256
 
-# Raise it when the same unit gets other scores.
-SCHEMA = 1
+# Raise it when parts are written differently.
+SCHEMA = 2
 _KEY = re.compile(r"[0-9a-f]{32}")
 
 
@@ -54,6 +54,7 @@ class Parts:
         self._common = {
             "schema": SCHEMA,
             "version": __version__,
+            "source": source_sha256(),
             "weights": checkpoint_sha256(checkpoint),
             # Configs of the models, and the manifests by which leaks are found.
             "models": sha256_folder(checkpoint, "*.json"),
@@ -77,13 +78,15 @@ class Parts:
             for name, values in (("vectors", result.vectors), ("gallery", result.gallery)):
                 if values is not None:
                     np.save(folder / f"{name}.npy", values, allow_pickle=False)
-            write_json(folder / "unit.json", {"unit": unit.identity(), "facts": result.facts, "entry": result.entry})
+            found = {"unit": unit.identity(), "facts": result.facts, "entry": result.entry, "why": result.why}
+            write_json(folder / "unit.json", found)
 
     def read(self, unit: Unit) -> UnitResult:
         """A result as it was written."""
         folder = self.folder / self.key(unit)
         found = read_json(folder / "unit.json")
-        return UnitResult(found["entry"], found["facts"], _array(folder, "vectors"), _array(folder, "gallery"))
+        vectors, gallery = _array(folder, "vectors"), _array(folder, "gallery")
+        return UnitResult(found["entry"], found["facts"], vectors, gallery, found["why"])
 
     def remove(self) -> None:
         """Remove them all: the result is whole."""
@@ -106,6 +109,11 @@ class Parts:
                 shutil.rmtree(entry, ignore_errors=True)
 
 
+def source_sha256() -> str:
+    """One hash over the package's own source files."""
+    return sha256_folder(Path(__file__).parents[1], "*.py")
+
+
 def _array(folder: Path, name: str) -> FloatArray | None:
     path = folder / f"{name}.npy"
     return np.load(path, allow_pickle=False) if path.is_file() else None
@@ -114,8 +122,9 @@ def _array(folder: Path, name: str) -> FloatArray | None:
 def _material(config: EvaluateConfig) -> dict[str, Any]:
     """What decides recordings and music."""
     if not config.prepared:
-        return {"listening": config.listening.model_dump(mode="json"), "seed": config.seed}
+        # The seed of the recordings is the unit's.
+        return {"listening": config.listening.model_dump(mode="json")}
     data = PreparedDataset(config.prepared)
     songs = sorted({Path(row["stimulus_file"]).parent for row in data.rows if row["stimulus_file"]})
     stems = [path for song in songs for path in (song / f"{name}.wav" for name in STEMS) if path.is_file()]
-    return {"prepared": data.content_hash, "stems": [sha256_file(path) for path in stems], "seed": config.seed}
+    return {"prepared": data.content_hash, "stems": [sha256_file(path) for path in stems]}

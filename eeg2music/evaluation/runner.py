@@ -6,28 +6,35 @@ generated stems follow what was heard. Reads models and recordings, trains nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from eeg2music.errors import ConfigError
 from eeg2music.evaluation.brain import surprises
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
+from eeg2music.evaluation.heard import scorer_vectors
+from eeg2music.evaluation.known import refuse_known
+from eeg2music.evaluation.material import further_stems
 from eeg2music.evaluation.page import write_scores
 from eeg2music.evaluation.parts import Parts
-from eeg2music.evaluation.units import Unit, UnitResult, in_order, level_units, refuse_known, unit_of
+from eeg2music.evaluation.units import Unit, UnitResult, in_order, level_units, unit_of
 from eeg2music.evaluation.workers import score_units
 from eeg2music.files import check_result_folder
 from eeg2music.metrics.frechet import frechet_distance
 from eeg2music.metrics.kernel import kernel_distance
 from eeg2music.pipeline import Hook, default_checkpoint, no_hook, pick_device
+from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.simulation.calibration import REAL_SNR_DB
 from eeg2music.types import FloatArray
-from eeg2music.weights import checkpoint_sha256
+from eeg2music.weights import checkpoint_sha256, load_model
 
 __all__ = ["EvaluateConfig", "LevelConfig", "distance", "refuse_known", "run_evaluation"]
 
-SCHEMA = 1
+SCHEMA = 2
+RECORDED = "recorded"
 SCORE_FILES = ("scores.json", "scores.md", "report.html")
 
 
@@ -38,18 +45,19 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
     was stopped goes on from there, also when levels, conditions or seeds were added since; what the change of a setting
     or of a model concerns is computed anew. The folder is removed when the result is whole.
     """
-    if config.prepared and len(config.levels) != 1:
-        raise ConfigError(f"{len(config.levels)} levels with prepared recordings", allowed="one level")
+    config = _with_known_levels(config)
     folder = Path(config.checkpoint) if config.checkpoint else default_checkpoint()
     check_result_folder(out, SCORE_FILES)
     parts = Parts(out, config, folder, pick_device(device).type)
     _finish_units(config, parts, folder, device, hook)
-    levels = [_level_scores(level, config, parts.read) for level in config.levels]
+    reference = _Reference(config, folder, hook)
+    levels = [_level_scores(level, config, parts.read, reference) for level in config.levels]
     scores = {
         "schema": SCHEMA,
         "checkpoint_sha256": checkpoint_sha256(folder),
         # How many processes shared the work is no part of the result.
         "config": config.model_dump(mode="json", exclude={"workers"}),
+        "material": "prepared" if config.prepared else "simulated",
         "real_snr_db": REAL_SNR_DB,
         "levels": levels,
         "surprises": [text for level in levels for text in level["surprises"]],
@@ -58,6 +66,38 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
     write_scores(out, scores)
     parts.remove()
     return scores
+
+
+def _with_known_levels(config: EvaluateConfig) -> EvaluateConfig:
+    """Recordings are one level of unknown SNR; simulated levels have one."""
+    if not config.prepared:
+        unknown = [level.name for level in config.levels if level.snr is None]
+        if unknown:
+            raise ConfigError(f"The level {unknown[0]!r} has no snr", allowed="clean, real or a number of decibels")
+        return config
+    if len(config.levels) != 1:
+        raise ConfigError(f"{len(config.levels)} levels with prepared recordings", allowed="one level")
+    level = config.levels[0].model_copy(update={"name": RECORDED, "snr": None})
+    return config.model_copy(update={"levels": (level,)})
+
+
+class _Reference:
+    """The songs beyond the heard ones that generated music is compared with as a whole; made when first asked for."""
+
+    def __init__(self, config: EvaluateConfig, folder: Path, hook: Hook) -> None:
+        self._config, self._folder, self._hook = config, folder, hook
+        self._further: list[FloatArray] | None = None
+
+    def beside(self, gallery: FloatArray) -> FloatArray:
+        """(song, dim): what was heard and the further songs, in the scorer's embedding."""
+        if self._further is None:
+            self._further = []
+            if not self._config.prepared and self._config.reference_songs > len(gallery):
+                self._hook("embedding the reference songs")
+                scorer = load_model(ScorerNet, self._folder / "scorer")
+                stems = further_stems(self._config.listening, self._config.reference_songs)
+                self._further = [scorer_vectors(scorer, batch) for batch in stems]
+        return np.concatenate([gallery, *self._further])
 
 
 def _finish_units(config: EvaluateConfig, parts: Parts, folder: Path, device: str, hook: Hook) -> None:
@@ -70,7 +110,9 @@ def _finish_units(config: EvaluateConfig, parts: Parts, folder: Path, device: st
     score_units(pending, config, folder, device, done=len(units) - len(pending), finished=parts.write, hook=hook)
 
 
-def _level_scores(level: LevelConfig, config: EvaluateConfig, read: Callable[[Unit], UnitResult]) -> dict[str, Any]:
+def _level_scores(
+    level: LevelConfig, config: EvaluateConfig, read: Callable[[Unit], UnitResult], reference: _Reference
+) -> dict[str, Any]:
     """What scores.json says about one level."""
     scores: dict[str, dict[str, Any]] = {}
     apart: dict[str, Any] = {}
@@ -81,9 +123,15 @@ def _level_scores(level: LevelConfig, config: EvaluateConfig, read: Callable[[Un
         by_seed = [result.entry for result in results if result.entry is not None]
         if by_seed:
             scores[name] = {**by_seed[0], "seeds": by_seed}
-        first = results[0]
-        if first.vectors is not None and first.gallery is not None:
-            apart[name] = distance(first.vectors, first.gallery)
+        else:
+            scores[name] = {"embedding": None, "generated": None, "why": results[0].why, "seeds": []}
+        made = [
+            distance(result.vectors, reference.beside(result.gallery))
+            for result in results
+            if result.vectors is not None and result.gallery is not None
+        ]
+        if made:
+            apart[name] = _mean_distance(made)
     return {
         "name": level.name,
         "snr_db": level.snr_db,
@@ -94,21 +142,28 @@ def _level_scores(level: LevelConfig, config: EvaluateConfig, read: Callable[[Un
     }
 
 
-def distance(vectors: FloatArray, gallery: FloatArray) -> dict[str, Any]:
-    """Fréchet and kernel distance of generated clips from the heard ones, in the scorer's embedding.
+def _mean_distance(by_seed: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    means = {key: float(np.mean([one[key] for one in by_seed])) for key in ("frechet", "kernel")}
+    return {**by_seed[0], **means, "seeds": [{key: one[key] for key in means} for one in by_seed]}
+
+
+def distance(vectors: FloatArray, reference: FloatArray) -> dict[str, Any]:
+    """Fréchet and kernel distance of generated clips from music, in the scorer's embedding.
 
     Parameters
     ----------
     vectors : (clip, dim)
-    gallery : (song, dim), what was heard
+    reference : (song, dim), what was heard and other songs of its family
 
-    With fewer clips than twice the embedding's dimension a Fréchet distance is biased; it is stamped so.
+    With fewer clips or songs than twice the embedding's dimension a Fréchet distance is biased; it is stamped so, and
+    the kernel distance, which is not, is the one to read.
     """
     return {
-        "frechet": frechet_distance(vectors, gallery),
-        "kernel": kernel_distance(vectors, gallery),
+        "frechet": frechet_distance(vectors, reference),
+        "kernel": kernel_distance(reference, vectors),
         "n": len(vectors),
-        "n_reference": len(gallery),
+        "n_reference": len(reference),
         "embedding": "scorer",
-        "too_few_for_frechet": min(len(vectors), len(gallery)) < 2 * vectors.shape[1],
+        "dim": int(vectors.shape[1]),
+        "too_few_for_frechet": min(len(vectors), len(reference)) < 2 * vectors.shape[1],
     }

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from eeg2music.errors import ConfigError, DataError
 from eeg2music.evaluation.brain import (
+    CONTROLS,
     Evidence,
     control_conditions,
     embedding_score,
@@ -23,19 +25,20 @@ from eeg2music.evaluation.brain import (
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
 from eeg2music.evaluation.follow import following
 from eeg2music.evaluation.heard import Heard, audio_conditions, scorer_vectors
-from eeg2music.evaluation.material import prepared_heard, simulated_heard
-from eeg2music.evaluation.splits import Manifest, refuse_leaks
-from eeg2music.files import read_json
+from eeg2music.evaluation.known import refuse_known
+from eeg2music.evaluation.material import further_songs, prepared_heard, simulated_heard
 from eeg2music.pipeline import Hook, load_pipeline, no_hook
 from eeg2music.scoring.encoder import ScorerNet
+from eeg2music.seeding import derive_seed
 from eeg2music.targets.pretrained import load_clap
 from eeg2music.types import Conditions, FloatArray
 from eeg2music.weights import load_model
 
-# No recording enters these, so that they are the same at every SNR.
+# No recording enters these, so that they are the same at every SNR. A seed draws their noise.
 WITHOUT_RECORDING = ("no_brain", "oracle")
 # What scoring without generation takes, in clips' worth of time.
 SCORING_COST = 4.0
+OTHER = "other_subject"
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,13 @@ class Unit:
     """One condition at one level with one seed.
 
     level : its name, for messages; it decides nothing
+    snr_db : None for recordings, whose ratio nobody knows
+    seed : of the recordings, of the control and of the sampling
     clips : how many windows clips are generated for; 0 scores the embedding alone
     """
 
     level: str
-    snr_db: float
+    snr_db: float | None
     condition: str
     seed: int
     clips: int
@@ -75,6 +80,7 @@ class UnitResult:
     Attributes
     ----------
     entry : its scores, ready for JSON; None for a control that the material does not allow
+    why : what the material lacks for it
     facts : of the level: "style" and "subjects"
     vectors : (clip, dim) the generated clips in the scorer's embedding, if any were generated
     gallery : (song, dim) the heard ones beside them
@@ -84,6 +90,7 @@ class UnitResult:
     facts: dict[str, Any]
     vectors: FloatArray | None = None
     gallery: FloatArray | None = None
+    why: str | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,9 @@ class _Music:
     stems: FloatArray
     oracle: Conditions
     gallery: FloatArray
+
+
+_Recordings = tuple[float | None, int]
 
 
 def unit_of(level: LevelConfig, condition: str, seed: int) -> Unit:
@@ -108,16 +118,22 @@ def level_units(level: LevelConfig, config: EvaluateConfig) -> list[Unit]:
 
 
 def in_order(units: Sequence[Unit]) -> list[Unit]:
-    """Level by level, because recordings are made once for each; the longest first, so that workers end together."""
-    longest: dict[float, float] = {}
+    """Recordings by recordings, because each process that shares the work makes them once; the longest first, so that
+    processes end together."""
+    longest: dict[_Recordings, float] = {}
     for unit in units:
-        longest[unit.snr_db] = max(longest.get(unit.snr_db, 0.0), unit.cost)
-    place = {snr_db: number for number, snr_db in enumerate(sorted(longest, key=lambda snr_db: -longest[snr_db]))}
-    return sorted(units, key=lambda unit: (place[unit.snr_db], -unit.cost))
+        longest[_recordings(unit)] = max(longest.get(_recordings(unit), 0.0), unit.cost)
+    place = {which: number for number, which in enumerate(sorted(longest, key=lambda which: -longest[which]))}
+    return sorted(units, key=lambda unit: (place[_recordings(unit)], -unit.cost))
+
+
+def _recordings(unit: Unit) -> _Recordings:
+    """Units with the same are scored on the same recordings."""
+    return unit.snr_db, unit.seed
 
 
 class Bench:
-    """Scores units one after another in one process; models are loaded once, the last level is kept."""
+    """Scores units one after another in one process; models are loaded once, the last recordings are kept."""
 
     def __init__(self, config: EvaluateConfig, folder: Path, device: str, hook: Hook = no_hook) -> None:
         hook("loading the models")
@@ -125,7 +141,7 @@ class Bench:
         self._pipeline = load_pipeline(folder, device)
         self._clap, self._scorer = load_clap(folder / "clap"), load_model(ScorerNet, folder / "scorer")
         self._music: _Music | None = None
-        self._level: tuple[float, Evidence] | None = None
+        self._last: tuple[_Recordings | None, Evidence] | None = None
 
     def evidence(self, unit: Unit) -> Evidence:
         """What the unit is scored on.
@@ -134,22 +150,33 @@ class Bench:
         ------
         LeakError
             If a model was trained on a song or a listener of it.
+        CheckpointError
+            If a model does not say what it was trained on.
         """
-        if self._level is None or self._level[0] != unit.snr_db:
+        # Prepared recordings are the same with every seed.
+        which = None if self._config.prepared else _recordings(unit)
+        if self._last is None or self._last[0] != which:
             self._hook(f"{unit.level}: listening")
-            # The recordings of two levels would fill the memory.
-            self._level = None
-            self._level = (unit.snr_db, self._listen(unit.snr_db))
-        return replace(self._level[1], seed=unit.seed)
+            # Two sets of recordings would fill the memory.
+            self._last = None
+            self._last = (which, self._listen(unit))
+        if unit.condition == OTHER and self._last[1].other is None:
+            self._last = (which, replace(self._last[1], other=self._others(unit)))
+        return replace(self._last[1], seed=unit.seed)
 
     def score(self, unit: Unit) -> UnitResult:
         """All scores of one unit."""
         evidence = self.evidence(unit)
         heard = evidence.heard
         facts = {"style": heard.style, "subjects": sorted(set(heard.query_subjects))}
-        conditions = control_conditions(unit.condition, evidence)
+        try:
+            conditions = control_conditions(unit.condition, evidence)
+        except DataError as error:
+            if unit.condition not in CONTROLS:
+                raise
+            return UnitResult(None, facts, why=str(error))
         if conditions is None and unit.condition != "no_brain":
-            return UnitResult(None, facts)
+            return UnitResult(None, facts, why=self._why_no_other())
         entry: dict[str, Any] = {
             "seed": unit.seed,
             "embedding": embedding_score(conditions, evidence),
@@ -165,16 +192,37 @@ class Bench:
         # Vectors, not clips: hundreds of clips of every condition would fill the memory.
         return UnitResult(entry, facts, scorer_vectors(self._scorer, clips), gallery)
 
-    def _listen(self, snr_db: float) -> Evidence:
+    def _listen(self, unit: Unit) -> Evidence:
         config = self._config
         if config.prepared:
             heard = prepared_heard(Path(config.prepared))
+            refuse_known(self._folder, heard)
         else:
-            stems = None if self._music is None else self._music.stems
-            heard = simulated_heard(config.listening, snr_db, stems, seed=config.seed)
-        refuse_known(self._folder, heard)
+            heard = self._simulate(unit, unit.seed)
+            refuse_known(self._folder, heard, further_songs(config.listening, config.reference_songs))
         oracle = self._know(heard.stems).oracle
-        return Evidence(self._pipeline, heard, next_listeners(heard), oracle, self._scorer, config.seed)
+        return Evidence(self._pipeline, heard, None, oracle, self._scorer, unit.seed)
+
+    def _simulate(self, unit: Unit, seed: int) -> Heard:
+        if unit.snr_db is None:
+            raise ConfigError(f"The level {unit.level!r} has no SNR", allowed="clean, real or decibels")
+        stems = None if self._music is None else self._music.stems
+        return simulated_heard(self._config.listening, unit.snr_db, stems, seed=seed)
+
+    def _others(self, unit: Unit) -> Heard | None:
+        """The next listener's recording of a second presentation, query by query.
+
+        Its noise and pauses are drawn anew: pooled over listeners, the brain's own recordings in another order would
+        give the brain's own score.
+        """
+        if self._config.prepared or len(self._config.listening.subjects) < 2:
+            return None
+        return next_listeners(self._simulate(unit, derive_seed(unit.seed, "second presentation")))
+
+    def _why_no_other(self) -> str:
+        if self._config.prepared:
+            return "it takes a second presentation of each song, which is made for simulated listeners only"
+        return "it takes two or more listeners"
 
     def _know(self, stems: FloatArray) -> _Music:
         if self._music is None or self._music.stems is not stems:
@@ -183,15 +231,12 @@ class Bench:
         return self._music
 
 
-def refuse_known(folder: Path, heard: Heard) -> None:
-    """Raise a LeakError if a model was trained on a song or a listener that is scored."""
-    test = Manifest(songs=frozenset(heard.songs), subjects=frozenset(heard.query_subjects))
-    for path in sorted(folder.glob("*/training_manifest.json")):
-        refuse_leaks(read_json(path), test, kinds=("song", "work", "subject"))
-
-
 def next_listeners(heard: Heard) -> Heard | None:
-    """The same songs by the next listener, query by query; None with a single listener."""
+    """The same songs by the next listener, query by query; None with a single listener.
+
+    Pooled over listeners these are the same pairs of window and song in another order: give it the recordings of
+    another presentation than the one it is compared with.
+    """
     names = sorted(set(heard.query_subjects))
     if len(names) < 2:
         return None

@@ -23,6 +23,7 @@ from eeg2music.types import EEG_RATE_HZ
 _LOG = logging.getLogger(__name__)
 
 Progress = Callable[[int, int, str], None]
+_SHOWN = 5
 
 
 def prepare(
@@ -62,8 +63,8 @@ def prepare(
         if new and len(failures) == len(sources):
             shutil.rmtree(cache)  # nothing in it is worth resuming
         raise _failed(failures, len(sources))
-    for path, why in failures.items():
-        _LOG.warning("left out %s: %s", path, why)
+    if failures:
+        _warn([source for source, result in zip(sources, results, strict=True) if "error" in result], len(sources))
     done = sorted((r for r in results if "error" not in r), key=lambda r: str(r["recording"]))
     _finish(cache, config, done, len(failures), stimuli_folder(root))
     return cache
@@ -131,6 +132,18 @@ def _failed(failures: dict[str, str], count: int) -> DataError:
     )
 
 
+def _warn(left_out: Sequence[Source], count: int) -> None:
+    """Say how many were left out, and which by their keys: a file's name or folder may be a person's."""
+    keys = [source.key for source in left_out if source.key is not None]
+    named = f", such as {', '.join(keys[:_SHOWN])}" if keys else ""
+    _LOG.warning(
+        "left out %d of %d recordings that cannot be used%s; `eeg2music info FILE` says why",
+        len(left_out),
+        count,
+        named,
+    )
+
+
 def _finish(cache: Path, config: PrepareConfig, done: Sequence[Facts], left_out: int, stimuli: Path) -> None:
     """Write the list of windows, then meta.json: its presence says that the cache is complete."""
     names = [facts["recording"] for facts in done]
@@ -167,6 +180,7 @@ def _meta(config: PrepareConfig, done: Sequence[Facts], rows: Sequence[Facts], l
         "config": config.identity(),
         "content_hash": sha256_json([[f["recording"], f["signal_sha256"], f["channels"], f["rows"]] for f in done]),
         "channels_by_recording": {facts["recording"]: facts["channels"] for facts in done},
+        "content_by_recording": {facts["recording"]: facts["content"] for facts in done},
     }
 
 

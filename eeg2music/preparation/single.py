@@ -14,7 +14,7 @@ from eeg2music.preparation.config import PrepareConfig
 from eeg2music.preparation.sources import Source, hash_files
 from eeg2music.preprocess.eeg import channel_mask, preprocess
 from eeg2music.preprocess.windows import cover, stimulus_windows
-from eeg2music.recordings.read import read_recording
+from eeg2music.recordings.read import content_key, read_recording
 from eeg2music.types import Recording
 
 Facts = dict[str, Any]
@@ -35,10 +35,14 @@ def prepare_one(source: Source, *, cache: Path, config: PrepareConfig) -> Facts:
             recording = preprocess(raw, config.preprocess)
     except Eeg2MusicError as error:
         return {"error": str(error)}
-    return _store(recording.replace(key=_safe(source.key or recording.key)), source, fingerprint, cache, config)
+    content = content_key(raw.signal_v, raw.sfreq_hz, raw.channel_names)
+    named = recording.replace(key=_safe(source.key or recording.key))
+    return _store(named, content, source, fingerprint, cache, config)
 
 
-def _store(recording: Recording, source: Source, fingerprint: str, cache: Path, config: PrepareConfig) -> Facts:
+def _store(
+    recording: Recording, content: str, source: Source, fingerprint: str, cache: Path, config: PrepareConfig
+) -> Facts:
     # From here on the list of windows no longer describes the signals, until it is written anew.
     (cache / "meta.json").unlink(missing_ok=True)
     signal_file = cache / "signals" / f"{recording.key}.npy"
@@ -47,6 +51,7 @@ def _store(recording: Recording, source: Source, fingerprint: str, cache: Path, 
     facts = {
         "recording": recording.key,
         "fingerprint": fingerprint,
+        "content": content,
         "signal_sha256": sha256_file(signal_file),
         "subject": recording.subject,
         "channels": _channel_facts(recording),
@@ -75,6 +80,7 @@ def _channel_facts(recording: Recording) -> Facts:
         "positions_m": [None if place is None else place.tolist() for place in places],
         "good": channel_mask(recording).tolist(),
         "bad": dict(recording.bad_channels),
+        "left_out": dict(recording.left_out),
         "kind": recording.kind,
         "notes": list(recording.notes),
     }

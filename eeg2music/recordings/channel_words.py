@@ -45,6 +45,15 @@ TYPE_WORDS = {
     "eyegaze": "eye tracker",
     "pupil": "eye tracker",
 }
+# Further types that formats and recorders use. Any other text may be somebody's own, and is not repeated.
+# fmt: off
+_OTHER_TYPES = (
+    "markers", "marker", "stimulus", "trigger", "events", "accelerometer", "accel", "acc", "gyro", "mocap", "gaze",
+    "gamepad", "mouse", "keyboard", "position", "video", "signal", "quality", "battery", "impedance", "ppg", "eda",
+    "ekg", "nirs", "fnirs", "hbo", "hbr", "chpi", "dipole", "gof", "exci", "ias", "other",
+)
+# fmt: on
+_SPOKEN_TYPES = frozenset((*BRAIN_TYPES, *TYPE_WORDS, *_OTHER_TYPES))
 _NAME_RULES: tuple[tuple[str, str], ...] = (
     (
         r"[VH]?EO[GUL](?:[VHLRUD]|\d|UP|DOWN|LEFT|RIGHT)*|[LR]EOG|[LR]OC|HE[LR]?O?G?|VE[LRU]?O?G?|EYE\w*",
@@ -81,6 +90,17 @@ _NAME_PATTERNS = tuple((re.compile(rf"^(?:{pattern})$"), why) for pattern, why i
 VOLTAGE_UNITS = frozenset(
     {"v", "mv", "µv", "uv", "nv", "volt", "volts", "millivolts", "microvolts", "microv", "t", "t/m", "t/cm"}
 )
+
+
+def type_in_words(type_: str) -> str:
+    """A type as the file gives it where it is a known word; types can be free text, which may name a person.
+
+    >>> type_in_words("Audio"), type_in_words("Ada's left hand"), type_in_words("")
+    ('Audio', 'another type', 'no type')
+    """
+    if not type_:
+        return "no type"
+    return type_ if type_.lower() in _SPOKEN_TYPES else "another type"
 
 
 def reason_by_name(name: str) -> str | None:

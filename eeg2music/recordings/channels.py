@@ -18,7 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeg2music.errors import InputError
-from eeg2music.recordings.channel_words import BRAIN_TYPES, TYPE_WORDS, VOLTAGE_UNITS, reason_by_name
+from eeg2music.recordings.channel_words import (
+    BRAIN_TYPES,
+    TYPE_WORDS,
+    VOLTAGE_UNITS,
+    reason_by_name,
+    type_in_words,
+)
 from eeg2music.recordings.montages import bare_name, is_standard_name
 
 _OTHER_UNITS = ("%", "bpm", "C", "°C", "deg", "Hz", "g", "m/s^2", "l/min", "Ohm", "kOhm", "S", "uS", "µS", "rad", "px")
@@ -101,7 +107,7 @@ def choose_channels(
 def judge(name: str, type_: str, unit: str | None, sample: Callable[[], NDArray[np.float32]]) -> str | None:
     """Why one channel is not a brain channel, or None if it is."""
     if type_ not in BRAIN_TYPES:
-        return TYPE_WORDS.get(type_, f"not a brain signal by its type ({type_})")
+        return TYPE_WORDS.get(type_, f"not a brain signal by its type ({type_in_words(type_)})")
     if BRAIN_TYPES[type_] == "meg":
         return None
     no_voltage = unit is not None and unit.lower() not in VOLTAGE_UNITS

@@ -2,7 +2,7 @@
 
 ```
 CACHE/config.json               what the cache was made with
-CACHE/meta.json                 written last: subjects, channels by recording, content hash
+CACHE/meta.json                 written last: subjects, channels and content keys by recording, content hash
 CACHE/windows.jsonl             one row per window
 CACHE/signals/<recording>.npy   (channel, time) float32 at EEG_RATE_HZ, memory-mapped
 CACHE/recordings/<recording>.json
@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from eeg2music.errors import DataError
 from eeg2music.files import read_json
-from eeg2music.types import EEG_RATE_HZ, FloatArray, SignalSpec, Window
+from eeg2music.types import EEG_RATE_HZ, FloatArray, Recording, SignalSpec, Window
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class PreparedDataset:
@@ -77,6 +77,10 @@ class PreparedDataset:
     def channel_names(self, recording: str) -> tuple[str, ...]:
         return tuple(self.meta["channels_by_recording"][recording]["names"])
 
+    def content(self, recording: str) -> str:
+        """`read.content_key` of the recording that was prepared, before preprocessing."""
+        return str(self.meta["content_by_recording"][recording])
+
     def signal(self, recording: str) -> FloatArray:
         """(channel, time) of a whole recording, memory-mapped and read-only."""
         if recording not in self._signals:
@@ -99,6 +103,21 @@ class PreparedDataset:
                 np.asarray(facts["good"], dtype=bool),
             )
         return self._channels[recording]
+
+    def recording(self, recording: str, first: int = 0, last: int | None = None) -> Recording:
+        """A recording as preprocessing left it, from sample `first` to before `last`; its signal is a copy."""
+        facts = self.meta["channels_by_recording"][recording]
+        return Recording(
+            signal_v=np.array(self.signal(recording)[:, first:last], dtype=np.float32),
+            sfreq_hz=float(EEG_RATE_HZ),
+            channel_names=tuple(facts["names"]),
+            positions_m=self.channels(recording)[0].copy(),
+            kind=facts["kind"],
+            key=recording,
+            bad_channels=dict(facts["bad"]),
+            left_out=dict(facts["left_out"]),
+            notes=tuple(facts["notes"]),
+        )
 
     def window(self, index: int) -> Window:
         """One window; its arrays are copies."""

@@ -216,7 +216,7 @@ def _assemble(
         channel_names=names,
         positions_m=positions,
         kind=choice.kind,
-        key=sidecars.key if sidecars is not None else _key(signal, contents.sfreq_hz, names),
+        key=sidecars.key if sidecars is not None else content_key(signal, contents.sfreq_hz, names),
         subject=sidecars.subject if sidecars is not None else "unknown",
         bad_channels={name: why for name, why in contents.marked_bad.items() if name in names},
         left_out={**contents.dropped, **choice.left_out},
@@ -254,8 +254,11 @@ def _shifted(events: Sequence[Event], start_s: float, duration_s: float) -> tupl
     )
 
 
-def _key(signal: FloatArray, sfreq_hz: float, names: tuple[str, ...]) -> str:
-    """A name from the brain's signal alone: no file name (it may be a person's), no left-out channel."""
+def content_key(signal: FloatArray, sfreq_hz: float, names: tuple[str, ...]) -> str:
+    """A name from the brain's signal alone: no file name (it may be a person's), no left-out channel.
+
+    The same inside and outside a BIDS data set, whatever the recording is called there.
+    """
     digest = hashlib.blake2b(digest_size=6)
     digest.update(f"{sfreq_hz!r} {names!r}".encode())
     digest.update(np.ascontiguousarray(signal).data)

@@ -32,6 +32,7 @@ _PAGE = """<!doctype html>
 <h1>{{ title }}</h1><p class="lead">{{ lead }}</p>
 {% for text in warnings %}<p class="warn">{{ text }}</p>{% endfor %}
 {% for group in players %}<h2>{{ group.title }}</h2>{% if group.note %}<p>{{ group.note }}</p>{% endif %}
+{% if group.link %}<p><a href="{{ group.link }}">all about it</a></p>{% endif %}
 <div class="pair">{% for sound in group.sounds %}<div class="player"><b>{{ sound.label }}</b>
 <audio controls preload="none" src="{{ sound.file }}"></audio></div>{% endfor %}</div>{% endfor %}
 {% for table in tables %}<h2>{{ table.title }}</h2>{% if table.note %}<p>{{ table.note }}</p>{% endif %}
@@ -56,7 +57,8 @@ def write_page(
 ) -> None:
     """Write the page.
 
-    players: {"title", "note", "sounds": [{"label", "file"}]}, files relative to the page.
+    players: {"title", "note", "link", "sounds": [{"label", "file"}]}, files and the link to another page relative to
+    this one.
     tables: {"title", "note", "heads", "rows"}. figures: (title, note, PNG bytes).
     """
     import jinja2
@@ -69,7 +71,7 @@ def write_page(
         title=title,
         lead=lead,
         warnings=list(warnings),
-        players=[{"note": None, **group} for group in players],
+        players=[{"note": None, "link": None, **group} for group in players],
         tables=[{"note": None, **table} for table in tables],
         figures=drawn,
     )

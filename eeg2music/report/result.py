@@ -47,6 +47,23 @@ class Clip:
     conditions: Conditions | None
 
 
+@dataclass(frozen=True)
+class Result:
+    """One clip with all that is told about it.
+
+    Attributes
+    ----------
+    report : what report.json will hold
+    silent : the clip of the same seed without the brain
+    clean : the preprocessed recording
+    """
+
+    report: dict[str, Any]
+    clip: Clip
+    silent: Clip
+    clean: Recording
+
+
 def sound_report(mixed: MixResult, seconds: Mapping[str, float], seed: int) -> dict[str, Any]:
     """What every report says about its sound."""
     duration_s = mixed.stereo.shape[-1] / SAMPLE_RATE_HZ
@@ -86,10 +103,7 @@ def write_sound(folder: Path, mixed: MixResult) -> None:
 
 def write_result(
     out: Path,
-    report: dict[str, Any],
-    clip: Clip,
-    silent: Clip,
-    clean: Recording,
+    result: Result,
     *,
     title: str,
     tables: Sequence[Mapping[str, Any]] = (),
@@ -97,30 +111,43 @@ def write_result(
     sounds: Sequence[Mapping[str, Any]] = (),
     extra: Mapping[str, FloatArray] | None = None,
 ) -> None:
-    """Write the sounds, report.json and report.html, all or nothing. `extra`: other WAV files by relative path.
+    """Write a result as the folder `out`, all or nothing. `extra`: other WAV files by relative path."""
+    check_result_folder(out, RESULT_FILES)
+    with atomic_folder(out) as folder:
+        for name, audio in (extra or {}).items():
+            write_audio(folder / name, audio)
+        write_clip(folder, result, title=title, tables=tables, pictures=pictures, sounds=sounds)
+
+
+def write_clip(
+    folder: Path,
+    result: Result,
+    *,
+    title: str,
+    tables: Sequence[Mapping[str, Any]] = (),
+    pictures: Sequence[tuple[str, str, bytes]] = (),
+    sounds: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Write the sounds, report.json and report.html of a clip into a folder.
 
     Completes the report by the time that writing the stems and the mix took.
     """
-    check_result_folder(out, RESULT_FILES)
-    watch = Stopwatch()
-    with atomic_folder(out) as folder:
-        with watch("write"):
-            write_sound(folder, clip.mixed)
-        report["seconds_by_stage"] |= watch.seconds
-        report["real_time_factor"] = sum(report["seconds_by_stage"].values()) / report["duration_s"]
-        write_sound(folder / "no_brain", silent.mixed)
-        for name, audio in (extra or {}).items():
-            write_audio(folder / name, audio)
-        write_json(folder / "report.json", report)
-        write_page(
-            folder / "report.html",
-            title=title,
-            lead=_lead(report),
-            warnings=report["warnings"],
-            players=[*_players(), *sounds],
-            tables=[*tables, *_recording_tables(report)],
-            figures=[*pictures, *_figures(clip, silent, clean)],
-        )
+    report, watch = result.report, Stopwatch()
+    with watch("write"):
+        write_sound(folder, result.clip.mixed)
+    report["seconds_by_stage"] |= watch.seconds
+    report["real_time_factor"] = sum(report["seconds_by_stage"].values()) / report["duration_s"]
+    write_sound(folder / "no_brain", result.silent.mixed)
+    write_json(folder / "report.json", report)
+    write_page(
+        folder / "report.html",
+        title=title,
+        lead=_lead(report),
+        warnings=report["warnings"],
+        players=[*_players(), *sounds],
+        tables=[*tables, *_recording_tables(report)],
+        figures=[*pictures, *_figures(result)],
+    )
 
 
 def _lead(report: Mapping[str, Any]) -> str:
@@ -156,7 +183,8 @@ def _recording_tables(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _figures(clip: Clip, silent: Clip, clean: Recording) -> list[tuple[str, str, bytes]]:
+def _figures(result: Result) -> list[tuple[str, str, bytes]]:
+    clip, silent, clean = result.clip, result.silent, result.clean
     panels = {"mix": clip.stems.sum(0), "mix without the brain": silent.stems.sum(0)}
     panels |= dict(zip(STEMS, clip.stems, strict=True))
     drawn = [("Spectrograms", "Stems as generated, before the mixer.", figures.spectrograms(panels))]

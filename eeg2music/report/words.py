@@ -29,15 +29,17 @@ def score_line(name: str, score: Mapping[str, Any] | None) -> str:
 
 def sound_lines(report: Mapping[str, Any], folder: Path) -> list[str]:
     """Where the sound lies, and how long it took to make."""
+    clips = report.get("clips")
+    where = f"{folder / 'clips'}: {len(clips)} clips, " if clips else f"{folder / str(report['mix'])}: "
     return [
-        f"{folder / str(report['mix'])}: {report['duration_s']:.1f} s, {report['loudness_lufs']:.1f} LUFS, "
+        f"{where}{report['duration_s']:.1f} s, {report['loudness_lufs']:.1f} LUFS, "
         f"made in {report['real_time_factor']:.2f} of its duration",
         f"{folder / 'report.html'}: open it to listen and compare with the same seed without the brain",
     ]
 
 
 def generate_summary(report: Mapping[str, Any], folder: Path) -> str:
-    """What `generate` prints at its end."""
+    """What `generate` prints at its end, for one clip or for those of a prepared cache."""
     return "\n".join([*report.get("notes", []), *report["warnings"], *sound_lines(report, folder)])
 
 
@@ -60,11 +62,13 @@ def evaluation_summary(scores: Mapping[str, Any], folder: Path) -> str:
     """What `evaluate` prints at its end."""
     lines = []
     for level in scores["levels"]:
-        lines.append(f"{level['name']} ({level['snr_db']:g} dB), embedding")
-        lines += [score_line(name, entry["embedding"]) for name, entry in level["scores"].items()]
-        generated = {name: entry["generated"] for name, entry in level["scores"].items() if entry.get("generated")}
+        # Nobody knows the ratio of recordings.
+        name = level["name"] if level["snr_db"] is None else f"{level['name']} ({level['snr_db']:g} dB)"
+        lines.append(f"{name}, embedding")
+        lines += [score_line(condition, entry["embedding"]) for condition, entry in level["scores"].items()]
+        generated = {of: entry["generated"] for of, entry in level["scores"].items() if entry.get("generated")}
         if generated:
-            lines.append(f"{level['name']} ({level['snr_db']:g} dB), generated")
-            lines += [score_line(name, entry) for name, entry in generated.items()]
+            lines.append(f"{name}, generated")
+            lines += [score_line(condition, entry) for condition, entry in generated.items()]
     lines += [f"  ! {text}" for text in scores.get("surprises", [])]
     return "\n".join([*lines, f"{folder / 'report.html'}", f"{folder / 'scores.json'}"])

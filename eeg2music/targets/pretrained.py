@@ -22,7 +22,7 @@ from eeg2music.files import read_json
 from eeg2music.targets.clap import ClapMini, check_audio, check_texts
 from eeg2music.targets.towers import unit_norm
 from eeg2music.types import SAMPLE_RATE_HZ
-from eeg2music.weights import CONFIG_NAME, load_model, refuse_pickle
+from eeg2music.weights import CONFIG_NAME, load_model, local_folder, refuse_pickle
 
 
 class TransformersClap(nn.Module):
@@ -87,24 +87,24 @@ def load_clap(name_or_path: str | os.PathLike[str]) -> ClapMini | TransformersCl
     Parameters
     ----------
     name_or_path : a ClapMini folder, a folder of a transformers ClapModel, or a hub name such as
-        "laion/larger_clap_music"
+        "laion/larger_clap_music". A path that is not there is never asked for on the hub
 
     Raises
     ------
     CheckpointError
         If it is not there, is pickled, or is another kind of model.
     """
-    folder = Path(name_or_path)
+    folder = local_folder(name_or_path)
     clap: ClapMini | TransformersClap
-    if not folder.is_dir():
-        clap = _load_transformers(str(name_or_path))
+    if folder is None:
+        clap = _load_transformers(str(name_or_path), local=False)
     else:
         refuse_pickle(folder)
         config = _read_config(folder)
         if config.get("_class_name") == "ClapMini":
             clap = load_model(ClapMini, folder)
         elif config.get("model_type") == "clap":
-            clap = _load_transformers(str(folder))
+            clap = _load_transformers(str(folder), local=True)
         else:
             kind = config.get("_class_name") or config.get("model_type") or "of an unknown kind"
             raise CheckpointError(f"The model in {folder} is {kind}", allowed="ClapMini or a transformers ClapModel")
@@ -114,21 +114,25 @@ def load_clap(name_or_path: str | os.PathLike[str]) -> ClapMini | TransformersCl
 def _read_config(folder: Path) -> dict[str, Any]:
     file = folder / CONFIG_NAME
     if not file.is_file():
-        raise CheckpointError(f"No checkpoint at {folder}: {CONFIG_NAME} is missing", remedy="check the path")
+        raise CheckpointError(
+            f"No checkpoint at {folder}: {CONFIG_NAME} is missing",
+            allowed=f"a folder with {CONFIG_NAME} and a .safetensors file",
+            remedy="check the path",
+        )
     try:
         return dict(read_json(file))
     except ValueError as error:
         raise CheckpointError(f"{file} is not valid JSON ({error})", remedy="copy it again") from None
 
 
-def _load_transformers(name: str) -> TransformersClap:
+def _load_transformers(name: str, *, local: bool) -> TransformersClap:
     mend_torchaudio()
     from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel
 
     try:
-        model = ClapModel.from_pretrained(name, use_safetensors=True, dtype=torch.float32)
-        extractor = ClapFeatureExtractor.from_pretrained(name)
-        tokenizer = AutoTokenizer.from_pretrained(name)
+        model = ClapModel.from_pretrained(name, use_safetensors=True, dtype=torch.float32, local_files_only=local)
+        extractor = ClapFeatureExtractor.from_pretrained(name, local_files_only=local)
+        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise CheckpointError(

@@ -1,7 +1,9 @@
 """`accelerate launch -m eeg2music.training NAME CONFIG [key=value …]`: train one thing on this machine's processes.
 
-The same as `eeg2music train NAME CONFIG` for use under a launcher. SIGTERM and SIGINT end the run with a
-checkpoint and an export. Errors a user can mend are one line, exit code 2.
+The same as `eeg2music train NAME CONFIG` for use under a launcher. Several CPU processes are started by
+`accelerate launch --multi_gpu --num_processes 2 -m eeg2music.training NAME CONFIG train.device=cpu` (with `--cpu`,
+accelerate starts one whatever number it is given) or by `torchrun --nproc_per_node 2 -m eeg2music.training …`.
+SIGTERM and SIGINT end the run with a checkpoint and an export. Errors a user can mend are one line, exit code 2.
 """
 
 from __future__ import annotations

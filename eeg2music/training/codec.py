@@ -22,13 +22,13 @@ from eeg2music.codec.encodec import Codec, CodecOutput
 from eeg2music.codec.initialization import start_as_lapped_transform
 from eeg2music.codec.losses import log_mel_distance, noise_to_signal_db, si_sdr_db, spectral_distances
 from eeg2music.config import Config
-from eeg2music.errors import CheckpointError, ConfigError, LeakError
-from eeg2music.files import read_json
+from eeg2music.errors import ConfigError
 from eeg2music.seeding import derive_seed, numpy_rng, torch_generator
 from eeg2music.training.codec_export import finish
 from eeg2music.training.data import MIX, StimuliFolder, random_start_s
+from eeg2music.training.first_stage import refuse_known
 from eeg2music.training.registry import TASKS
-from eeg2music.training.task import MANIFEST_FILE, Batch, Gather, ItemSource, Task
+from eeg2music.training.task import Batch, Gather, ItemSource, Task
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS, FloatArray
 
 
@@ -164,7 +164,7 @@ class CodecTask(Task):
     def _first_codec(self) -> Codec:
         if self.config.start_from is not None:
             codec = Codec.from_pretrained(self.config.start_from)
-            self._refuse_known(Path(self.config.start_from))
+            refuse_known(Path(self.config.start_from), self.held_out.songs)
             if (codec.channels, codec.hop) != (self.config.model.hidden_size, self._hop):
                 raise ConfigError(
                     f"The codec in {self.config.start_from} has {codec.channels} channels every {codec.hop} samples",
@@ -175,17 +175,6 @@ class CodecTask(Task):
         if self.config.start == "lapped":
             start_as_lapped_transform(codec.encodec)
         return codec
-
-    def _refuse_known(self, folder: Path) -> None:
-        """Validate on no song that the earlier stage was trained on."""
-        if not (folder / MANIFEST_FILE).is_file():
-            raise CheckpointError(f"The codec in {folder} does not say what it was trained on")
-        both = sorted(set(self.held_out.songs) & set(read_json(folder / MANIFEST_FILE)["songs"]))
-        if both:
-            raise LeakError(
-                f"The codec in {folder} was trained on {len(both)} songs held out here: {', '.join(both[:5])}",
-                remedy="hold out the same songs as there",
-            )
 
     def loss(self, model: nn.Module, batch: Batch, *, step: int, gather: Gather) -> dict[str, Tensor]:
         audio = batch["audio"]

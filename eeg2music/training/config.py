@@ -5,11 +5,13 @@ The `task:` section belongs to the task (`Task.Config`). Holds values only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, create_model, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from eeg2music.config import Config, load_config
 from eeg2music.errors import ConfigError
@@ -31,6 +33,9 @@ class TrainConfig(Config):
     `schedule`: after `warmup_steps` of linear rise, "cosine" falls to zero at `steps`, "constant" stays,
     "cooldown" stays and falls linearly to zero over the last `cooldown_steps` before `steps` (so that a run
     of unknown length can be ended well by resuming it with its final `steps`).
+    `precision`: "no" is fp32 throughout; "bf16" and "fp16" are mixed precision.
+    `device`: auto (a GPU where there is one), cpu, cuda, mps, or cuda:N for a single process on that GPU; under a
+    launcher, cuda gives each process its own. With cpu, launched processes train on the CPU.
     `time_limit_minutes` ends this start of the run with a checkpoint and an export; the same command goes on.
     """
 
@@ -47,7 +52,7 @@ class TrainConfig(Config):
     grad_clip: float | None = Field(1.0, gt=0)
     ema_decay: float = Field(0.999, ge=0, lt=1)
     precision: Literal["no", "bf16", "fp16"] = "no"
-    device: Literal["auto", "cpu"] = "auto"
+    device: str = "auto"
     seed: int = Field(0, ge=0)
     workers: int = Field(0, ge=0)
     threads: int | None = Field(None, ge=1)
@@ -63,6 +68,14 @@ class TrainConfig(Config):
     @classmethod
     def _yaml_no(cls, value: Any) -> Any:
         return "no" if value is False else value  # YAML reads a bare `no` as false
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, value: str) -> str:
+        # Whether it is there is asked when the run starts: a config may be written for another machine.
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
+            raise PydanticCustomError("device", "cpu, cuda, cuda:N, mps or auto")
+        return value
 
 
 class RunConfig(Config):

@@ -30,11 +30,19 @@ from eeg2music.training.condition_noise import (
     noisy_embeddings,
 )
 from eeg2music.training.data import StimuliFolder
+from eeg2music.training.first_stage import refuse_known
 from eeg2music.training.latents import LatentCache
 from eeg2music.training.registry import TASKS
 from eeg2music.training.task import Batch, Gather, ItemSource, Task
 from eeg2music.types import FRAME_RATE_HZ, STEMS, Conditions
-from eeg2music.weights import checkpoint_sha256, save_model
+from eeg2music.weights import (
+    WEIGHTS_NAME,
+    checkpoint_sha256,
+    load_strictly,
+    local_folder,
+    read_state,
+    save_model,
+)
 
 if TYPE_CHECKING:
     from eeg2music.codec.encodec import Codec
@@ -74,6 +82,7 @@ class DiffusionTaskConfig(Config):
     cache : where latents and conditions are kept
     channel_weight : a latent channel's error counts with this power of the channel's deviation before normalisation:
         0 counts hiss like melody, 2 counts energy
+    start_from : folder of a diffusion model of the same sizes to begin with
     short_share : share of steps that train on shorter windows, down to `shortest_s`
     """
 
@@ -88,6 +97,7 @@ class DiffusionTaskConfig(Config):
     dropout: DropoutConfig = DropoutConfig()
     noise: NoiseConfig = NoiseConfig()
     channel_weight: float = Field(default=0.5, ge=0, le=2)
+    start_from: str | None = None
     short_share: float = Field(default=0.15, ge=0, le=1)
     shortest_s: float = Field(default=2.0, ge=1)
 
@@ -149,11 +159,16 @@ class DiffusionTask(Task):
 
     def build_model(self) -> JointStemTransformer:
         song = self.cache.song(self.cache.music.songs[0])
-        return JointStemTransformer(
+        model = JointStemTransformer(
             latent_dim=song.latents.shape[1],
             embedding_dim=song.embeddings.shape[-1],
             **self.config.model.model_dump(),
         )
+        if self.config.start_from is not None:
+            folder = Path(self.config.start_from)
+            refuse_known(folder, self.held_out.music.songs)
+            load_strictly(model, read_state(folder / WEIGHTS_NAME), source=str(folder))
+        return model
 
     def loss(self, model: nn.Module, batch: Batch, *, step: int, gather: Gather) -> dict[str, Tensor]:
         conditions, state = batch_conditions(batch), batch["stem_state"]
@@ -166,8 +181,11 @@ class DiffusionTask(Task):
         noisy = interpolate(clean, noise, time)
         noisy = torch.where((state == StemState.GIVEN)[..., None, None], clean, noisy)
         prediction = model(noisy, time, conditions, state)
+        counted = state == StemState.GENERATE
+        # Processes count different numbers of stems: all divide by the same, or two would not be one.
+        pairs = gather(counted.sum(dtype=torch.float32).reshape(1)).mean()
         by_stem = flow_loss(
-            prediction, clean, noise, time, kind=self.config.model.prediction, counted=state == StemState.GENERATE,
+            prediction, clean, noise, time, kind=self.config.model.prediction, counted=counted, pairs=pairs,
             channel_weight=self.channel_weight.to(clean.device),
         )  # fmt: skip
         return {"loss": by_stem.sum(), **dict(zip(STEMS, by_stem.detach(), strict=True))}
@@ -267,9 +285,15 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def source_hash(name_or_path: str) -> str:
-    """Hash of the weights in a checkpoint folder, or of the name of a model on the hub."""
-    folder = Path(name_or_path)
-    if not folder.is_dir():
+    """Hash of the weights in a checkpoint folder, or of the name of a model on the hub.
+
+    Raises
+    ------
+    CheckpointError, DataError
+        If the folder is missing, or has no weights.
+    """
+    folder = local_folder(name_or_path)
+    if folder is None:
         return sha256_json(name_or_path)
     if not any(folder.rglob("*.safetensors")):
         raise DataError(f"No weights in {folder}", remedy="train the codec and CLAP first")

@@ -48,7 +48,7 @@ from eeg2music.training.encoder_targets import TargetStore, load_target_encoder
 from eeg2music.training.registry import TASKS
 from eeg2music.training.task import Batch, Gather, ItemSource, Task
 from eeg2music.types import EEG_RATE_HZ, STEMS, WINDOW_S
-from eeg2music.weights import CONFIG_NAME, WEIGHTS_NAME, load_strictly, read_state, save_model
+from eeg2music.weights import CONFIG_NAME, WEIGHTS_NAME, load_strictly, local_folder, read_state, save_model
 
 logger = logging.getLogger(__name__)
 
@@ -133,6 +133,13 @@ class EncoderTask(Task):
 
     Config = EncoderConfig
     config: EncoderConfig
+
+    def __init__(self, config: EncoderConfig, *, seed: int) -> None:
+        super().__init__(config, seed=seed)
+        # A path that is not there is refused before recordings are read and targets computed.
+        for source in (config.clap, config.start_from):
+            if source is not None:
+                local_folder(source)
 
     def train_items(self) -> ItemSource:
         self.samples = round(self.config.window_s * EEG_RATE_HZ)

@@ -32,6 +32,7 @@ from eeg2music.training.gather import gather
 from eeg2music.training.history import History
 from eeg2music.training.optimization import learning_rate, make_optimizer
 from eeg2music.training.order import Plan, micro_batches
+from eeg2music.training.origin import code_origin
 from eeg2music.training.registry import TASKS
 from eeg2music.training.task import MANIFEST_FILE, Batch
 
@@ -93,9 +94,10 @@ def run(
     should_stop: Callable[[], bool] | None = None,
 ) -> TrainResult:
     """`train` with a resolved config."""
-    loop = _Loop(name, config)
-    loop.resume()
-    return loop.go(progress or (lambda _: None), should_stop or (lambda: False))
+    with runtime.process_settings(config.train):
+        loop = _Loop(name, config)
+        loop.resume()
+        return loop.go(progress or (lambda _: None), should_stop or (lambda: False))
 
 
 class _Loop:
@@ -128,6 +130,7 @@ class _Loop:
         self.step = 0
         self.seconds_before = 0.0
         self.figures: dict[str, float] = {}
+        self.code = [{"step": 0, "origin": code_origin() if self.main else None}]
 
     # -- resuming ------------------------------------------------------------------------------
 
@@ -135,21 +138,27 @@ class _Loop:
         """Take up the newest complete checkpoint, if there is one."""
         root = self.out / "checkpoints"
         found = checkpoint.complete(root)
+        newest = found[-1] if found else None
+        if newest is not None:  # a refusal leaves everything as it was
+            self._check_same(newest.state)
+            self._take_up(newest)
         self.accelerator.wait_for_everyone()
         if self.main:
             checkpoint.clean(root, self.out / "export")
             write_json(self.out / "config.json", self.config.model_dump(mode="json"))
-        if not found:
-            self.history.restart(0, {})
-            return
-        newest = found[-1]
-        self._check_same(newest.state)
+        self.history.restart(self.step, newest.state["sums"] if newest is not None else {})
+        if newest is not None:
+            logger.info("%s goes on at step %d of %d", self.name, self.step, self.train.steps)
+
+    def _take_up(self, newest: checkpoint.Checkpoint) -> None:
         state = checkpoint.load(newest, model=self.model, ema=self.ema.model, optimizer=self.optimizer)
         if self.accelerator.scaler is not None and state["scaler"]:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.step, self.seconds_before, self.figures = newest.step, state["seconds"], state["figures"]
-        self.history.restart(self.step, state["sums"])
-        logger.info("%s goes on at step %d of %d", self.name, self.step, self.train.steps)
+        # Other code may go on with a run: the card names each from its first step on. Older states name none.
+        before = state.get("code", [{"step": 0, "origin": None}])
+        now = self.code[0]["origin"]
+        self.code = before if before[-1]["origin"] == now else [*before, {"step": self.step, "origin": now}]
 
     def _check_same(self, state: dict[str, Any]) -> None:
         if state["name"] != self.name:
@@ -266,6 +275,7 @@ class _Loop:
                 "sums": sums,
                 "seconds": self._seconds,
                 "figures": self.figures,
+                "code": self.code,
             }
             checkpoint.save(
                 self.out / "checkpoints", self.step, model=self.model, ema=self.ema.model,
@@ -295,6 +305,7 @@ class _Loop:
             "seconds": round(self._seconds, 1),
             "hardware": runtime.hardware(self.accelerator.device),
             "processes": self.accelerator.num_processes,
+            "code": self.code,
             "figures": self.figures,
             **self.manifest,
         }

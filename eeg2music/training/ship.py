@@ -6,7 +6,6 @@ A card says how the weights were made: command, commit, data, seed, time, hardwa
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from eeg2music.errors import CheckpointError
 from eeg2music.files import atomic_folder, atomic_path, read_json, sha256_file, write_json, write_text
+from eeg2music.training.origin import code_origin, described
 
 MANIFEST = "training_manifest.json"
 CARD = "README.md"
@@ -84,7 +84,7 @@ def _lines(name: str, manifest: Mapping[str, Any], folder: Path, command: str, d
     yield from (f"# {name}", "", f"Trained by `eeg2music.training.{manifest['trained']}`.", "")
     yield from ("```", command, "```", "", "| | |", "|---|---|")
     facts = {
-        "commit": commit(),
+        **_commits(manifest),
         "data": data,
         "songs": len(manifest.get("songs", ())) or None,
         "listeners": len(manifest.get("subjects", ())) or None,
@@ -104,16 +104,11 @@ def _lines(name: str, manifest: Mapping[str, Any], folder: Path, command: str, d
         yield from (f"| {key} | {value:.4g} |" for key, value in manifest["figures"].items())
 
 
-def commit() -> str:
-    """The commit of this checkout, or "unknown" outside of one."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return found.stdout.strip()
+def _commits(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """The code that the run was made with; a run that does not say is shipped from the present checkout."""
+    code = [entry for entry in manifest.get("code", ()) if entry["origin"] is not None]
+    if not code:
+        return {"commit at shipping": described(code_origin())}
+    words = [described(entry["origin"]) for entry in code]
+    since = [f"from step {entry['step']}: " if entry["step"] else "" for entry in code]
+    return {"commit": "; ".join(map("".join, zip(since, words, strict=True)))}

@@ -147,6 +147,36 @@ def test_damaged_and_missing_folders_are_refused(codec: Codec, tmp_path: Path) -
         Codec.from_pretrained(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["mine/codec", "gone", "a/b/c"])
+def test_a_path_that_is_not_there_is_not_looked_for_on_the_hub(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("asked the hub")
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    monkeypatch.setattr(EncodecModel, "from_pretrained", never)
+    with pytest.raises(CheckpointError, match=r"No checkpoint at .*Allowed: .*Remedy: check the path"):
+        Codec.from_pretrained(name)
+
+
+def test_a_name_of_the_hub_is_looked_for_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def ask(name: str, *, local_files_only: bool, **_: object) -> None:
+        asked.append((name, local_files_only))
+        raise OSError("no network in tests")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(EncodecModel, "from_pretrained", ask)
+    with pytest.raises(CheckpointError, match="No codec can be loaded from nobody/nothing"):
+        Codec.from_pretrained("nobody/nothing")
+    with pytest.raises(CheckpointError, match="No codec can be loaded"):
+        Codec.from_pretrained(tmp_path)
+    assert asked == [("nobody/nothing", False), (str(tmp_path), True)]
+
+
 def test_weights_of_other_shapes_are_refused(codec: Codec, tmp_path: Path) -> None:
     codec.save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())

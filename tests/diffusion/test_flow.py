@@ -56,6 +56,21 @@ def test_only_generated_stems_count(pair: tuple[torch.Tensor, torch.Tensor]) -> 
     torch.testing.assert_close(everything[1], torch.tensor(100.0**2 / 0.25 / 4))
 
 
+def test_shares_of_a_batch_that_divide_alike_have_its_loss(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    clean, noise = pair
+    time, wrong = torch.tensor([0.2, 0.4, 0.6]), clean + noise
+    counted = torch.tensor([[True, False, False, False], [True, True, True, True], [True, True, False, True]])
+
+    def loss(part: slice, pairs: torch.Tensor | None = None) -> torch.Tensor:
+        tensors = (tensor[part] for tensor in (wrong, clean, noise, time))
+        return flow_loss(*tensors, kind="clean", counted=counted[part], pairs=pairs)
+
+    whole, mean = loss(slice(3)), counted.sum() / 3
+    shares = torch.stack([loss(slice(k, k + 1), mean) for k in range(3)])
+    torch.testing.assert_close(shares.mean(0), whole)
+    assert not torch.allclose(torch.stack([loss(slice(k, k + 1)) for k in range(3)]).mean(0), whole)
+
+
 def test_channels_are_weighed(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
     clean, noise = pair
     wrong = clean.clone()

@@ -190,7 +190,7 @@ def test_embeddings_are_heard_from_the_start(make_conditions: Make) -> None:
 def test_the_one_that_ships_fits_its_file() -> None:
     with torch.device("meta"):
         count = sum(parameter.numel() for parameter in JointStemTransformer().parameters())
-    assert count <= 7_500_000
+    assert count <= 7_600_000
     assert 2 * count < 15.9e6
 
 
@@ -206,3 +206,16 @@ def test_what_is_refused(model: JointStemTransformer, make_conditions: Make) -> 
         model(torch.zeros(2, 4, 6, 75), TIME, conditions)
     with pytest.raises(ConfigError, match="heads"):
         JointStemTransformer(width=30, heads=4)
+
+
+@torch.no_grad()
+def test_what_is_passed_on_depends_on_time_and_not_on_the_channel_beside(
+    make_conditions: Make, noisy: torch.Tensor
+) -> None:
+    fresh = JointStemTransformer(latent_dim=6, embedding_dim=10, width=32, depth=2, heads=2, hidden=48)
+    conditions = make_conditions(2, CURVE_FRAMES, 1)
+    assert not fresh(noisy, TIME, conditions).any()  # begins by predicting nothing
+    torch.nn.init.normal_(fresh.pass_on.weight, generator=torch.Generator().manual_seed(0))
+    share = fresh(noisy, TIME, conditions) / noisy
+    torch.testing.assert_close(share, share[:, :1, :, :1].expand_as(share))
+    assert not torch.allclose(share[0], share[1])

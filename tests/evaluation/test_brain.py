@@ -184,6 +184,17 @@ def test_controls_that_should_be_at_chance_and_are_not_are_told() -> None:
     assert told[1].startswith("random encoder (embedding)")
 
 
+def test_every_seed_is_looked_at() -> None:
+    seeds = [
+        {"seed": 0, "embedding": score(0.5, 0.4, 0.6), "generated": None},
+        {"seed": 1, "embedding": score(0.7, 0.6, 0.8), "generated": None},
+    ]
+    assert surprises({"shuffled": {**seeds[0], "seeds": seeds}}) == [
+        "shuffled (embedding, seed 1) should be at chance 0.50 but has 0.700 [0.600, 0.800]"
+    ]
+    assert surprises({"shuffled": {"embedding": None, "generated": None, "why": "x", "seeds": []}}) == []
+
+
 def test_every_control_is_known(evidence: Evidence) -> None:
     for name in CONTROLS:
         control_conditions(name, evidence)

@@ -24,7 +24,7 @@ from eeg2music.evaluation.material import (
 from eeg2music.seeding import numpy_rng
 from eeg2music.types import EEG_RATE_HZ, SAMPLE_RATE_HZ, STEMS, Event, Recording
 
-TINY = ListeningConfig(songs=2, song_seconds=7.0, subjects=("heldout01", "heldout02"))
+TINY = ListeningConfig(songs=2, song_seconds=7.0, subjects=("unseen01", "unseen02"))
 
 
 def ramp(events: list[Event], seconds: float = 30.0) -> Recording:
@@ -130,7 +130,7 @@ def write_cache(tmp_path: Path) -> WriteCache:
             np.save(cache / "signals" / f"{subject}.npy", ramp([]).signal_v)
         channels = {"names": ["a", "b", "c", "d"], "positions_m": [None] * 4, "good": [True] * 4}
         meta = {
-            "schema": 1, "kind": "eeg", "sfreq_hz": EEG_RATE_HZ, "subjects": subjects, "n_channels_max": 4,
+            "schema": 2, "kind": "eeg", "sfreq_hz": EEG_RATE_HZ, "subjects": subjects, "n_channels_max": 4,
             "channels_by_recording": dict.fromkeys(subjects, channels), "content_hash": "x",
         }  # fmt: skip
         (cache / "meta.json").write_text(json.dumps(meta))

@@ -51,6 +51,13 @@ def test_means_over_seeds_stand_above_the_seeds(level: dict[str, Any]) -> None:
         "clean (0 dB): generated",
         "clean (0 dB): following, mean of 2 seeds",
     ]
+    assert tables[0]["rows"][2] == ["no brain", "–", "–", "–", "20", "5"]
+    assert [row[0] for row in tables[1]["rows"]] == [
+        "brain, seed 3",
+        "brain, seed 4",
+        "oracle, seed 3",
+        "oracle, seed 4",
+    ]
     summary, by_seed = tables[2], tables[3]
     assert summary["heads"][2] == "95 % interval of seed 3"
     assert summary["rows"][0] == ["brain", "0.650", "0.500 to 0.700", "0.300", "20", "5"]
@@ -81,3 +88,31 @@ def test_what_was_not_measured_has_no_share(level: dict[str, Any]) -> None:
     for entry in level["scores"]["brain"]["seeds"]:
         del entry["following"]
     assert not any("following" in table["title"] for table in score_tables({"levels": [level]}))
+
+
+def test_a_control_that_could_not_be_made_has_a_row(level: dict[str, Any]) -> None:
+    level["scores"]["other_subject"] = {"embedding": None, "generated": None, "why": "one listener", "seeds": []}
+    for table in score_tables({"levels": [level]})[:4]:
+        assert table["rows"][-1] == ["other subject", "not measured: one listener", *[""] * (len(table["heads"]) - 2)]
+
+
+def test_recordings_have_no_ratio_and_are_not_called_simulated(level: dict[str, Any]) -> None:
+    level.update(name="recorded", snr_db=None)
+    tables = score_tables({"levels": [level], "material": "prepared"})
+    assert tables[0]["title"] == "recorded: embedding, mean of 2 seeds"
+    text = " ".join(f"{table['title']} {table['note']}" for table in tables)
+    assert "dB" not in text
+    assert "simulated" not in text
+    assert "sampling and controls only" in tables[0]["note"]
+
+
+def test_distances_are_shown_with_their_counts(level: dict[str, Any]) -> None:
+    far = {"frechet": 0.5, "kernel": 2.0, "n": 20, "n_reference": 256, "too_few_for_frechet": True, "seeds": [{}, {}]}
+    level["distances"] = {"brain": far, "oracle": {**far, "too_few_for_frechet": False}}
+    table = score_tables({"levels": [level]})[-1]
+    assert table["title"] == "clean (0 dB): distance from music, mean of 2 seeds"
+    assert "read the kernel distance" in table["note"]
+    assert table["rows"] == [
+        ["brain", "2.000", "0.500 (too few)", "20", "256"],
+        ["oracle", "2.000", "0.500", "20", "256"],
+    ]

@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 
 from eeg2music.config import load_config
-from eeg2music.errors import ConfigError, InputError, LeakError
+from eeg2music.errors import CheckpointError, ConfigError, InputError, LeakError
 from eeg2music.evaluation import units
 from eeg2music.evaluation.brain import CONTROLS
 from eeg2music.evaluation.heard import Heard
+from eeg2music.evaluation.material import ListeningConfig
+from eeg2music.evaluation.parts import Parts
 from eeg2music.evaluation.runner import EvaluateConfig, LevelConfig, distance, refuse_known, run_evaluation
 from eeg2music.pipeline import SamplingConfig
-from eeg2music.seeding import numpy_rng
+from eeg2music.seeding import derive_seed, numpy_rng
 
 MakeHeard = Callable[..., Heard]
 KEYS = {"accuracy", "top1", "ci95", "chance", "p_value", "n", "gallery_size"}
@@ -44,8 +46,9 @@ def listen(make_heard: MakeHeard, monkeypatch: pytest.MonkeyPatch) -> list[dict[
 def scores(tiny_checkpoint: Path, make_heard: MakeHeard, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("evaluation") / "out"
     config = EvaluateConfig(
-        checkpoint=str(tiny_checkpoint), seeds=(0, 1), levels=LEVELS, sampling=SamplingConfig(steps=1)
-    )
+        checkpoint=str(tiny_checkpoint), seeds=(0, 1), levels=LEVELS, sampling=SamplingConfig(steps=1),
+        listening=ListeningConfig(songs=5, song_seconds=6.6, window_start_s=1.0), reference_songs=7,
+    )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         asked = listen(make_heard, patch)
         result = run_evaluation(config, out, device="cpu")
@@ -91,15 +94,21 @@ def test_generated_clips_are_scored_with_their_distance_and_following(scores: di
     assert set(entry["following"]["lag_s_by_listener"]) == {"sub-a", "sub-b"}
     assert set(level["distances"]) == {"brain", "no_brain"}
     assert level["distances"]["brain"]["too_few_for_frechet"] is True
-    assert (level["distances"]["brain"]["n"], level["distances"]["brain"]["n_reference"]) == (3, 5)
+    # Two songs of the family beside the five that were heard.
+    assert (level["distances"]["brain"]["n"], level["distances"]["brain"]["n_reference"]) == (3, 7)
+    by_seed = [one["kernel"] for one in level["distances"]["brain"]["seeds"]]
+    assert level["distances"]["brain"]["kernel"] == pytest.approx(sum(by_seed) / 2)
+    assert "## clean (0 dB): distance from music, mean of 2 seeds" in (scores["out"] / "scores.md").read_text()
 
 
 def test_levels_share_the_music_and_the_seed(scores: dict[str, Any]) -> None:
-    first, second = scores["asked"]
-    assert (first["snr_db"], second["snr_db"]) == (0.0, -12.0)
-    assert first["stems"] is None
-    assert second["stems"] is not None
-    assert first["seed"] == second["seed"] == 0
+    asked = scores["asked"]
+    second = [derive_seed(seed, "second presentation") for seed in (0, 1)]
+    # Each seed has its own recordings, and its own second presentation for the other subject; once each.
+    assert sorted((one["snr_db"], one["seed"]) for one in asked) == sorted(
+        [(0.0, 0), (0.0, 1), (0.0, second[0]), (0.0, second[1]), (-12.0, 0), (-12.0, 1)]
+    )
+    assert [one["stems"] is None for one in asked] == [True] + 5 * [False]
 
 
 def test_random_weights_are_at_chance(scores: dict[str, Any]) -> None:
@@ -135,7 +144,7 @@ def copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("manifest", "message"),
     [
-        ({"songs": ["song-3", "x"]}, "share 1 of 5 songs: song-3"),
+        ({"songs": ["song-3", "x"]}, r"share 1 of \d+ songs: song-3"),
         ({"songs": ["x"], "subjects": ["sub-b"]}, "share 1 of 2 subjects: sub-b"),
     ],
 )
@@ -163,6 +172,32 @@ def test_a_leak_of_any_model_counts(copy: Path, make_heard: MakeHeard) -> None:
     plant(copy, songs=["x"])
     (copy / "scorer" / "training_manifest.json").write_text(json.dumps({"songs": ["song-0"]}))
     with pytest.raises(LeakError, match="song-0"):
+        refuse_known(copy, make_heard(5))
+
+
+@pytest.mark.parametrize("model", ["encoder", "diffusion", "clap", "codec", "scorer"])
+def test_a_model_that_does_not_say_what_it_was_trained_on_is_refused(
+    copy: Path, make_heard: MakeHeard, model: str
+) -> None:
+    (copy / model / "training_manifest.json").unlink()
+    with pytest.raises(CheckpointError, match=rf"training_manifest\.json is missing in {model}\."):
+        refuse_known(copy, make_heard(5))
+
+
+def test_the_judge_shares_no_song_with_those_it_judges(copy: Path, make_heard: MakeHeard) -> None:
+    plant(copy, songs=["x", "tiny-judge"])
+    with pytest.raises(LeakError, match=r"scorer and the encoder were trained on 1 songs together, such as tiny-judge"):
+        refuse_known(copy, make_heard(5))
+
+
+def test_songs_beside_the_scored_ones_count_and_so_do_those_that_chose_the_model(
+    copy: Path, make_heard: MakeHeard
+) -> None:
+    with pytest.raises(LeakError, match="tiny-train"):
+        refuse_known(copy, make_heard(5), ["tiny-train"])
+    manifest = {"songs": ["x"], "valid": {"songs": ["song-2"], "subjects": []}}
+    (copy / "encoder" / "training_manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(LeakError, match="song-2"):
         refuse_known(copy, make_heard(5))
 
 
@@ -205,6 +240,60 @@ def test_the_quoted_evaluation_is_as_large_as_promised() -> None:
     assert config.levels[0].generated_windows >= 200
     assert set(config.levels[0].conditions) == {"brain", *CONTROLS}
     assert any(level.snr == "real" for level in config.levels)
+
+
+def test_the_oracle_of_the_real_level_is_the_clean_ones(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    config = load_config(EvaluateConfig, "configs/eval/mini.yaml")
+    levels = {level.name: level for level in config.levels}
+    parts = Parts(tmp_path / "out", config, tiny_checkpoint, "cpu")
+
+    def key(level: str, condition: str) -> str:
+        return parts.key(units.unit_of(levels[level], condition, 1))
+
+    assert key("clean", "oracle") == key("real", "oracle")
+    assert key("clean", "brain") != key("real", "brain")
+
+
+# -- recordings ----------------------------------------------------------------------------------
+
+
+def test_recordings_are_scored_without_a_ratio_and_say_what_is_missing(
+    tiny_checkpoint: Path, make_heard: MakeHeard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+
+    def prepared(cache: Path) -> Heard:
+        read.append(cache)
+        return make_heard(4)
+
+    monkeypatch.setattr(units, "prepared_heard", prepared)
+    monkeypatch.setattr("eeg2music.evaluation.parts._material", lambda config: {})
+    level = LevelConfig(name="clean", snr="clean", conditions=("brain", "other_subject"), generate=())
+    config = EvaluateConfig(checkpoint=str(tiny_checkpoint), prepared="cache", seeds=(0, 1), levels=(level,))
+    found = run_evaluation(config, tmp_path / "out", device="cpu")["levels"][0]
+    assert read == [Path("cache")]  # the same with every seed
+    assert (found["name"], found["snr_db"]) == ("recorded", None)
+    assert "second presentation" in found["scores"]["other_subject"]["why"]
+    text = (tmp_path / "out" / "scores.md").read_text()
+    assert "| other subject | not measured: it takes a second presentation" in text
+    assert " dB" not in text
+
+
+def test_a_control_that_the_songs_do_not_allow_is_not_measured(
+    tiny_checkpoint: Path, make_heard: MakeHeard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = make_heard(3)
+    monkeypatch.setattr(units, "simulated_heard", lambda *_, **__: whole.select([0, 3, 0, 1]))
+    level = LevelConfig(name="clean", snr="clean", conditions=("brain", "shuffled"), generate=())
+    config = EvaluateConfig(checkpoint=str(tiny_checkpoint), seeds=(0,), levels=(level,))
+    found = run_evaluation(config, tmp_path / "out", device="cpu")["levels"][0]
+    assert found["scores"]["brain"]["embedding"]["n"] == 4
+    assert "One song has 3 of 4 windows" in found["scores"]["shuffled"]["why"]
+
+
+def test_a_simulated_level_needs_its_ratio(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="The level 'a' has no snr"):
+        run_evaluation(EvaluateConfig(levels=(LevelConfig(name="a"),)), tmp_path / "out")
 
 
 # -- parts -------------------------------------------------------------------------------------

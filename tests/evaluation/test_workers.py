@@ -28,7 +28,7 @@ HARD = LevelConfig(name="hard", snr=-12.0, conditions=("brain", "oracle"), gener
 
 
 def config_of(checkpoint: Path, *levels: LevelConfig, **changes: Any) -> EvaluateConfig:
-    settings = {"seeds": (0, 1), "sampling": SamplingConfig(steps=1), **changes}
+    settings = {"seeds": (0, 1), "sampling": SamplingConfig(steps=1), "reference_songs": 0, **changes}
     return EvaluateConfig(checkpoint=str(checkpoint), levels=levels, **settings)
 
 
@@ -71,9 +71,9 @@ def test_two_processes_find_what_one_finds(tiny_checkpoint: Path, tmp_path: Path
 @pytest.mark.slow
 def test_an_error_in_a_worker_arrives_as_it_is(tiny_checkpoint: Path, tmp_path: Path) -> None:
     checkpoint = shutil.copytree(tiny_checkpoint, tmp_path / "copy")
-    (checkpoint / "encoder" / "training_manifest.json").write_text(json.dumps({"songs": ["funk-9-0001"]}))
+    (checkpoint / "encoder" / "training_manifest.json").write_text(json.dumps({"songs": ["funk-21-0001"]}))
     config = config_of(checkpoint, CLEAN, listening=LISTENING, workers=2)
-    with pytest.raises(LeakError, match=r"funk-9-0001") as caught:
+    with pytest.raises(LeakError, match=r"funk-21-0001") as caught:
         run_evaluation(config, tmp_path / "out", device="cpu")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()

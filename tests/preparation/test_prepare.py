@@ -20,6 +20,7 @@ from eeg2music.preparation import PrepareConfig, prepare
 from eeg2music.preprocess.eeg import preprocess
 from eeg2music.recordings.bids import BidsDataset
 from eeg2music.recordings.prepared import PreparedDataset, is_prepared
+from eeg2music.recordings.read import content_key
 from eeg2music.seeding import numpy_rng
 from eeg2music.types import EEG_RATE_HZ, REGIONS
 
@@ -201,6 +202,43 @@ def test_unusable_recordings_stop_or_are_left_out(study: Path, tmp_path: Path) -
     assert not is_prepared(tmp_path / "strict")
     data = PreparedDataset(prepare(source, tmp_path / "loose", PrepareConfig(workers=1, skip_unusable=True)))
     assert len(data.recordings) == 5
+
+
+def test_whoever_is_left_out_is_not_named(study: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source = tmp_path / "bids"
+    shutil.copytree(study, source)
+    broken = source / "sub-a/eeg/sub-a_task-listen_run-1_eeg.edf"
+    broken.write_bytes(broken.read_bytes()[:-1000])
+    loose = PrepareConfig(workers=1, skip_unusable=True)
+    prepare(source, tmp_path / "c", loose)
+    assert [record.getMessage() for record in caplog.records] == [
+        "left out 1 of 6 recordings that cannot be used, such as sub-a_task-listen_run-1; "
+        "`eeg2music info FILE` says why"
+    ]
+    caplog.clear()
+    people = tmp_path / "lovelace"
+    people.mkdir()
+    shutil.copy(broken, people / "ada_lovelace.edf")
+    shutil.copy(next(study.rglob("sub-b*.edf")), people / "grace_hopper.edf")
+    out = prepare(people, tmp_path / "d", loose)
+    assert "left out 1 of 2 recordings that cannot be used" in caplog.text
+    told = caplog.text + "".join(path.read_text() for path in [*out.glob("*.json*"), *out.glob("recordings/*")])
+    for name in ("lovelace", "hopper"):
+        assert name not in told.lower()
+
+
+def test_what_a_recording_was_before_is_kept(cache: Path, study: Path) -> None:
+    data, source = PreparedDataset(cache), BidsDataset(study)
+    found = source.recordings[1]
+    raw = source.read(found)
+    assert data.content(found.key) == content_key(raw.signal_v, raw.sfreq_hz, raw.channel_names)
+    assert data.content(found.key) != data.content(source.recordings[0].key)
+    alone, kept = preprocess(raw), data.recording(found.key)
+    for name in ("channel_names", "sfreq_hz", "kind", "key", "bad_channels", "left_out", "notes"):
+        assert getattr(kept, name) == getattr(alone, name), name
+    np.testing.assert_array_equal(kept.signal_v, alone.signal_v)
+    np.testing.assert_array_equal(kept.positions_m, alone.positions_m)
+    np.testing.assert_array_equal(data.recording(found.key, 64, 192).signal_v, alone.signal_v[:, 64:192])
 
 
 def test_nothing_is_left_behind_where_nothing_could_be_used(study: Path, tmp_path: Path) -> None:

@@ -49,6 +49,13 @@ def test_types_speak_before_names(type_: str) -> None:
     assert judge("Fp1", type_, "µV", no_signal)
 
 
+def test_a_type_that_nobody_knows_is_not_repeated() -> None:
+    # In channels.tsv and in XDF the type is free text.
+    found = judge("X1", "worn by lovelace", "µV", no_signal)
+    assert found == "not a brain signal by its type (another type)"
+    assert judge("X1", "chpi", "µV", no_signal) == "not a brain signal by its type (chpi)"
+
+
 def test_units_tell_oxygen_from_an_occipital_electrode() -> None:
     assert judge("O2", "eeg", "µV", no_signal) is None
     assert judge("O2", "eeg", None, no_signal) is None

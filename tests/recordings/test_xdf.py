@@ -75,3 +75,17 @@ def test_labels_units_and_markers_of_streams(load: Any) -> None:
 def test_a_file_without_an_eeg_stream(load: Any) -> None:
     with pytest.raises(InputError, match="no EEG stream, only: Audio"):
         load(stream("Audio", np.zeros((10, 1), np.float32), np.arange(10) / 100))
+
+
+def test_types_are_free_text_and_are_not_repeated_unless_known(load: Any) -> None:
+    stamps = np.arange(1000) / 250
+    samples = numpy_rng(0, "xdf").standard_normal((1000, 4)).astype(np.float32)
+    labels = [("Cz", "EEG", "uV"), ("Fz", "EEG", "uV"), ("X1", "Ada Lovelace's hand", "uV"), ("X2", "PPG", "uV")]
+    found = load(stream("EEG", samples, stamps, labels))
+    assert dict(found.left_out) == {
+        "X1": "not a brain signal by its type (another type)",
+        "X2": "not a brain signal by its type (ppg)",
+    }
+    with pytest.raises(InputError, match="no EEG stream, only: Markers, another type, no type") as caught:
+        load(*(stream(kind, samples, stamps) for kind in ("Lovelace", "Markers", "")))
+    assert "Lovelace" not in str(caught.value)

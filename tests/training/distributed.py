@@ -1,4 +1,4 @@
-"""One optimizer step of the contrastive toy, reported with its gradients. Launched by test_distributed.py."""
+"""One optimizer step of a task, reported with its gradients. Launched by test_distributed.py."""
 
 from __future__ import annotations
 
@@ -8,15 +8,44 @@ from pathlib import Path
 
 import torch
 import toys  # noqa: F401 - enters the toy tasks; beside this script
+from torch import Tensor
 
+from eeg2music.training import diffusion
 from eeg2music.training.config import resolve
 from eeg2music.training.loop import _Loop
 from eeg2music.training.order import micro_batches
 
+
+class FakeCodec:
+    """Four statistics of each frame in place of latents."""
+
+    latent_std = torch.full((4,), 0.1)
+
+    def encode(self, audio: Tensor) -> Tensor:
+        frames = audio.unflatten(-1, (-1, 320))
+        return torch.stack([frames.mean(-1), frames.std(-1), frames[..., 0], frames[..., 9]], dim=1)
+
+    def normalize(self, latents: Tensor) -> Tensor:
+        return latents * 10
+
+
+class FakeClap:
+    """Levels of eight stretches in place of an embedding."""
+
+    def embed_audio(self, audio: Tensor) -> Tensor:
+        return torch.nn.functional.normalize(audio.unflatten(-1, (8, -1)).abs().mean(-1), dim=-1)
+
+
 if __name__ == "__main__":
-    out, target, *overrides = sys.argv[1:]
+    name, out, target, *overrides = sys.argv[1:]
     torch.set_num_threads(1)
-    loop = _Loop("toy_contrastive", resolve("toy_contrastive", None, [f"train.out={out}", *overrides]))
+    diffusion.load_codec = lambda path: FakeCodec()
+    diffusion.load_sources = lambda codec, clap: (FakeCodec(), FakeClap())
+    loop = _Loop(name, resolve(name, None, [f"train.out={out}", *overrides]))
+    with torch.no_grad():  # outputs that start at zero would hide the gradients below them
+        generator = torch.Generator().manual_seed(0)
+        for parameter in loop.model.parameters():
+            parameter.add_(0.03 * torch.randn(parameter.shape, generator=generator))
     loop.resume()
     losses = loop._one_step(micro_batches(loop.items, loop.plan, 0, 1))
     means = loop.accelerator.reduce(losses["loss"], "mean")

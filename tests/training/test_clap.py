@@ -61,27 +61,36 @@ def test_held_out_songs_are_not_trained_on(task: ClapTask, items) -> None:
     assert task.manifest()["songs"] == list(task.songs.songs)
 
 
-def test_the_loss_of_two_processes_is_that_of_one(task: ClapTask, items) -> None:
+def test_two_processes_have_the_loss_and_the_gradients_of_one(task: ClapTask, items) -> None:
+    """Also where one of them has silent windows and no captions; gathering emulated."""
     torch.manual_seed(0)
     model = task.build_model()
     whole = collate([items.item(0, 0), items.item(1, 0)])
-    expected = task.loss(model, whole, step=0, gather=one)
-
-    # What each of two processes would see: its own half, and gathered tensors in the order of the calls.
-    seen: list[torch.Tensor] = []
-
-    def record(x: torch.Tensor) -> torch.Tensor:
-        seen.append(x)
-        return x
-
-    task.loss(model, whole, step=0, gather=record)
-    halves = []
+    whole["mel"][0, 2:5] = SILENCE
+    whole["captioned"][1, 1:] = False
+    halves = [{key: value[half : half + 1] for key, value in whole.items()} for half in (0, 1)]
+    seen: list[list[torch.Tensor]] = [[], []]
     for half in (0, 1):
-        calls = iter(seen)
-        batch = {key: value[half : half + 1] for key, value in whole.items()}
-        halves.append(task.loss(model, batch, step=0, gather=lambda _: next(calls)))  # noqa: B023
-    for part in ("loss", "audio", "text"):
-        torch.testing.assert_close((halves[0][part] + halves[1][part]) / 2, expected[part], rtol=1e-5, atol=1e-5)
+        task.loss(model, halves[half], step=0, gather=lambda x: seen[half].append(x) or x)  # noqa: B023
+
+    def joined():
+        turns = iter(zip(*seen, strict=True))
+        return lambda _: torch.cat(next(turns))
+
+    def gradients(losses: list[torch.Tensor]) -> list[torch.Tensor]:
+        total = torch.stack(losses).mean()
+        return list(torch.autograd.grad(total, list(model.parameters()), retain_graph=True, allow_unused=True))
+
+    one_loss = task.loss(model, whole, step=0, gather=one)
+    losses = [task.loss(model, halves[half], step=0, gather=joined()) for half in (0, 1)]
+    for part in ("loss", "audio", "text", "summary"):
+        torch.testing.assert_close((losses[0][part] + losses[1][part]) / 2, one_loss[part], rtol=1e-5, atol=1e-5)
+    # Gathered tensors carry both halves' graphs, as if the processes' gradients were summed and averaged.
+    found, wanted = gradients([loss["loss"] for loss in losses]), gradients([one_loss["loss"]])
+    for left, right in zip(found, wanted, strict=True):
+        assert (left is None) == (right is None)
+        if left is not None:
+            torch.testing.assert_close(left, right, rtol=1e-3, atol=2e-5)
 
 
 def test_silent_windows_and_missing_captions_take_no_part(task: ClapTask, items) -> None:

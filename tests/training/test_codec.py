@@ -95,7 +95,7 @@ def test_training_makes_it_better_and_the_export_loads(music: Path, tmp_path: Pa
     result = train("codec", None, [*common, "train.steps=60"])
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     losses = [row["loss"] for row in rows if "loss" in row]
-    assert losses[-1] < losses[0] - 0.2
+    assert losses[-1] < losses[0] - 0.1
     assert {f"si_sdr_db/{name}" for name in ("drums", "bass", "mix")} <= set(result.figures)
 
     codec = Codec.from_pretrained(result.export)

@@ -1,4 +1,4 @@
-"""Two processes give the loss and the gradients of one, negatives gathered across them."""
+"""Two processes give the loss and the gradients of one: negatives gathered, masked parts divided alike."""
 
 from __future__ import annotations
 
@@ -14,50 +14,106 @@ import torch
 from eeg2music.training import checkpoint
 
 SCRIPT = Path(__file__).with_name("distributed.py")
+ROOT = Path(__file__).parents[2]
 SETTINGS = [
-    "train.batch_size=8", "train.steps=3", "train.save_every=2", "train.valid_every=0", "train.warmup_steps=1",
-    "train.grad_clip=null", "train.tensorboard=false", "train.precision=no", "train.threads=1", "task.dropout=0",
+    "train.batch_size=8", "train.valid_every=0", "train.warmup_steps=1", "train.grad_clip=null",
+    "train.tensorboard=false", "train.precision=no", "train.threads=1",
 ]  # fmt: skip
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
-def one_step(folder: Path, processes: int, *more: str) -> dict:
+def one_step(name: str, folder: Path, processes: int, *more: str) -> dict:
+    folder.mkdir()
     launcher = (
         ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)] if processes > 1 else []
     )
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "CUDA_VISIBLE_DEVICES": "",
-        "PYTHONPATH": os.pathsep.join([str(SCRIPT.parent), os.environ.get("PYTHONPATH", "")]),
-    }
+    path = os.pathsep.join([str(SCRIPT.parent), os.environ.get("PYTHONPATH", "")])
     report = folder / "report.json"
     done = subprocess.run(
-        [sys.executable, *launcher, str(SCRIPT), str(folder / "run"), str(report), *SETTINGS, *more],
-        capture_output=True, text=True, env=environment, timeout=600,
+        [sys.executable, *launcher, str(SCRIPT), name, str(folder / "run"), str(report), *SETTINGS, *more],
+        capture_output=True, text=True, env={**ENVIRONMENT, "PYTHONPATH": path}, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(report.read_text())
 
 
-def test_two_processes_are_one(tmp_path: Path) -> None:
-    folders = {name: tmp_path / name for name in ("one", "two")}
-    for folder in folders.values():
-        folder.mkdir()
-    # Two micro-batches: the negatives are those of a micro-batch over all processes.
-    one = one_step(folders["one"], 1, "train.accumulation=2")
-    two = one_step(folders["two"], 2, "train.accumulation=2")
-
+def compare(one: dict, two: dict, *, rtol: float = 0.0) -> None:
     assert (one["processes"], two["processes"]) == (1, 2)
-    assert two["loss"] == pytest.approx(one["loss"], abs=1e-5)
-    assert set(two["gradients"]) == set(one["gradients"]) == {
-        "left.weight", "left.bias", "right.weight", "right.bias", "scale",
-    }  # fmt: skip
+    assert two["loss"] == pytest.approx(one["loss"], abs=1e-5, rel=rtol)
+    assert set(two["gradients"]) == set(one["gradients"])
     for name, expected in one["gradients"].items():
-        gradient = torch.tensor(expected)
-        assert gradient.abs().max() > 1e-3
-        torch.testing.assert_close(torch.tensor(two["gradients"][name]), gradient, atol=1e-5, rtol=0)
+        found = torch.tensor(two["gradients"][name])
+        torch.testing.assert_close(found, torch.tensor(expected), atol=1e-5, rtol=rtol, msg=name)
+
+
+def test_two_processes_are_one(tmp_path: Path) -> None:
+    folders = {processes: tmp_path / str(processes) for processes in (1, 2)}
+    # Two micro-batches: the negatives are those of a micro-batch over all processes.
+    more = ["train.accumulation=2", "train.steps=3", "train.save_every=2", "task.dropout=0"]
+    one, two = (one_step("toy_contrastive", folder, processes, *more) for processes, folder in folders.items())
+
+    compare(one, two)
+    assert set(one["gradients"]) == {"left.weight", "left.bias", "right.weight", "right.bias", "scale"}
+    assert all(torch.tensor(gradient).abs().max() > 1e-3 for gradient in one["gradients"].values())
     # The run's files are written once, by the first process.
     states = [checkpoint.complete(folder / "run" / "checkpoints") for folder in folders.values()]
     assert [[state.step for state in found] for found in states] == [[2, 3], [2, 3]]
     rows = [(folder / "run" / "log.jsonl").read_text().splitlines() for folder in folders.values()]
     assert len(rows[0]) == len(rows[1])
+
+
+@pytest.fixture(scope="module")
+def longer_music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight songs of six seconds, which windows fit into."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("eeg2music_test_music", SCRIPT.with_name("music.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.write_music(tmp_path_factory.mktemp("music"), [f"song-{k}" for k in range(8)], seconds=6.0)
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_diffusion_like_one(tmp_path: Path, longer_music: Path) -> None:
+    # Half of the samples have given or absent stems, so that processes count different numbers of pairs.
+    more = [
+        f"task.data={longer_music}", f"task.cache={tmp_path / 'cache'}", "task.codec=made/up", "task.clap=made/up",
+        "task.model={width: 32, depth: 2, heads: 2, hidden: 48, modulation_rank: 4}", "task.dropout.context=0.5",
+        "task.valid_songs=1", "train.steps=1",
+    ]  # fmt: skip
+    one, two = (one_step("diffusion", tmp_path / str(count), count, *more) for count in (1, 2))
+    compare(one, two, rtol=1e-5)
+    assert sum(torch.tensor(gradient).abs().max() > 1e-3 for gradient in one["gradients"].values()) > 20
+
+
+TINY = [
+    "task.model.codebook_size=8", "task.crop_s=0.2", "task.fit_songs=1",
+    "task.quantizer_steps=1", "task.valid_songs=1", "train.steps=2", "train.batch_size=2", "train.save_every=2",
+    "train.tensorboard=false",
+]  # fmt: skip
+ONE = ["--cpu", "--num_processes", "1"]
+# `--cpu --num_processes 2` would start one: accelerate leaves several CPU processes to MPI. `--multi_gpu` starts as
+# many as it is told, GPU or not.
+TWO = ["--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
+FROM_CHECKOUT = ["train/codec.py", "configs/codec/smoke.yaml"]
+FROM_WHEEL = ["-m", "eeg2music.training", "codec", "codec/smoke"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", [FROM_CHECKOUT, FROM_WHEEL], ids=["checkout", "module"])
+@pytest.mark.parametrize("how", [ONE, TWO], ids=["one", "two"])
+def test_accelerate_launches_a_training(tmp_path: Path, music: Path, how: list[str], what: list[str]) -> None:
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_machines", "1", "--mixed_precision", "no"]
+    out = tmp_path / "run"
+    done = subprocess.run(
+        [*launch, "--dynamo_backend", "no", *how, *what, f"task.data={music}", f"train.out={out}", *TINY,
+         "train.device=cpu"],
+        cwd=ROOT, capture_output=True, text=True, env=ENVIRONMENT, timeout=900,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    expected = 2 if how is TWO else 1
+    manifest = json.loads((out / "export" / "training_manifest.json").read_text())
+    assert (manifest["processes"], manifest["step"]) == (expected, 2)
+    assert f"{expected} process" in done.stderr
+    assert "started one process only" not in done.stderr

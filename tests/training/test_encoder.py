@@ -131,7 +131,7 @@ def clap(monkeypatch: pytest.MonkeyPatch) -> FakeClap:
 
 def settings(world: Path, **changes: Any) -> EncoderConfig:
     values = {
-        "caches": [str(world / "all")], "valid_subjects": 0.25, "valid_songs": 0.34, "clap": "fake",
+        "caches": [str(world / "all")], "valid_subjects": 0.25, "valid_songs": 0.34, "clap": "made/up",
         "window_s": WINDOW_S, "target_hop_s": 0.5,
         "options": {"points": 16, "filters": 2, "width": 8, "global_width": 8, "head_width": 16, "dilations": [1, 2]},
     }  # fmt: skip
@@ -424,3 +424,10 @@ def test_an_option_that_does_not_exist_is_named(world: Path, clap: FakeClap) -> 
     task.train_items()
     with pytest.raises(ConfigError, match=r"no option 'widht'.*width"):
         task.build_model()
+
+
+@pytest.mark.parametrize("key", ["clap", "start_from"])
+def test_a_missing_folder_is_refused_before_recordings_are_read(world: Path, tmp_path: Path, key: str) -> None:
+    config = settings(world, caches=["not looked at"], **{key: str(tmp_path / "run" / "export")})
+    with pytest.raises(CheckpointError, match=r"No checkpoint at .*export"):
+        EncoderTask(config, seed=0)

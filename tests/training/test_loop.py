@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from eeg2music.errors import ConfigError, DataError
+from eeg2music.errors import ConfigError, DataError, InputError
 from eeg2music.training import checkpoint, runtime
 from eeg2music.training.__main__ import main
 from eeg2music.training.config import TrainConfig, resolve
@@ -134,6 +136,86 @@ def test_vectors_are_not_shrunk_and_frozen_parameters_are_left_out() -> None:
 def test_allocator_is_set_without_harm() -> None:
     assert runtime.keep_freed_memory() in (True, False)
     assert torch.ones(1000, 1000).sum() == 1e6
+
+
+@pytest.mark.parametrize(("precision", "during"), [("no", "highest"), ("bf16", "medium")])
+@pytest.mark.parametrize("fails", [False, True])
+def test_fp32_is_fp32_and_what_later_work_feels_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, during: str, fails: bool
+) -> None:
+    from eeg2music.training.registry import TASKS
+
+    seen, threads, kind = set(), torch.get_num_threads(), TASKS["toy"]
+    loss = kind.loss
+
+    def watched(self: object, *args: object, **kwargs: object) -> dict[str, torch.Tensor]:
+        seen.add(torch.get_float32_matmul_precision())
+        if fails:
+            raise RuntimeError("planted")
+        return loss(self, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(kind, "loss", watched)
+    torch.set_float32_matmul_precision("high")
+    try:
+        with pytest.raises(RuntimeError, match="planted") if fails else contextlib.nullcontext():
+            toy(tmp_path / "run", f"train.precision={precision}", "train.steps=1", f"train.threads={threads + 1}")
+        assert seen == {during}
+        assert (torch.get_float32_matmul_precision(), torch.get_num_threads()) == ("high", threads)
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+def test_what_is_trained_on_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="eeg2music"):
+        toy(tmp_path / "run", "train.steps=1")
+    assert any(re.match(r"1 process on CPU, \d+ threads, precision no", line) for line in caplog.messages)
+
+
+def test_a_launcher_that_starts_one_process_of_several_is_told_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # What `accelerate launch --cpu --num_processes 2` sets.
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    toy(tmp_path / "run", "train.steps=1")
+    assert any("started one process only" in line for line in caplog.messages)
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu", "cuda", "cuda:1", "mps"])
+def test_devices_are_those_that_every_command_takes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from typer.testing import CliRunner
+
+    from eeg2music import cli
+
+    assert resolve("toy", None, ["train.out=x", f"train.device={name}"]).train.device == name
+    shown = CliRunner().invoke(cli.app, ["train", "codec", "codec/smoke", "--device", name, "--dry-run"])
+    assert shown.exit_code == 0 and f"device: {name}" in shown.output
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "CPU"])
+def test_unknown_devices_are_refused_in_one_line(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"train\.device = .*Allowed: cpu, cuda, cuda:N, mps or auto") as caught:
+        resolve("toy", None, ["train.out=x", f"train.device='{name}'"])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No device 'cuda:99'") as caught:
+        toy(tmp_path / "run", "train.device=cuda:99")
+    assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
+
+
+def test_a_numbered_gpu_is_for_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr("eeg2music.pipeline.pick_device", torch.device)
+    runtime._choose_device("cuda:1")
+    assert chosen == [torch.device("cuda:1")]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    runtime._choose_device("cuda")  # each gets its own
+    with pytest.raises(ConfigError, match="one GPU, but several processes"):
+        runtime._choose_device("cuda:1")
 
 
 # -- the loop --------------------------------------------------------------------------------------

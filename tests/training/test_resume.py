@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from eeg2music.errors import CheckpointError, ConfigError, DataError
+from eeg2music.files import read_json, write_json
 from eeg2music.training import checkpoint
 
 SIGKILLED = -9
@@ -106,17 +107,39 @@ def begun(tmp_path: Path) -> Path:
         ("task.width=9", r"task\.width"),
     ],
 )
-def test_a_changed_config_is_refused(begun: Path, change: str, message: str) -> None:
+def test_a_changed_config_is_refused_and_nothing_is_touched(begun: Path, change: str, message: str) -> None:
+    (begun / "checkpoints" / ".step-half").mkdir()  # what a killed process left stays too
+    before = {path: path.read_bytes() if path.is_file() else None for path in begun.rglob("*")}
     with pytest.raises(ConfigError, match=message):
         start(begun, "train.steps=6", change)
+    assert {path: path.read_bytes() if path.is_file() else None for path in begun.rglob("*")} == before
 
 
 def test_changed_data_are_refused(begun: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from eeg2music.training.registry import TASKS
 
     monkeypatch.setattr(TASKS["toy"], "manifest", lambda self: {"data_hash": "other"})
+    before = (begun / "config.json").read_bytes()
     with pytest.raises(DataError, match=r"data .* changed"):
         start(begun, "train.steps=6")
+    assert (begun / "config.json").read_bytes() == before
+
+
+def test_the_card_names_the_code_of_each_part_of_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from eeg2music.training import loop
+
+    def code(steps: int, origin: dict | None) -> list[dict]:
+        monkeypatch.setattr(loop, "code_origin", lambda: origin)
+        start(tmp_path / "run", f"train.steps={steps}")
+        return read_json(tmp_path / "run" / "export" / "training_manifest.json")["code"]
+
+    one, two = {"commit": "1" * 12, "dirty": False}, {"commit": "2" * 12, "dirty": True}
+    assert code(2, one) == code(4, one) == [{"step": 0, "origin": one}]
+    assert code(6, two) == [{"step": 0, "origin": one}, {"step": 4, "origin": two}]
+    # A run of before states named their code is known from here on only.
+    for state in checkpoint.complete(tmp_path / "run" / "checkpoints"):
+        write_json(state.folder / "state.json", {key: value for key, value in state.state.items() if key != "code"})
+    assert code(8, one) == [{"step": 0, "origin": None}, {"step": 6, "origin": one}]
 
 
 def test_steps_and_logging_may_change(begun: Path) -> None:

@@ -66,3 +66,25 @@ def test_refuses_a_folder_that_is_no_export(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="not the export of a training run"):
         ship(tmp_path / "x", tmp_path / "out", command="c", data="d")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_card_names_the_commit_of_the_run_or_says_that_it_is_that_of_shipping(tmp_path: Path) -> None:
+    export = _export(tmp_path / "export")
+
+    def commits() -> list[str]:
+        text = (ship(export, tmp_path / "out", command="c", data="d") / CARD).read_text()
+        return [line for line in text.splitlines() if line.startswith("| commit")]
+
+    assert [line.split("|")[1].strip() for line in commits()] == ["commit at shipping"]
+    manifest = read_json(export / MANIFEST)
+    code = [
+        {"step": 0, "origin": {"commit": "a" * 12, "dirty": True}},
+        {"step": 50, "origin": {"commit": "b" * 12, "dirty": False}},
+    ]
+    write_json(export / MANIFEST, {**manifest, "code": code})
+    assert commits() == [f"| commit | {'a' * 12}, with uncommitted changes; from step 50: {'b' * 12} |"]
+    # Begun before runs named their code, or from a wheel: what is not known is not made up.
+    write_json(export / MANIFEST, {**manifest, "code": [{"step": 0, "origin": None}, code[1]]})
+    assert commits() == [f"| commit | from step 50: {'b' * 12} |"]
+    write_json(export / MANIFEST, {**manifest, "code": [{"step": 0, "origin": None}]})
+    assert [line.split("|")[1].strip() for line in commits()] == ["commit at shipping"]

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeg2music.errors import InputError
+from eeg2music.recordings.channel_words import type_in_words
 from eeg2music.recordings.contents import READERS, FileContents, Reader, no_positions
 from eeg2music.recordings.through_mne import unreadable
 from eeg2music.types import Event
@@ -63,7 +64,8 @@ def _choose(path: Path, streams: Sequence[dict[str, Any]]) -> dict[str, Any]:
     ]
     brain = [stream for stream in numeric if _text(stream["info"]["type"]).upper() in ("EEG", "IEEG", "ECOG", "MEG")]
     if not brain:
-        kinds = sorted({_text(stream["info"]["type"]) or "no type" for stream in streams})
+        # Whoever recorded may have written anything there, also a name.
+        kinds = sorted({type_in_words(_text(stream["info"]["type"])) for stream in streams})
         raise InputError(
             f"{path} has no EEG stream, only: {', '.join(kinds) or 'nothing'}",
             allowed="an XDF file with a stream of type EEG",
