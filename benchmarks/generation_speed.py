@@ -96,7 +96,7 @@ def measure_path(pipeline: BrainToMusicPipeline, seconds: float, repeats: int) -
 
 def simulated_recording(seconds: float) -> Recording:
     """A simulated listener to one song, cut to length."""
-    trial = Trial(stimulus_from_song("funk-9-0000", seconds), 0, snr_db=0.0)
+    trial = Trial(stimulus_from_song("funk-21-0000", seconds), 0, snr_db=0.0)
     recording = simulate_listener(draw_listener("speed"), [trial], sfreq_hz=RECORDING_HZ, seed=0)
     return recording.replace(signal_v=recording.signal_v[:, : round(seconds * RECORDING_HZ)].copy(), events=())
 

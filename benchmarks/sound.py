@@ -63,7 +63,7 @@ def main() -> None:
     torch.set_flush_denormal(True)
     pipeline = load_pipeline(given.checkpoint, "cpu")
     scorer = load_model(ScorerNet, given.checkpoint / "scorer")
-    config = ListeningConfig(songs=given.clips, subjects=("heldout01",))
+    config = ListeningConfig(songs=given.clips, subjects=("unseen01",))
     bank = training_bank(given.training, given.checkpoint, config, given.bank_songs) if given.training else None
     heard = simulated_heard(config, 0.0)
     clap = load_clap(given.checkpoint / "clap")

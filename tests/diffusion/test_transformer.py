@@ -179,11 +179,11 @@ def test_embeddings_are_heard_from_the_start(make_conditions: Make) -> None:
     """Another embedding moves the condition vector about as much as another time does."""
     torch.manual_seed(0)
     net = JointStemTransformer(embedding_dim=10, width=64, depth=1, hidden=32)
-    one, other, state = make_conditions(2, 32, 1), make_conditions(2, 32, 2), torch.zeros(2, 4, dtype=torch.long)
+    one, other, time = make_conditions(2, 32, 1), make_conditions(2, 32, 2), TIME[:, None].expand(2, 4)
     with torch.no_grad():
-        here = net._condition_vector(TIME, one, state)
-        other_sound = net._condition_vector(TIME, other.replace(curves=one.curves), state) - here
-        other_time = net._condition_vector(TIME.flip(0), one, state) - here
+        here = net._condition_vector(time, one)
+        other_sound = net._condition_vector(time, other.replace(curves=one.curves)) - here
+        other_time = net._condition_vector(time.flip(0), one) - here
     assert other_sound.square().mean() > 0.2 * other_time.square().mean()
 
 

@@ -174,7 +174,7 @@ def test_conditions_are_learned_and_the_evaluation_shows_it() -> None:
     before = task.evaluate(model)
     assert before["noisy_loss"] == pytest.approx(before["noisy_loss_other_curves"])
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, betas=(0.9, 0.99))
-    for step in range(100):
+    for step in range(200):
         losses = task.loss(model, batch_of(task, 8, draw=step), step=step, gather=no_gather)
         optimizer.zero_grad()
         losses["loss"].backward()
