@@ -87,7 +87,7 @@ class JointStemTransformer(ModelMixin, ConfigMixin):
         width: int = 256,
         depth: int = 8,
         heads: int = 4,
-        hidden: int = 544,
+        hidden: int = 536,
         modulation_rank: int = 32,
         stem_attention_every: int = 2,
         rotary_base: float = 1000.0,

@@ -58,7 +58,7 @@ class ModelConfig(Config):
     width: int = Field(default=256, ge=8)
     depth: int = Field(default=8, ge=1)
     heads: int = Field(default=4, ge=1)
-    hidden: int = Field(default=544, ge=8)
+    hidden: int = Field(default=536, ge=8)
     modulation_rank: int = Field(default=32, ge=1)
     stem_attention_every: int = Field(default=2, ge=1)
     prediction: Literal["clean", "velocity"] = "clean"
