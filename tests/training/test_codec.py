@@ -92,7 +92,7 @@ def test_training_makes_it_better_and_the_export_loads(music: Path, tmp_path: Pa
         "train.warmup_steps=2", "train.schedule=constant", "train.ema_decay=0.9", "train.valid_every=0",
         "train.log_every=10", "train.tensorboard=false", f"train.out={tmp_path / 'run'}",
     ]  # fmt: skip
-    result = train("codec", None, [*common, "train.steps=120"])
+    result = train("codec", None, [*common, "train.steps=200"])
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     losses = [row["loss"] for row in rows if "loss" in row]
     assert losses[-1] < losses[0] - 0.2
