@@ -7,8 +7,9 @@ matter which. As a check the same is decoded with the electrode positions permut
 
     python benchmarks/region_matrix.py [--encoder DIR] [--listeners 4] [--songs 12] [--snr-db 0] [--out FILE]
 
-Neither listeners nor songs are met in training. Takes about two minutes on one core. Distances: `cosine` (1 - cosine
-between embeddings), `euclidean` (its root, which weighs small changes more), `curves` (root mean square over frames).
+Neither listeners nor songs are met in training. Takes about two minutes on one core. Changes of embeddings: `cosine`
+(1 - cosine, half the squared distance) and `euclidean` (the distance, which weighs small changes more). Of curves
+likewise: `curves_squared` (mean square over frames) and `curves` (its root).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from eeg2music.types import EEG_RATE_HZ, REGIONS, STEMS, WINDOW_S, Recording
 from eeg2music.weights import load_model
 
 Matrix = NDArray[np.float64]
-MEASURES = ("cosine", "euclidean", "curves")
+MEASURES = ("cosine", "curves_squared", "euclidean", "curves")
 # A family of songs of its own: nothing else in the project uses this seed.
 SONG_SEED = 9041
 SONG_S = 10.0
@@ -132,8 +133,13 @@ def distances(before: BrainConditions, after: BrainConditions) -> dict[str, Matr
     """Mean change of each stem's condition, (stem,), by measure."""
     embedding = after.stem_embedding - before.stem_embedding
     cosine = 1.0 - (before.stem_embedding * after.stem_embedding).sum(-1)
-    curves = (after.curves - before.curves).square().mean((2, 3)).sqrt()
-    values = {"cosine": cosine, "euclidean": embedding.norm(dim=-1), "curves": curves}
+    curves = (after.curves - before.curves).square().mean((2, 3))
+    values = {
+        "cosine": cosine,
+        "curves_squared": curves,
+        "euclidean": embedding.norm(dim=-1),
+        "curves": curves.sqrt(),
+    }
     return {name: value.mean(0).double().numpy() for name, value in values.items()}
 
 

@@ -246,6 +246,7 @@ def train(
     if device != "auto":
         given.append(f"train.device={device}")
     resolved = training_config.resolve(name, str(config_file), given)
+    _check_device(device)
     if dry_run:
         return _show(resolved)
     with _Progress() as progress:
@@ -314,6 +315,7 @@ def evaluate(
     from eeg2music.evaluation.runner import EvaluateConfig, run_evaluation
 
     config = load_config(EvaluateConfig, config_file, _seeded(overrides, seed))
+    _check_device(device)
     if dry_run:
         return _show(config)
     with _Steps() as hook:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from pathlib import Path
 
 import pytest
+from support import load_file
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -24,10 +24,7 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny random model of every kind; copy it before changing it."""
-    spec = importlib.util.spec_from_file_location("eeg2music_test_tiny", Path(__file__).with_name("tiny.py"))
-    assert spec is not None and spec.loader is not None
-    tiny = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tiny)
+    tiny = load_file(Path(__file__).with_name("tiny.py"))
     folder: Path = tiny.write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"))
     return folder
 

@@ -21,6 +21,7 @@ from eeg2music.seeding import numpy_rng
 from eeg2music.weights import WEIGHTS_NAME
 
 COMMANDS = ("demo", "simulate", "prepare", "train", "generate", "evaluate", "info")
+CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 @dataclass(frozen=True)
@@ -392,7 +393,8 @@ def test_a_device_that_is_not_there(run: Run, tiny_checkpoint: Path, recording_f
 @pytest.mark.parametrize(
     "arguments",
     [["prepare", "gone", "--out", "OUT"], ["simulate", "OUT"], ["info", "gone.edf"], ["demo", "--out", "OUT"],
-     ["generate", "gone.edf", "--out", "OUT"]],
+     ["generate", "gone.edf", "--out", "OUT"], ["train", "codec", CONFIGS / "codec" / "smoke.yaml"],
+     ["evaluate", CONFIGS / "eval" / "smoke.yaml", "--out", "OUT"]],
     ids=lambda words: words[0],
 )  # fmt: skip
 def test_a_device_that_is_not_there_is_refused_also_where_none_is_needed(

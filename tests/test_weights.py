@@ -16,7 +16,9 @@ from diffusers.configuration_utils import register_to_config
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from eeg2music.codec.encodec import Codec
 from eeg2music.errors import CheckpointError
+from eeg2music.targets.pretrained import load_clap
 from eeg2music.weights import (
     CONFIG_NAME,
     WEIGHTS_NAME,
@@ -193,3 +195,28 @@ def test_the_hash_is_of_the_weights(folder: Path, tmp_path: Path) -> None:
     assert checkpoint_sha256(tmp_path / "copy") == before
     change_state(folder, layer__bias=torch.ones(4))
     assert checkpoint_sha256(folder) != before
+
+
+ABSENT = ("mine/model", "gone", "./mine/model", "a/b/c", "/gone/model", "../model")
+
+
+@pytest.mark.parametrize(
+    ("load", "hub", "name"),
+    [
+        *((Codec.from_pretrained, "EncodecModel", name) for name in ABSENT),
+        *((load_clap, "ClapModel", name) for name in (*ABSENT, "mine/")),
+    ],
+)
+def test_a_path_that_is_not_there_is_not_looked_for_on_the_hub(
+    load: Any, hub: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("asked the hub")
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    monkeypatch.setattr(f"transformers.{hub}.from_pretrained", never)
+    with pytest.raises(CheckpointError, match=r"^No checkpoint at .*Allowed: .*Remedy: check the path"):
+        load(name)
+    with pytest.raises(CheckpointError, match="No checkpoint at nobody/nothing"):
+        load(Path("nobody/nothing"))  # a path, even where a text would be a name

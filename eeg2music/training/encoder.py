@@ -30,7 +30,7 @@ from eeg2music.encoders.losses import (
     info_nce,
 )
 from eeg2music.encoders.registry import ENCODERS
-from eeg2music.errors import CheckpointError, ConfigError, LeakError
+from eeg2music.errors import CheckpointError, ConfigError
 from eeg2music.files import read_json
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.training.encoder_data import (
@@ -45,6 +45,7 @@ from eeg2music.training.encoder_data import (
 )
 from eeg2music.training.encoder_scores import encoder_scores, validation_windows
 from eeg2music.training.encoder_targets import TargetStore, load_target_encoder
+from eeg2music.training.first_stage import refuse_known
 from eeg2music.training.registry import TASKS
 from eeg2music.training.task import Batch, Gather, ItemSource, Task
 from eeg2music.types import EEG_RATE_HZ, STEMS, WINDOW_S
@@ -196,19 +197,9 @@ class EncoderTask(Task):
             If it was trained on people or songs that are validated on.
         """
         load_strictly(encoder, read_state(folder / WEIGHTS_NAME), source=str(folder))
-        config = read_json(folder / CONFIG_NAME)
-        if config["signal_spec"]["subjects"] != list(self.spec.subjects):
+        if read_json(folder / CONFIG_NAME)["signal_spec"]["subjects"] != list(self.spec.subjects):
             raise CheckpointError(f"The encoder in {folder} knows other people", allowed=", ".join(self.spec.subjects))
-        met = config.get("training_manifest")
-        if not met:
-            raise CheckpointError(f"The encoder in {folder} does not say what it was trained on")
-        for what in ("song", "subject"):
-            both = sorted({getattr(part, what) for part in self.split.valid} & set(met[f"{what}s"]))
-            if both:
-                raise LeakError(
-                    f"The encoder in {folder} was trained on {len(both)} {what}s held out here: {', '.join(both[:5])}",
-                    remedy="hold out the same people and songs as there",
-                )
+        refuse_known(folder, {part.song for part in self.split.valid}, {part.subject for part in self.split.valid})
 
     def _fit(self, encoder: Encoder) -> None:
         """Show a closed-form encoder its windows, batch by batch."""

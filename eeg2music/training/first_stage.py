@@ -10,8 +10,8 @@ from eeg2music.files import read_json
 from eeg2music.training.task import MANIFEST_FILE
 
 
-def refuse_known(folder: Path, held_out: Collection[str]) -> None:
-    """Refuse weights that were trained on songs which are held out now.
+def refuse_known(folder: Path, songs: Collection[str], subjects: Collection[str] = ()) -> None:
+    """Refuse weights that were trained on songs or people that are held out now.
 
     Raises
     ------
@@ -21,9 +21,11 @@ def refuse_known(folder: Path, held_out: Collection[str]) -> None:
     """
     if not (folder / MANIFEST_FILE).is_file():
         raise CheckpointError(f"The model in {folder} does not say what it was trained on")
-    both = sorted(set(held_out) & set(read_json(folder / MANIFEST_FILE)["songs"]))
-    if both:
-        raise LeakError(
-            f"The model in {folder} was trained on {len(both)} songs held out here: {', '.join(both[:5])}",
-            remedy="hold out the same songs as there",
-        )
+    met = read_json(folder / MANIFEST_FILE)
+    for what, held_out in (("songs", songs), ("subjects", subjects)):
+        both = sorted(set(held_out) & set(met.get(what) or ()))
+        if both:
+            raise LeakError(
+                f"The model in {folder} was trained on {len(both)} {what} held out here: {', '.join(both[:5])}",
+                remedy=f"hold out the same {what} as there",
+            )

@@ -147,20 +147,6 @@ def test_damaged_and_missing_folders_are_refused(codec: Codec, tmp_path: Path) -
         Codec.from_pretrained(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["mine/codec", "gone", "a/b/c"])
-def test_a_path_that_is_not_there_is_not_looked_for_on_the_hub(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def never(*_: object, **__: object) -> None:
-        raise AssertionError("asked the hub")
-
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine").mkdir()
-    monkeypatch.setattr(EncodecModel, "from_pretrained", never)
-    with pytest.raises(CheckpointError, match=r"No checkpoint at .*Allowed: .*Remedy: check the path"):
-        Codec.from_pretrained(name)
-
-
 def test_a_name_of_the_hub_is_looked_for_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, bool]] = []
 

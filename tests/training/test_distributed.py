@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support import load_file
 
 from eeg2music.training import checkpoint
 
@@ -65,13 +66,9 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def longer_music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight songs of six seconds, which windows fit into."""
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("eeg2music_test_music", SCRIPT.with_name("music.py"))
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.write_music(tmp_path_factory.mktemp("music"), [f"song-{k}" for k in range(8)], seconds=6.0)
+    return load_file(SCRIPT.with_name("music.py")).write_music(
+        tmp_path_factory.mktemp("music"), [f"song-{k}" for k in range(8)], seconds=6.0
+    )
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from eeg2music.encoders.brain import BrainEncoder
 from eeg2music.encoders.ridge import RidgeEncoder
 from eeg2music.encoders.spatial import spread_points
 from eeg2music.errors import CheckpointError, ConfigError, DataError, LeakError
-from eeg2music.files import read_json
+from eeg2music.files import read_json, write_json
 from eeg2music.recordings.prepared import SCHEMA, PreparedDataset
 from eeg2music.targets.curves import control_curves
 from eeg2music.training import encoder as encoder_module
@@ -391,6 +391,7 @@ def test_a_run_learns_and_exports(world: Path, clap: FakeClap, tmp_path: Path) -
 def test_a_run_starts_from_weights_that_never_met_what_is_held_out(world: Path, clap: FakeClap, tmp_path: Path) -> None:
     first, _, trained = built(world)
     first.export(trained, tmp_path)
+    write_json(tmp_path / "training_manifest.json", first.manifest())
     _, _, model = built(world, start_from=str(tmp_path))
     for name, value in model.encoder.state_dict().items():
         assert torch.equal(value, trained.encoder.state_dict()[name].bfloat16().float()), name
