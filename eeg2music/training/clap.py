@@ -225,7 +225,7 @@ class ClapTask(Task):
         save_model(model.clap, folder, dtype=torch.bfloat16)
 
     def manifest(self) -> dict[str, Any]:
-        return {**self.songs.manifest(), "vocabulary_hash": sha256_json(self.vocabulary)}
+        return {**self.songs.manifest(self.valid_songs), "vocabulary_hash": sha256_json(self.vocabulary)}
 
 
 def _symmetric(left: Tensor, right: Tensor, pair: Tensor, alike: Tensor, scale: Tensor, gather: Gather) -> Tensor:

@@ -232,4 +232,4 @@ class CodecTask(Task):
         codec.save_pretrained(folder)
 
     def manifest(self) -> dict[str, Any]:
-        return {**self.music.manifest(), "held_out_songs": list(self.held_out.songs)}
+        return self.music.manifest(self.held_out)

@@ -100,9 +100,10 @@ class StimuliFolder:
             rows.append([song, sizes, sha256_json(self.annotations(song))])
         return sha256_json(rows)
 
-    def manifest(self) -> dict[str, Any]:
-        """What belongs beside the weights: song ids and content hash."""
-        return {"songs": list(self.songs), "data_hash": self.content_hash}
+    def manifest(self, held_out: StimuliFolder | None = None) -> dict[str, Any]:
+        """What belongs beside the weights: song ids and content hash, and the ids of the songs to validate on."""
+        valid = {} if held_out is None else {"valid": {"songs": list(held_out.songs)}}
+        return {"songs": list(self.songs), **valid, "data_hash": self.content_hash}
 
 
 def random_start_s(rng: np.random.Generator, duration_s: float, seconds: float) -> float:

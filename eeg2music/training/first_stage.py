@@ -1,9 +1,13 @@
-"""What a second stage of training may begin with: weights that never met what is held out now."""
+"""What a second stage of training may begin with, and what was spent on it before.
+
+Weights that never met what is held out now. Trains nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from eeg2music.errors import CheckpointError, LeakError
 from eeg2music.files import read_json
@@ -29,3 +33,35 @@ def refuse_known(folder: Path, songs: Collection[str], subjects: Collection[str]
                 f"The model in {folder} was trained on {len(both)} {what} held out here: {', '.join(both[:5])}",
                 remedy=f"hold out the same {what} as there",
             )
+
+
+def stages_until(folder: str | Path | None) -> list[dict[str, Any]]:
+    """The finished stages of training that led to the weights in `folder`, first to last; none where it is None.
+
+    A folder that says nothing of its training (the weights of somebody else) is a stage of which nothing is known.
+    """
+    if folder is None:
+        return []
+    file = Path(folder) / MANIFEST_FILE
+    if not file.is_file():
+        return [{}]
+    manifest = read_json(file)
+    return [*earlier_stages(manifest), stage_of(manifest)] if "config" in manifest else [{}]
+
+
+def earlier_stages(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The stages before the last, first to last. A manifest that does not list them may tell that there were some."""
+    begun_with_weights = manifest["config"]["task"].get("start_from") is not None
+    return list(manifest.get("stages", [{}] if begun_with_weights else []))
+
+
+def stage_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a card says about one stage, from the manifest of its run."""
+    train = manifest["config"]["train"]
+    return {
+        "steps": manifest["step"],
+        "batch_size": train["batch_size"],
+        "seconds": manifest["seconds"],
+        "processes": manifest.get("processes", 1),
+        "hardware": manifest["hardware"],
+    }

@@ -28,6 +28,7 @@ from eeg2music.seeding import derive_seed
 from eeg2music.training import checkpoint, runtime
 from eeg2music.training.config import RunConfig, check_same, identity, resolve
 from eeg2music.training.ema import Ema
+from eeg2music.training.first_stage import stages_until
 from eeg2music.training.gather import gather
 from eeg2music.training.history import History
 from eeg2music.training.optimization import learning_rate, make_optimizer
@@ -130,6 +131,8 @@ class _Loop:
         self.step = 0
         self.seconds_before = 0.0
         self.figures: dict[str, float] = {}
+        # Read now: what the folder holds may be another model by the time of the export.
+        self.stages = stages_until(getattr(config.task, "start_from", None))
         self.code = [{"step": 0, "origin": code_origin() if self.main else None}]
 
     # -- resuming ------------------------------------------------------------------------------
@@ -306,6 +309,7 @@ class _Loop:
             "hardware": runtime.hardware(self.accelerator.device),
             "processes": self.accelerator.num_processes,
             "code": self.code,
+            "stages": self.stages,
             "figures": self.figures,
             **self.manifest,
         }

@@ -173,4 +173,4 @@ class ScorerTask(Task):
         save_model(model.scorer, folder, dtype=torch.bfloat16)
 
     def manifest(self) -> dict[str, Any]:
-        return self.songs.manifest()
+        return self.songs.manifest(self.valid_songs)

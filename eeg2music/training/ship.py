@@ -6,7 +6,7 @@ A card says how the weights were made: command, commit, data, seed, time, hardwa
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from eeg2music.errors import CheckpointError
 from eeg2music.files import atomic_folder, atomic_path, read_json, sha256_file, write_json, write_text
+from eeg2music.training.first_stage import earlier_stages, stage_of
 from eeg2music.training.origin import code_origin, described
 
 MANIFEST = "training_manifest.json"
@@ -22,7 +23,7 @@ CARD = "README.md"
 ARITHMETIC = {"no": "fp32"}
 
 
-def ship(export: Path, out: Path, *, command: str, data: str, bf16: bool = True) -> Path:
+def ship(export: Path, out: Path, *, command: str, data: str, bf16: bool = True, after: Sequence[Path] = ()) -> Path:
     """Write `out` from the `export` folder of a finished run.
 
     Parameters
@@ -31,15 +32,18 @@ def ship(export: Path, out: Path, *, command: str, data: str, bf16: bool = True)
     data : what it was trained on, in words, with the command that makes it
     bf16 : store floating-point weights in bfloat16; statistics (tensors of one dimension in a file of their own)
         keep their precision
+    after : exports of the stages before, first to last, for a run whose manifest does not list them
 
     Raises
     ------
     CheckpointError
-        If `export` is no export of the training loop.
+        If one of the folders is no export of the training loop.
     """
-    if not (export / MANIFEST).is_file():
-        raise CheckpointError(f"{export} is not the export of a training run", allowed=f"a folder with {MANIFEST}")
-    manifest = read_json(export / MANIFEST)
+    manifest = _manifest(export)
+    if after:
+        manifest["stages"] = [stage_of(_manifest(folder)) for folder in after]
+    elif "stages" in manifest or earlier_stages(manifest):
+        manifest["stages"] = earlier_stages(manifest)
     with atomic_folder(out) as folder:
         for path in sorted(export.iterdir()):
             if path.suffix == ".safetensors":
@@ -49,6 +53,12 @@ def ship(export: Path, out: Path, *, command: str, data: str, bf16: bool = True)
         write_json(folder / MANIFEST, {**manifest, "config": _without_paths(manifest["config"])})
         write_text(folder / CARD, card(out.name, manifest, folder, command=command, data=data, bf16=bf16))
     return out
+
+
+def _manifest(export: Path) -> dict[str, Any]:
+    if not (export / MANIFEST).is_file():
+        raise CheckpointError(f"{export} is not the export of a training run", allowed=f"a folder with {MANIFEST}")
+    return dict(read_json(export / MANIFEST))
 
 
 def _store(source: Path, target: Path, *, bf16: bool) -> None:
@@ -81,6 +91,7 @@ def card(name: str, manifest: Mapping[str, Any], folder: Path, *, command: str, 
 
 def _lines(name: str, manifest: Mapping[str, Any], folder: Path, command: str, data: str, bf16: bool) -> Iterator[str]:
     train = manifest["config"]["train"]
+    stages = [*earlier_stages(manifest), stage_of(manifest)]
     yield from (f"# {name}", "", f"Trained by `eeg2music.training.{manifest['trained']}`.", "")
     yield from ("```", command, "```", "", "| | |", "|---|---|")
     facts = {
@@ -89,11 +100,11 @@ def _lines(name: str, manifest: Mapping[str, Any], folder: Path, command: str, d
         "songs": len(manifest.get("songs", ())) or None,
         "listeners": len(manifest.get("subjects", ())) or None,
         "parameters": f"{manifest['parameters']:,}",
-        "steps": f"{manifest['step']} of batch {train['batch_size']}",
+        "steps": _steps(stages),
         "arithmetic": ARITHMETIC.get(train["precision"], train["precision"]),
         "seed": train["seed"],
-        "time": f"{manifest['seconds'] / 60:.0f} minutes, the machine being used for other work beside it",
-        "hardware": manifest["hardware"],
+        "time": _time(stages),
+        "hardware": " then ".join(dict.fromkeys(_machine(stage) for stage in stages if stage)),
         "stored in": "bfloat16" if bf16 else "float32",
     }
     yield from (f"| {key} | {value} |" for key, value in facts.items() if value is not None)
@@ -102,6 +113,27 @@ def _lines(name: str, manifest: Mapping[str, Any], folder: Path, command: str, d
     if manifest.get("figures"):
         yield from ("", "Scores on held-out songs, averaged weights:", "", "| figure | value |", "|---|---|")
         yield from (f"| {key} | {value:.4g} |" for key, value in manifest["figures"].items())
+
+
+def _steps(stages: Sequence[Mapping[str, Any]]) -> str:
+    """In all, and of each stage; an earlier stage may be unknown."""
+    parts = [f"{stage['steps']} of batch {stage['batch_size']}" if stage else "unknown" for stage in stages]
+    if len(parts) == 1:
+        return parts[0]
+    total = f"{sum(stage['steps'] for stage in stages)} " if all(stages) else ""
+    return f"{total}in {len(parts)} stages: {', then '.join(parts)}"
+
+
+def _time(stages: Sequence[Mapping[str, Any]]) -> str:
+    minutes = [f"{stage['seconds'] / 60:.0f}" if stage else "unknown" for stage in stages]
+    if len(minutes) == 1:
+        return f"{minutes[0]} minutes"
+    total = f"{sum(stage['seconds'] for stage in stages) / 60:.0f} minutes " if all(stages) else "minutes "
+    return f"{total}in {len(minutes)} stages: {', then '.join(minutes)}"
+
+
+def _machine(stage: Mapping[str, Any]) -> str:
+    return stage["hardware"] + (f", {stage['processes']} processes" if stage["processes"] > 1 else "")
 
 
 def _commits(manifest: Mapping[str, Any]) -> dict[str, str]:

@@ -42,7 +42,7 @@ def test_items_depend_on_song_and_draw_alone(music: Path) -> None:
 def test_held_out_songs_are_never_drawn(music: Path) -> None:
     made = task(music)
     manifest = made.manifest()
-    assert manifest["held_out_songs"] and not set(manifest["songs"]) & set(manifest["held_out_songs"])
+    assert manifest["valid"]["songs"] and not set(manifest["songs"]) & set(manifest["valid"]["songs"])
     assert set(made.music.songs) == set(manifest["songs"])
 
 
@@ -112,7 +112,7 @@ def test_training_makes_it_better_and_the_export_loads(music: Path, tmp_path: Pa
     assert errors[0] > errors[1] > errors[2]
     assert all(torch.isfinite(si_sdr_db(audio_, audio)).all() for audio_ in decoded.values())
     manifest = json.loads((result.export / "training_manifest.json").read_text())
-    assert manifest["held_out_songs"] == list(made.held_out.songs) and len(manifest["data_hash"]) == 64
+    assert manifest["valid"]["songs"] == list(made.held_out.songs) and len(manifest["data_hash"]) == 64
 
 
 def test_a_second_stage_trains_the_decoder_alone(music: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from eeg2music.errors import CheckpointError
 from eeg2music.files import read_json, sha256_file, write_json
+from eeg2music.training.first_stage import stages_until
 from eeg2music.training.ship import CARD, MANIFEST, ship
 
 
@@ -22,7 +23,7 @@ def _export(folder: Path) -> Path:
     write_json(
         folder / MANIFEST,
         {
-            "trained": "toy", "version": "0", "step": 3, "parameters": 50, "seconds": 120.0,
+            "trained": "toy", "version": "0", "step": 3, "parameters": 50, "seconds": 120.0, "processes": 1,
             "hardware": "CPU, 1 threads",
             "songs": ["x-1-0000"], "figures": {"top1": 0.5},
             "config": {"task": {"data": "/home/someone/music", "parts": ["/tmp/a"]},
@@ -88,3 +89,55 @@ def test_the_card_names_the_commit_of_the_run_or_says_that_it_is_that_of_shippin
     assert commits() == [f"| commit | from step 50: {'b' * 12} |"]
     write_json(export / MANIFEST, {**manifest, "code": [{"step": 0, "origin": None}]})
     assert [line.split("|")[1].strip() for line in commits()] == ["commit at shipping"]
+
+
+def _rows(folder: Path) -> dict[str, str]:
+    rows = [line.strip("| ").split(" | ") for line in (folder / CARD).read_text().splitlines() if line.count("|") == 3]
+    return {row[0]: row[1] for row in rows if len(row) == 2}
+
+
+def test_steps_and_time_are_those_of_all_stages(tmp_path: Path) -> None:
+    export = _export(tmp_path / "export")
+    alone = _rows(ship(export, tmp_path / "out", command="c", data="d"))
+    assert (alone["steps"], alone["time"], alone["hardware"]) == ("3 of batch 2", "2 minutes", "CPU, 1 threads")
+
+    manifest = read_json(export / MANIFEST)
+    first = {"steps": 40, "batch_size": 8, "seconds": 1800.0, "processes": 2, "hardware": "CPU, 1 threads"}
+    write_json(export / MANIFEST, {**manifest, "stages": [first]})
+    out = ship(export, tmp_path / "out", command="c", data="d")
+    both = _rows(out)
+    assert both["steps"] == "43 in 2 stages: 40 of batch 8, then 3 of batch 2"
+    assert both["time"] == "32 minutes in 2 stages: 30, then 2"
+    assert both["hardware"] == "CPU, 1 threads, 2 processes then CPU, 1 threads"
+    assert read_json(out / MANIFEST)["stages"] == [first]
+
+
+def test_a_stage_that_the_run_does_not_list_is_given_or_unknown(tmp_path: Path) -> None:
+    export = _export(tmp_path / "export")
+    manifest = read_json(export / MANIFEST)
+    task = {**manifest["config"]["task"], "start_from": "/home/someone/first"}
+    write_json(export / MANIFEST, {**manifest, "config": {**manifest["config"], "task": task}})
+    # The sum is not made up.
+    unknown = _rows(ship(export, tmp_path / "out", command="c", data="d"))
+    assert unknown["steps"] == "in 2 stages: unknown, then 3 of batch 2"
+    assert unknown["time"] == "minutes in 2 stages: unknown, then 2"
+    first = _export(tmp_path / "first")
+    write_json(first / MANIFEST, {**manifest, "step": 10})
+    assert _rows(ship(export, tmp_path / "out", command="c", data="d", after=[first]))["steps"] == (
+        "13 in 2 stages: 10 of batch 2, then 3 of batch 2"
+    )
+    with pytest.raises(CheckpointError, match="not the export of a training run"):
+        ship(export, tmp_path / "out", command="c", data="d", after=[tmp_path])
+
+
+def test_the_stages_of_a_run_that_begins_with_another_are_chained(tmp_path: Path) -> None:
+    first, second, third = (_export(tmp_path / name) for name in ("first", "second", "third"))
+    manifest = read_json(first / MANIFEST)
+    write_json(first / MANIFEST, {**manifest, "step": 10, "stages": []})
+    write_json(second / MANIFEST, {**manifest, "step": 20, "stages": stages_until(first)})
+    assert [stage["steps"] for stage in stages_until(second)] == [10, 20]
+    assert stages_until(None) == []
+    write_json(third / MANIFEST, {"songs": ["x-1-0000"]})
+    assert stages_until(third) == [{}]
+    (third / MANIFEST).unlink()
+    assert stages_until(third) == [{}]
