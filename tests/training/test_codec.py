@@ -129,6 +129,8 @@ def test_a_second_stage_trains_the_decoder_alone(music: Path, tmp_path: Path) ->
     before, after = (Codec.from_pretrained(export).state_dict() for export in (first.export, result.export))
     moved = {name.split(".")[1] for name in before if not torch.equal(before[name], after[name])}
     assert moved == {"decoder"} and torch.isfinite(after["latent_std"]).all()
+    listed = [json.loads((run.export / "training_manifest.json").read_text())["stages"] for run in (first, result)]
+    assert [[stage["steps"] for stage in stages] for stages in listed] == [[], [2]]
 
     with pytest.raises(ConfigError, match="16 channels"):
         train("codec", None, [*second, "task.model.hidden_size=8", f"train.out={tmp_path / 'third'}"])

@@ -65,6 +65,8 @@ def test_hash_follows_songs_and_annotations(music: Path, tmp_path: Path) -> None
         "songs": [f"song-{index}" for index in range(6)],
         "data_hash": original,
     }
+    held_out = StimuliFolder(music, ["song-0"])
+    assert StimuliFolder(music).manifest(held_out)["valid"] == {"songs": ["song-0"]}
 
 
 def test_what_is_not_there_is_listed(music: Path, tmp_path: Path) -> None:
