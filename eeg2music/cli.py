@@ -198,8 +198,9 @@ def simulate(
     _check_device(device)
     if dry_run:
         return _show(config)
-    with _Steps():
-        run(config)
+    with _Steps() as hook:
+        hook("songs")
+        run(config, progress=lambda what, done, total: hook(f"{what} {done} of {total}"))
     out.print(f"Wrote {folder}", soft_wrap=True, markup=False)
     return None
 
@@ -245,8 +246,8 @@ def train(
     given = _seeded(overrides, seed, key="train.seed")
     if device != "auto":
         given.append(f"train.device={device}")
-    resolved = training_config.resolve(name, str(config_file), given)
     _check_device(device)
+    resolved = training_config.resolve(name, str(config_file), given)
     if dry_run:
         return _show(resolved)
     with _Progress() as progress:

@@ -57,6 +57,14 @@ def plain(text: str) -> str:
 # -- what it says ----------------------------------------------------------------------------------
 
 
+def test_simulate_says_how_far_it_is(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+    monkeypatch.setattr(cli._Steps, "__call__", lambda self, step, artefact=None: steps.append(step))
+    small = ("--subjects", 1, "--songs", 2, "song_seconds=3", "runs=1", "montage=eeg32", "workers=1")
+    assert run("simulate", tmp_path / "data", *small).code == 0
+    assert steps == ["songs", "song 2 of 2", "subject 1 of 1"]
+
+
 def test_version(run: Run) -> None:
     ran = run("--version")
     assert (ran.code, ran.out.strip()) == (0, f"eeg2music {__version__}")

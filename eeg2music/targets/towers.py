@@ -174,8 +174,3 @@ def unit_norm(x: Tensor) -> Tensor:
     """Scale the last axis to length one, in float32; finite even for zeros."""
     x = x.float()
     return x * torch.rsqrt(x.square().sum(-1, keepdim=True) + 1e-12)
-
-
-def quiet_decibel(audio: np.ndarray) -> float:
-    """Level of (samples,) in dB relative to full scale, -120 for digital silence."""
-    return float(10.0 * np.log10(np.mean(np.square(audio, dtype=np.float64)) + 1e-12))
