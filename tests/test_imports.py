@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,3 +151,30 @@ def test_every_package_imports_lightly() -> None:
     first, every = (set(names) for names in json.loads(run.stdout))
     assert not first & {"torch", "numpy", "transformers", "diffusers", "mne"}
     assert not every & {"torch", "transformers", "diffusers", *LAZY}
+
+
+# Distributions whose modules have another name.
+MODULE_OF = {"pyyaml": "yaml", "scikit-learn": "sklearn"}
+# For torch.utils.tensorboard; a command of its own (bids-validator-deno).
+NOT_IMPORTED = {"tensorboard", "bids-validator-deno"}
+# A part of pydantic.
+BROUGHT_ALONG = {"pydantic_core"}
+
+
+def declared(requirements: list[str]) -> set[str]:
+    names = {re.split(r"[<>=\[ ]", line)[0].lower() for line in requirements} - {"eeg2music"}
+    return {MODULE_OF.get(name, name.replace("-", "_")) for name in names - NOT_IMPORTED}
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
+    optional = [line for name, lines in project["optional-dependencies"].items() if name != "dev" for line in lines]
+    found = {
+        name.partition(".")[0]
+        for path in ROOT.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in imported(node)
+    }
+    outside = {name for name in found if name not in sys.stdlib_module_names} - {"eeg2music"}
+    assert outside - BROUGHT_ALONG == declared(project["dependencies"]) | declared(optional)
