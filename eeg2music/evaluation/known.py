@@ -6,17 +6,19 @@ Goes by the names in the models' training manifests, so that a model without one
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from eeg2music.errors import CheckpointError, LeakError
 from eeg2music.evaluation.heard import Heard
-from eeg2music.evaluation.splits import Manifest, refuse_leaks
-from eeg2music.files import read_json
+from eeg2music.evaluation.splits import SCHEMA, Manifest, refuse_leaks
+from eeg2music.files import read_json, sha256_file, sha256_json
 
 MODELS = ("encoder", "diffusion", "clap", "codec", "scorer")
 JUDGE = "scorer"
 MANIFEST = "training_manifest.json"
+KINDS = ("song", "work", "subject")
 
 
 def refuse_known(folder: Path, heard: Heard, further: Iterable[str] = ()) -> None:
@@ -35,6 +37,22 @@ def refuse_known(folder: Path, heard: Heard, further: Iterable[str] = ()) -> Non
     CheckpointError
         If a model does not say what it was trained on.
     """
+    check_split(folder, scored_side(heard, further))
+
+
+def scored_side(heard: Heard, further: Iterable[str] = ()) -> Manifest:
+    """What is scored: songs and listeners. `further`: songs that are used beside those of `heard`."""
+    return Manifest(songs=frozenset((*heard.songs, *further)), subjects=frozenset(heard.query_subjects))
+
+
+def check_split(folder: Path, test: Manifest) -> dict[str, Any]:
+    """As `refuse_known`, by names alone; returns the split that passed, for JSON.
+
+    Returns
+    -------
+    {"test": what is scored, "models": {name: hash of its training manifest and how many songs and listeners it knows,
+    trained on and chosen by}, "checked": kinds of overlap that were excluded, ...}
+    """
     missing = [name for name in MODELS if not (folder / name / MANIFEST).is_file()]
     if missing:
         raise CheckpointError(
@@ -42,10 +60,9 @@ def refuse_known(folder: Path, heard: Heard, further: Iterable[str] = ()) -> Non
             allowed=f"a {MANIFEST} beside the weights of {', '.join(MODELS)}",
             remedy="copy the whole exported folder of each training",
         )
-    test = Manifest(songs=frozenset((*heard.songs, *further)), subjects=frozenset(heard.query_subjects))
     seen = {name: _seen(read_json(folder / name / MANIFEST)) for name in MODELS}
     for manifest in seen.values():
-        refuse_leaks(manifest, test, kinds=("song", "work", "subject"))
+        refuse_leaks(manifest, test, kinds=KINDS)
     for name in MODELS:
         shared = sorted(seen[name].songs & seen[JUDGE].songs)
         if name != JUDGE and shared:
@@ -54,13 +71,27 @@ def refuse_known(folder: Path, heard: Heard, further: Iterable[str] = ()) -> Non
                 allowed=f"disjoint songs, so that the {JUDGE} is independent",
                 remedy=f"train the {JUDGE} on songs of another song_seed",
             )
+    body: dict[str, Any] = {
+        "schema": SCHEMA,
+        "by": "song and subject",
+        "checked": sorted(KINDS),
+        "passed": True,
+        "independent_judge": JUDGE,
+        "models": {name: _side(folder / name / MANIFEST, seen[name]) for name in MODELS},
+        "test": test.to_dict(),
+    }
+    return {**body, "sha256": sha256_json(body)}
+
+
+def _side(file: Path, seen: Manifest) -> dict[str, Any]:
+    return {"manifest_sha256": sha256_file(file), "songs": len(seen.songs), "subjects": len(seen.subjects)}
 
 
 def _seen(values: Mapping[str, Any]) -> Manifest:
     """Songs and listeners of the training, and those that its best state was chosen on."""
     trained = Manifest.from_dict(values)
     valid = values.get("valid")
-    if not isinstance(valid, Mapping):
-        return trained
-    chosen = Manifest.from_dict({"songs": [], **valid})
+    chosen = Manifest.from_dict({"songs": [], **(valid if isinstance(valid, Mapping) else {})})
+    # Where manifests of codec and diffusion had those songs before `valid` was everybody's key.
+    chosen = replace(chosen, songs=chosen.songs | set(values.get("held_out_songs") or ()))
     return Manifest(trained.songs | chosen.songs, trained.works, subjects=trained.subjects | chosen.subjects)

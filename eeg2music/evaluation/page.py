@@ -1,4 +1,4 @@
-"""Scores as files: scores.json, scores.md and report.html. Computes nothing but means over seeds."""
+"""Scores as files: scores.json, scores.md, split.json and report.html. Computes nothing but means over seeds."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ DISTANCE_HEADS = ["condition", "kernel distance", "Fréchet distance", "clips", 
 NO_FINDING = ("no_brain", "embedding")
 
 
-def write_scores(out: Path, scores: Mapping[str, Any]) -> None:
-    """scores.json, scores.md and report.html."""
+def write_scores(out: Path, scores: Mapping[str, Any], split: Mapping[str, Any]) -> None:
+    """All files of a result, together or not at all. `split`: what was scored, as `check_split` says it."""
     tables = score_tables(scores)
     with atomic_folder(out) as folder:
         write_json(folder / "scores.json", dict(scores))
+        write_json(folder / "split.json", dict(split))
         write_text(folder / "scores.md", _markdown(tables))
         write_page(
             folder / "report.html",

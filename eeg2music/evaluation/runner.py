@@ -16,10 +16,11 @@ from eeg2music.errors import ConfigError
 from eeg2music.evaluation.brain import surprises
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
 from eeg2music.evaluation.heard import scorer_vectors
-from eeg2music.evaluation.known import refuse_known
-from eeg2music.evaluation.material import further_stems
+from eeg2music.evaluation.known import check_split, refuse_known
+from eeg2music.evaluation.material import further_songs, further_stems
 from eeg2music.evaluation.page import write_scores
 from eeg2music.evaluation.parts import Parts
+from eeg2music.evaluation.splits import Manifest
 from eeg2music.evaluation.units import Unit, UnitResult, in_order, level_units, unit_of
 from eeg2music.evaluation.workers import score_units
 from eeg2music.files import check_result_folder
@@ -35,11 +36,13 @@ __all__ = ["EvaluateConfig", "LevelConfig", "distance", "refuse_known", "run_eva
 
 SCHEMA = 2
 RECORDED = "recorded"
-SCORE_FILES = ("scores.json", "scores.md", "report.html")
+SCORE_FILES = ("scores.json", "scores.md", "split.json", "report.html")
 
 
 def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", hook: Hook = no_hook) -> dict[str, Any]:
-    """Score everything into `out/{scores.json, scores.md, report.html}`; returns the scores.
+    """Score everything into `out/{scores.json, scores.md, split.json, report.html}`; returns the scores.
+
+    `split.json` names the songs and listeners that were scored, and the models' manifests that know none of them.
 
     Each condition at each level with each seed is kept in the folder `out` + ".parts" when it is finished. A run that
     was stopped goes on from there, also when levels, conditions or seeds were added since; what the change of a setting
@@ -63,7 +66,7 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
         "surprises": [text for level in levels for text in level["surprises"]],
     }
     hook("writing")
-    write_scores(out, scores)
+    write_scores(out, scores, _split(config, parts.read, folder))
     parts.remove()
     return scores
 
@@ -117,6 +120,7 @@ def _level_scores(
     scores: dict[str, dict[str, Any]] = {}
     apart: dict[str, Any] = {}
     facts: dict[str, Any] = {"style": None, "subjects": []}
+    shown = tuple(facts)
     for name in level.conditions:
         results = [read(unit_of(level, name, config.seed + offset)) for offset in config.seeds]
         facts = results[0].facts
@@ -135,11 +139,22 @@ def _level_scores(
     return {
         "name": level.name,
         "snr_db": level.snr_db,
-        **facts,
+        **{key: facts[key] for key in shown},
         "scores": scores,
         "distances": apart,
         "surprises": [f"{level.name}: {text}" for text in surprises(scores)],
     }
+
+
+def _split(config: EvaluateConfig, read: Callable[[Unit], UnitResult], folder: Path) -> dict[str, Any]:
+    """What was scored, and that no model knows it; checked once more, by the names that the finished units have."""
+    facts = [read(unit).facts for level in config.levels for unit in level_units(level, config)[:1]]
+    beside = () if config.prepared else further_songs(config.listening, config.reference_songs)
+    scored = Manifest(
+        songs=frozenset(song for one in facts for song in one["songs"]) | frozenset(beside),
+        subjects=frozenset(subject for one in facts for subject in one["subjects"]),
+    )
+    return check_split(folder, scored)
 
 
 def _mean_distance(by_seed: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class UnitResult:
     ----------
     entry : its scores, ready for JSON; None for a control that the material does not allow
     why : what the material lacks for it
-    facts : of the level: "style" and "subjects"
+    facts : of the level: "style", "subjects" and "songs"
     vectors : (clip, dim) the generated clips in the scorer's embedding, if any were generated
     gallery : (song, dim) the heard ones beside them
     """
@@ -168,7 +168,11 @@ class Bench:
         """All scores of one unit."""
         evidence = self.evidence(unit)
         heard = evidence.heard
-        facts = {"style": heard.style, "subjects": sorted(set(heard.query_subjects))}
+        facts = {
+            "style": heard.style,
+            "subjects": sorted(set(heard.query_subjects)),
+            "songs": sorted(heard.songs),
+        }
         try:
             conditions = control_conditions(unit.condition, evidence)
         except DataError as error:

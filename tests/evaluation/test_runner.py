@@ -19,6 +19,7 @@ from eeg2music.evaluation.heard import Heard
 from eeg2music.evaluation.material import ListeningConfig
 from eeg2music.evaluation.parts import Parts
 from eeg2music.evaluation.runner import EvaluateConfig, LevelConfig, distance, refuse_known, run_evaluation
+from eeg2music.files import sha256_file, sha256_json
 from eeg2music.pipeline import SamplingConfig
 from eeg2music.seeding import derive_seed, numpy_rng
 
@@ -57,7 +58,7 @@ def scores(tiny_checkpoint: Path, make_heard: MakeHeard, tmp_path_factory: pytes
 
 def test_what_is_written(scores: dict[str, Any]) -> None:
     out: Path = scores["out"]
-    assert sorted(path.name for path in out.iterdir()) == ["report.html", "scores.json", "scores.md"]
+    assert sorted(path.name for path in out.iterdir()) == ["report.html", "scores.json", "scores.md", "split.json"]
     assert [path.name for path in out.parent.iterdir()] == ["out"]
     assert json.loads((out / "scores.json").read_text()) == json.loads(json.dumps(scores["scores"]))
     page = (out / "report.html").read_text()
@@ -67,6 +68,21 @@ def test_what_is_written(scores: dict[str, Any]) -> None:
     assert "## hard (-12 dB): embedding" in table
     assert "## hard (-12 dB): generated" not in table
     assert "## clean (0 dB): following, mean of 2 seeds" in table
+
+
+def test_the_split_stands_beside_the_scores(
+    scores: dict[str, Any], tiny_checkpoint: Path, make_heard: MakeHeard
+) -> None:
+    split = json.loads((scores["out"] / "split.json").read_text())
+    heard = make_heard(5)
+    assert set(split["test"]["songs"]) > set(heard.songs)  # and the further songs of the reference
+    assert len(split["test"]["songs"]) == 7
+    assert split["test"]["subjects"] == ["sub-a", "sub-b"]
+    assert split["passed"] is True and {"song", "subject"} <= set(split["checked"])
+    for name in ("encoder", "diffusion", "clap", "codec", "scorer"):
+        file = tiny_checkpoint / name / "training_manifest.json"
+        assert split["models"][name] == {"manifest_sha256": sha256_file(file), "songs": 1, "subjects": 0}
+    assert split.pop("sha256") == sha256_json(split)
 
 
 def test_every_control_stands_beside_the_brain(scores: dict[str, Any]) -> None:
@@ -198,6 +214,14 @@ def test_songs_beside_the_scored_ones_count_and_so_do_those_that_chose_the_model
     manifest = {"songs": ["x"], "valid": {"songs": ["song-2"], "subjects": []}}
     (copy / "encoder" / "training_manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(LeakError, match="song-2"):
+        refuse_known(copy, make_heard(5))
+
+
+@pytest.mark.parametrize("key", ["valid", "held_out_songs"])
+def test_songs_that_chose_a_model_count_under_the_older_key_too(copy: Path, make_heard: MakeHeard, key: str) -> None:
+    chosen = {"valid": {"songs": ["song-1"]}, "held_out_songs": ["song-1"]}[key]
+    (copy / "codec" / "training_manifest.json").write_text(json.dumps({"songs": ["x"], key: chosen}))
+    with pytest.raises(LeakError, match="song-1"):
         refuse_known(copy, make_heard(5))
 
 
