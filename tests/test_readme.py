@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import shlex
 import subprocess
+from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from eeg2music import cli
 from eeg2music.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -81,6 +87,128 @@ def test_every_config_and_script_it_shows_exists() -> None:
     shown = set(re.findall(r"\b((?:configs|benchmarks|train|eval|checkpoints)/[\w./-]+\.(?:yaml|py|md))\b", README))
     missing = sorted(name for name in shown if not (ROOT / name).is_file())
     assert missing == []
+
+
+# -- what its commands read is there -----------------------------------------------------------------
+
+# Made by commands; everything else is in the repository, or the reader's own.
+MADE = ("data/", "runs/", "out/")
+READERS_OWN = ("recording.edf", "$EEG2MUSIC_REAL_DATA/openmiir_features")
+TASK_READS = ("data", "valid_data", "caches", "valid_caches", "clap", "codec", "start_from")
+TASK_WRITES = ("cache", "targets")
+DryRun = Callable[[list[str]], dict[str, Any]]
+
+
+def in_blocks() -> list[list[str]]:
+    """Commands of the code blocks, in order; not the set-up, and no synopses such as `generate INPUT --out DIR`."""
+    blocks = "\n".join(re.findall(r"^```\w*\n(.*?)^```", README, re.MULTILINE | re.DOTALL)[1:])
+    lines = [line for line in blocks.splitlines() if line.startswith(("eeg2music ", ".venv/bin/eeg2music "))]
+    return [shlex.split(line) for line in lines if not re.search(r"\[|\b[A-Z]{3,}\b", line)]
+
+
+def in_text() -> list[list[str]]:
+    """Commands between backticks."""
+    text = re.sub(r"^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL)
+    spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text)]
+    return [shlex.split(span) for span in spans if span.startswith(("eeg2music ", "python ", "accelerate launch "))]
+
+
+def of_the_package(words: list[str]) -> list[str] | None:
+    """The command as `eeg2music` would take it, without its own name; None for a script of benchmarks/."""
+    if Path(words[0]).name == "eeg2music":
+        return words[1:]
+    if words[0] == "accelerate":
+        if "-m" in words:
+            assert words[words.index("-m") + 1] == "eeg2music.training"
+            return ["train", *words[words.index("-m") + 2 :]]
+        place = next(number for number, word in enumerate(words) if word.startswith("train/"))
+        return ["train", Path(words[place]).stem, *words[place + 1 :]]
+    return None
+
+
+def reads_and_writes(words: list[str], config: dict[str, Any]) -> tuple[set[str], set[str]]:
+    """Paths of a command of the package, from its words and its resolved config."""
+    verb, options = words[0], dict(pairwise(words))
+    out = options.get("--out")
+    if verb == "simulate":
+        return strings([options.get("--config")]), strings([config["out"]])
+    if verb == "prepare":
+        return strings([words[1]]), strings([out])
+    if verb == "train":
+        task = config["task"]
+        read = [words[2], *(task.get(key) for key in TASK_READS)]
+        return strings(read), strings([f"{config['train']['out']}/export", *(task.get(key) for key in TASK_WRITES)])
+    if verb == "evaluate":
+        return strings([words[1], config["checkpoint"], config["prepared"]]), strings([out])
+    assert verb in ("demo", "generate", "info"), f"say here what {verb} reads and writes"
+    return strings(words[1:2] if verb != "demo" else []), strings([out])
+
+
+def strings(values: Iterable[Any]) -> set[str]:
+    flat = [part for value in values for part in (value if isinstance(value, list) else [value])]
+    return {str(part) for part in flat if part is not None}
+
+
+def absent(paths: set[str], made: set[str]) -> set[str]:
+    """Those of the paths that no command made and that do not come with the repository."""
+    found = made | set(READERS_OWN)
+    return {path for path in paths - found if path.startswith(MADE) or not (ROOT / path).exists()}
+
+
+@pytest.fixture
+def dry_run(monkeypatch: pytest.MonkeyPatch) -> DryRun:
+    """The resolved config of a command, which has to accept its own words."""
+    shown: list[Any] = []
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(cli, "_show", shown.append)
+
+    def run(words: list[str]) -> dict[str, Any]:
+        monkeypatch.setattr("sys.argv", ["eeg2music", *words, "--dry-run"])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert not ended.value.code, words
+        config = shown.pop()
+        return config if isinstance(config, dict) else dict(config.model_dump(mode="json"))
+
+    return run
+
+
+def test_its_commands_find_what_they_read(dry_run: DryRun) -> None:
+    made: set[str] = set()
+    wanting: dict[str, set[str]] = {}
+    for words in [*in_blocks(), *in_text()]:
+        command = of_the_package(words)
+        if command is not None:
+            reads, writes = reads_and_writes(command, dry_run(command))
+            wanting[" ".join(words)] = absent(reads, made)
+            made |= writes
+        else:
+            arguments = [word for before, word in pairwise(words) if not before.startswith("--")]
+            wanting[" ".join(words)] = absent({word for word in arguments if not word.startswith("-")}, made)
+    assert {command: gone for command, gone in wanting.items() if gone} == {}
+    assert len(wanting) > 15
+
+
+def test_a_command_that_reads_what_nothing_makes_is_found(dry_run: DryRun) -> None:
+    command = ["train", "encoder", "configs/encoder/mini.yaml"]
+    reads, _ = reads_and_writes(command, dry_run(command))
+    assert absent(reads, {"data/prepared-train"}) == {"data/prepared-valid"}
+    assert absent({"configs/encoder/minni.yaml"}, set())
+
+
+def test_benchmarks_take_the_arguments_that_it_shows() -> None:
+    scripts = [words[1:] for words in in_text() if words[0] == "python"]
+    assert len(scripts) >= 4
+    for script, *given in scripts:
+        calls = [
+            node
+            for node in ast.walk(ast.parse((ROOT / script).read_text()))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument"
+        ]
+        names = [call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)]
+        assert {word for word in given if word.startswith("--")} <= set(names), script
+        positional = [word for before, word in pairwise([script, *given]) if not f"{before} {word}".count("--")]
+        assert len(positional) == len([name for name in names if not name.startswith("-")]), script
 
 
 def test_the_version_stands_in_one_place() -> None:
