@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from eeg2music import __version__
+from eeg2music.weights import checkpoint_sha256
 
 ROOT = Path(__file__).parents[1]
 SOURCES = (
@@ -88,6 +89,21 @@ def test_version_and_shipped_configs(site: Path) -> None:
     assert run(site, "-m", "eeg2music.cli", "--version").stdout.strip() == f"eeg2music {__version__}"
     ran = run(site, "-m", "eeg2music.cli", "evaluate", "configs/eval/smoke.yaml", "--out", "x", "--dry-run")
     assert "listening:" in ran.stdout, ran.stderr
+
+
+def test_the_demonstration_runs_with_the_models_in_it(site: Path, tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    overrides = ["listening.songs=6", "listening.song_seconds=7", "clips=2", "clip_s=2", "levels=[]"]
+    ran = run(
+        site, "-m", "eeg2music.cli", "demo", "--out", str(out), "--device", "cpu", *overrides,
+        "generate.sampling.steps=2",
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    report = json.loads((out / "report.json").read_text())
+    assert report["checkpoint_sha256"] == checkpoint_sha256(ROOT / "checkpoints" / "mini")
+    # Trained models find the song that was heard: chance is 0.5.
+    assert report["identification"]["embedding"]["accuracy"] > 0.8
+    assert (out / "mix.wav").is_file()
 
 
 def test_the_demonstration_runs_from_the_root_folder(site: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:

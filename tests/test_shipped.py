@@ -1,0 +1,93 @@
+"""The models that ship: they load strictly, are small, and their cards tell of these very files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from torch import nn
+
+from eeg2music.codec.encodec import Codec
+from eeg2music.diffusion.transformer import JointStemTransformer
+from eeg2music.encoders.brain import BrainEncoder
+from eeg2music.evaluation.config import EvaluateConfig
+from eeg2music.evaluation.material import ListeningConfig
+from eeg2music.files import read_json, sha256_file
+from eeg2music.pipeline import MAKING, SCORING, load_pipeline
+from eeg2music.scoring.encoder import ScorerNet
+from eeg2music.simulation.library import song_ids
+from eeg2music.targets.clap import ClapMini
+from eeg2music.targets.pretrained import load_clap
+from eeg2music.training.first_stage import earlier_stages
+from eeg2music.training.ship import CARD, MANIFEST
+from eeg2music.weights import load_model
+
+SHIPPED = Path(__file__).parents[1] / "checkpoints" / "mini"
+LARGEST_FILE_BYTES = 16 * 2**20
+ALL_BYTES = 40e6
+LOADERS: dict[str, tuple[type[nn.Module], Callable[[Path], Any]]] = {
+    "codec": (Codec, Codec.from_pretrained),
+    "clap": (ClapMini, load_clap),
+    "scorer": (ScorerNet, lambda folder: load_model(ScorerNet, folder)),
+    "encoder": (BrainEncoder, lambda folder: load_model(BrainEncoder, folder)),
+    "diffusion": (JointStemTransformer, lambda folder: load_model(JointStemTransformer, folder)),
+}
+models = pytest.mark.parametrize("name", sorted(LOADERS))
+
+
+def test_these_are_all() -> None:
+    assert {path.name for path in SHIPPED.iterdir() if path.is_dir()} == set(LOADERS) == {*MAKING, *SCORING}
+
+
+@models
+def test_it_loads_strictly(name: str) -> None:
+    kind, load = LOADERS[name]
+    model = load(SHIPPED / name)
+    assert type(model) is kind and not model.training
+    assert sum(parameter.numel() for parameter in model.parameters()) > 500_000
+
+
+def test_the_pipeline_loads() -> None:
+    pipeline = load_pipeline(SHIPPED, "cpu")
+    assert pipeline.codec.channels == pipeline.transformer.config["latent_dim"] == 64
+
+
+def test_they_are_small() -> None:
+    sizes = {path: path.stat().st_size for path in SHIPPED.rglob("*") if path.is_file()}
+    assert max(sizes.values()) <= LARGEST_FILE_BYTES, max(sizes, key=sizes.__getitem__)
+    assert sum(sizes.values()) <= ALL_BYTES
+
+
+@models
+def test_the_card_is_of_these_files(name: str) -> None:
+    folder = SHIPPED / name
+    told = dict(re.findall(r"^\| sha256 of (\S+) \| `([0-9a-f]{64})` \|$", (folder / CARD).read_text(), re.MULTILINE))
+    assert told == {path.name: sha256_file(path) for path in folder.glob("*.safetensors")}
+
+
+@models
+def test_card_and_manifest_tell_the_same(name: str) -> None:
+    manifest = read_json(SHIPPED / name / MANIFEST)
+    rows = dict(re.findall(r"^\| (\S[^|]*\S) \| (.*) \|$", (SHIPPED / name / CARD).read_text(), re.MULTILINE))
+    assert manifest["trained"] == name
+    assert rows["songs"] == f"{len(manifest['songs'])}"
+    assert rows["parameters"] == f"{manifest['parameters']:,}"
+    stages = earlier_stages(manifest)
+    if all(stages):
+        assert rows["steps"].split()[0] == f"{sum(stage['steps'] for stage in stages) + manifest['step']}"
+    for key, value in manifest["figures"].items():
+        assert rows[key] == f"{value:.4g}", key
+
+
+@models
+def test_the_manifest_says_what_was_trained_on_and_what_chose_it(name: str) -> None:
+    manifest = read_json(SHIPPED / name / MANIFEST)
+    trained, chosen = set(manifest["songs"]), set(manifest["valid"]["songs"])
+    assert trained and chosen and not trained & chosen
+    # The family that the demonstration and the evaluation take their songs from.
+    scored = ListeningConfig()
+    unseen = song_ids(scored.style, scored.song_seed, EvaluateConfig().reference_songs)
+    assert not (trained | chosen) & set(unseen)
