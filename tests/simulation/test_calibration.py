@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from eeg2music.errors import DataError
+from eeg2music.files import read_json
 from eeg2music.simulation import calibration
 from eeg2music.simulation.calibration import Piece, identification, load_pieces, reproducible_share
 from eeg2music.simulation.twin import reproducible_component
@@ -88,3 +89,16 @@ def test_a_folder_without_pieces_is_named(tmp_path: Path) -> None:
 
 def test_levels_are_in_order() -> None:
     assert calibration.REAL_SNR_DB < calibration.CLEAN_SNR_DB == 0.0
+
+
+@pytest.mark.parametrize("figure", ["mean_of_trials", "single_trial"])
+def test_the_real_level_is_as_hard_as_real_recordings(figure: str) -> None:
+    """Within the real interval, from five trials and from one, as measured by benchmarks/calibrate_snr.py."""
+    measured = read_json(Path(__file__).parents[2] / "benchmarks" / "calibrate_snr.json")
+    rows = sorted(measured["learned"]["simulated"], key=lambda row: row["snr_db"])
+    curve = [row[figure]["accuracy"] for row in rows]
+    twin = np.interp(calibration.REAL_SNR_DB, [row["snr_db"] for row in rows], curve)
+    low, high = measured["real"][figure]["ci95"]
+    assert low <= twin <= high
+    weakest, strongest = measured["learned"]["agreement"][figure]["interval_db"]
+    assert weakest <= calibration.REAL_SNR_DB <= strongest
