@@ -2,10 +2,15 @@
 
     python benchmarks/sound.py [--checkpoint DIR] [--clips 50] [--training DIR] [--out FILE]
 
-A simulated listener, unseen in training, hears songs of one style, unseen too, at 0 dB. Conditions: the brain, the
-oracle (the audio's own), and none; beside them the ceiling, what was heard through the codec and back. Chance is the
-same clips against all other songs. Key and tempo are the estimates of `mixing` from the tonal stems together and from
-all stems together, against the composer's; chroma correlates each tonal stem with the heard one.
+A simulated listener hears songs of one style at 0 dB; a song or listener that a model was trained on is an error.
+Conditions: the brain, the oracle (the audio's own), and none; beside them the ceiling, what was heard through the codec
+and back. Chance is the same clips against all other songs.
+
+Key: the diatonic collection that fits the chroma of the tonal stems best (`scale_fit` of `mixing`) against the seven
+pitch classes composed, since tunes in modes have no two-mode key. 1 for the same collection, without partial credit;
+beside it the share that is the same or a fifth away, one note of seven. Tempo: the estimate of `mixing` from all stems
+against the composer's, within 4 %, half, double, third and triple tempo included. Chroma: correlation of each tonal
+stem with the heard one. Onsets: correlation with the heard stems, beside that with another song's, aligned by beat.
 
 --training: the music folder that the diffusion model was trained on. Adds the cosine distance of each stem to the
 nearest stretch of a training stem, and the ratio of that to the distance to the nearest one of another song: a replay
@@ -28,26 +33,27 @@ import torch
 from numpy.typing import NDArray
 
 from eeg2music.codec.encodec import Codec
-from eeg2music.errors import DataError, LeakError
+from eeg2music.errors import DataError
 from eeg2music.evaluation.brain import Evidence, control_conditions, generate_clips
 from eeg2music.evaluation.follow import following
 from eeg2music.evaluation.heard import Heard, audio_conditions
+from eeg2music.evaluation.known import refuse_known
 from eeg2music.evaluation.material import ListeningConfig, listening_songs, simulated_heard
 from eeg2music.files import read_json, write_json
-from eeg2music.metrics.harmony import chroma_similarity, key_score, tempo_agreement
-from eeg2music.mixing.harmony import analyse_harmony, key_name
+from eeg2music.metrics.harmony import chroma_similarity, diatonic_collection, fifths_apart, tempo_agreement
+from eeg2music.metrics.nearest import nearest_song
+from eeg2music.mixing.harmony import analyse_harmony, scale_fit
 from eeg2music.mixing.rhythm import analyse_rhythm
 from eeg2music.pipeline import BrainToMusicPipeline, SamplingConfig, default_checkpoint, load_pipeline
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.simulation.composer import compose
+from eeg2music.simulation.theory import Scale
 from eeg2music.targets.pretrained import load_clap
 from eeg2music.training.data import StimuliFolder
 from eeg2music.training.runtime import keep_freed_memory
 from eeg2music.types import STEMS, WINDOW_S, FloatArray
 from eeg2music.weights import load_model
 
-# The two-mode key that a modal tune is nearest to.
-MODES = {"dorian": "minor", "phrygian": "minor", "aeolian": "minor", "lydian": "major", "mixolydian": "major"}
 TONAL = ("bass", "harmony", "melody")
 CONDITIONS = ("brain", "oracle", "no_brain")
 BANK_HOP_S = 2.5
@@ -64,8 +70,9 @@ def main() -> None:
     pipeline = load_pipeline(given.checkpoint, "cpu")
     scorer = load_model(ScorerNet, given.checkpoint / "scorer")
     config = ListeningConfig(songs=given.clips, subjects=("unseen01",))
-    bank = training_bank(given.training, given.checkpoint, config, given.bank_songs) if given.training else None
+    bank = training_bank(given.training, given.checkpoint, given.bank_songs) if given.training else None
     heard = simulated_heard(config, 0.0)
+    refuse_known(given.checkpoint, heard)
     clap = load_clap(given.checkpoint / "clap")
     made = {"codec": reconstruct(pipeline.codec, heard.stems), **generate(pipeline, scorer, heard, clap)}
     truth, real = truths(config), describe(heard.stems)
@@ -105,18 +112,23 @@ def reconstruct(codec: Codec, clips: FloatArray) -> FloatArray:
 
 
 def truths(config: ListeningConfig) -> list[dict[str, Any]]:
-    """Key and tempo as composed."""
+    """Diatonic collection and tempo as composed."""
     songs = [compose(name, duration_s=config.song_seconds) for name in listening_songs(config)]
-    return [{"key": f"{song.key_name} {MODES.get(song.mode, song.mode)}", "tempo": song.tempo_bpm} for song in songs]
+    return [
+        {"collection": diatonic_collection(Scale(song.key, song.mode).pitch_classes), "tempo": song.tempo_bpm}
+        for song in songs
+    ]
 
 
 def describe(clips: FloatArray) -> dict[str, Any]:
-    """Key, chroma by stem (0 for a silent one) and tempo of each clip (clip, stem, samples)."""
+    """Collection, chroma by stem (0 for a silent one) and tempo of each clip (clip, stem, samples)."""
     tonal = [STEMS.index(name) for name in TONAL]
-    chroma = [[analyse_harmony(audio).chroma for audio in clip[tonal]] for clip in clips]
+    chroma = np.array([[analyse_harmony(audio).chroma for audio in clip[tonal]] for clip in clips])
     return {
-        "key": [key_name(analyse_harmony(clip[tonal].sum(0)).key) for clip in clips],
-        "chroma": dict(zip(TONAL, np.array(chroma).transpose(1, 0, 2), strict=True)),
+        "collection": np.array([scale_fit(one).argmax() for one in chroma.sum(1)]),
+        # Without pitch, no collection is right.
+        "pitched": chroma.any((1, 2)),
+        "chroma": dict(zip(TONAL, chroma.transpose(1, 0, 2), strict=True)),
         # No tempo was found: one that agrees with none.
         "tempo": np.array([max(analyse_rhythm(clip.sum(0)).tempo_bpm, 1.0) for clip in clips]),
     }
@@ -124,9 +136,12 @@ def describe(clips: FloatArray) -> dict[str, Any]:
 
 def agreement(found: dict[str, Any], truth: list[dict[str, Any]], heard: dict[str, Any]) -> dict[str, Any]:
     """Agreement with the composer's key and tempo and with the heard chroma, each beside its chance."""
-    tempi = np.array([fact["tempo"] for fact in truth])
+    composed, tempi = (np.array([fact[name] for fact in truth]) for name in ("collection", "tempo"))
+    apart = fifths_apart(*np.broadcast_arrays(found["collection"][:, None], composed[None]))
+    pitched = found["pitched"][:, None]
     scores = {
-        "key": np.array([[key_score(ours, fact["key"]) for fact in truth] for ours in found["key"]]),
+        "key": ((apart == 0) & pitched).astype(float),
+        "key_or_fifth": ((apart <= 1) & pitched).astype(float),
         "tempo": tempo_agreement(*np.broadcast_arrays(found["tempo"][:, None], tempi[None])),
     }
     for name in TONAL:
@@ -162,9 +177,11 @@ def against_others(scores: Matrix) -> dict[str, float]:
 
 def table(report: dict[str, Any], names: tuple[str, ...]) -> str:
     """Agreement as Markdown: own (chance)."""
-    measures = ("key", "tempo", *(f"chroma_{name}" for name in TONAL))
+    heads = {"key": "key", "key_or_fifth": "key or a fifth away", "tempo": "tempo"}
+    heads |= {f"chroma_{name}": f"chroma, {name}" for name in TONAL}
+    measures = tuple(heads)
     lines = [
-        "| | " + " | ".join(measure.replace("_", ", ") for measure in measures) + " | onsets |",
+        "| | " + " | ".join(heads.values()) + " | onsets |",
         "|---" * (len(measures) + 2) + "|",
     ]
     for name in names:
@@ -180,17 +197,9 @@ def table(report: dict[str, Any], names: tuple[str, ...]) -> str:
 # -- replay ------------------------------------------------------------------------------------
 
 
-def training_bank(folder: Path, checkpoint: Path, config: ListeningConfig, most: int) -> StimuliFolder:
-    """The songs that the diffusion model was trained on, or `most` of them spread over all.
-
-    Raises
-    ------
-    LeakError
-        If a song that is heard was trained on.
-    """
+def training_bank(folder: Path, checkpoint: Path, most: int) -> StimuliFolder:
+    """The songs that the diffusion model was trained on, or `most` of them spread over all."""
     trained = read_json(checkpoint / "diffusion" / "training_manifest.json")["songs"]
-    if shared := sorted(set(trained) & set(listening_songs(config))):
-        raise LeakError(f"{len(shared)} heard songs were trained on, such as {shared[0]}")
     places = np.unique(np.linspace(0, len(trained) - 1, min(most, len(trained))).round().astype(int))
     return StimuliFolder(folder, [sorted(trained)[place] for place in places])
 
@@ -218,9 +227,9 @@ def replay(
     # As far as can be from the stretches in the bank.
     copies = [bank_clips(music, music.songs[place], BANK_HOP_S / 2)[:1] for place in places]
     clips = {"held out": heard, **made, "copies": reconstruct(codec, np.concatenate(copies))}
-    near = {name: nearest_songs(stem_vectors(clap, each), bank) for name, each in clips.items()}
+    near = {name: nearest_song(stem_vectors(clap, each), bank) for name, each in clips.items()}
     # What hardly any real stem undercuts.
-    line = float(np.quantile(near["codec"][1], 0.05))
+    line = float(np.quantile(near["codec"].ratio, 0.05))
     return {
         "songs": len(music),
         "stretches": sum(map(len, bank)),
@@ -235,16 +244,6 @@ def replay(
             for name, (distance, ratio) in near.items()
         },
     }
-
-
-def nearest_songs(query: FloatArray, bank: list[FloatArray]) -> tuple[Matrix, Matrix]:
-    """(n,) cosine distance to the nearest song, and the ratio of it to that of the second nearest song.
-
-    query : (n, dim) unit norm; bank : by song (stretch, dim) unit norm
-    """
-    by_song = np.stack([1.0 - (query @ stretches.T).max(1) for stretches in bank], axis=1).clip(0.0)
-    first, second = np.partition(by_song.astype(np.float64), 1, axis=1)[:, :2].T
-    return first, first / np.maximum(second, 1e-9)
 
 
 def replay_table(found: dict[str, Any]) -> str:

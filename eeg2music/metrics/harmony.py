@@ -1,81 +1,53 @@
 """Agreement of key, chroma and tempo between two pieces of music.
 
-Takes estimates or annotations (a key is a tonic pitch class 0-11, C = 0, and a mode); never
-listens to audio.
+Takes estimates or annotations; never listens to audio. Keys are compared by their diatonic collection, the seven
+pitch classes, because music in modes has no two-mode key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Collection
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from eeg2music.errors import InputError
 from eeg2music.metrics.checks import Float64, finite, same_shape
 
-Key = tuple[int, str]
-
-_LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_MAJOR_STEPS = (0, 2, 4, 5, 7, 9, 11)
 
 
-def parse_key(name: str) -> Key:
-    """(tonic pitch class, mode) of a name such as "F# minor", "Bb major" or "C" (major).
+def diatonic_collection(pitch_classes: Collection[int]) -> int:
+    """The diatonic collection that seven pitch classes (C = 0) are, named by its major tonic.
 
-    >>> parse_key("F# minor"), parse_key("Bb")
-    ((6, 'minor'), (10, 'major'))
+    Modes and relative keys share a collection.
+
+    >>> diatonic_collection([2, 4, 5, 7, 9, 11, 0])  # D dorian
+    0
     """
-    parts = name.split()
-    mode = parts[1].lower() if len(parts) == 2 else "major"
-    tonic = parts[0] if parts else ""
-    accidentals = tonic[1:]
-    if (
-        len(parts) > 2
-        or mode not in ("major", "minor")
-        or tonic[:1].upper() not in _LETTERS
-        or set(accidentals) - {"#", "b"}
-    ):
-        raise InputError(f"{name!r} is not a key", allowed="such as 'C major', 'F# minor', 'Bb'")
-    pitch = _LETTERS[tonic[:1].upper()] + accidentals.count("#") - accidentals.count("b")
-    return pitch % 12, mode
+    notes = {pitch % 12 for pitch in pitch_classes}
+    for tonic in range(12):
+        if notes == {(tonic + step) % 12 for step in _MAJOR_STEPS}:
+            return tonic
+    raise InputError(f"{sorted(notes)} is no diatonic collection", allowed="the seven pitch classes of a major key")
 
 
-def key_score(estimated: Key | str, reference: Key | str) -> float:
-    """MIREX weighted key score (as in mir_eval.key.weighted_score).
+def fifths_apart(x: ArrayLike, y: ArrayLike) -> NDArray[np.int64]:
+    """Steps on the circle of fifths between diatonic collections: 0 for the same one, 1 where one note differs, to 6.
 
-    1 for the same key; 0.5 where the estimate lies a perfect fifth above the reference in the
-    same mode; 0.3 for the relative, 0.2 for the parallel key; 0 for the rest.
+    Parameters
+    ----------
+    x, y : (...,) collections, named by the pitch class of their major tonic (C = 0)
 
-    >>> key_score("G major", "C major"), key_score("A minor", "C major"), key_score("C minor", "C major")
-    (0.5, 0.3, 0.2)
+    >>> fifths_apart([0, 7, 10, 6], [0, 0, 0, 0])
+    array([0, 1, 2, 6])
     """
-    tonic, mode = _key(estimated)
-    ref_tonic, ref_mode = _key(reference)
-    interval = (tonic - ref_tonic) % 12
-    if mode == ref_mode:
-        return {0: 1.0, 7: 0.5}.get(interval, 0.0)
-    relative = 9 if ref_mode == "major" else 3
-    return {0: 0.2, relative: 0.3}.get(interval, 0.0)
-
-
-def key_agreement(
-    estimated: Sequence[Key | str],
-    reference: Sequence[Key | str],
-    *,
-    kind: Literal["weighted", "exact"] = "weighted",
-) -> float:
-    """Mean key score over pairs of pieces; chance of a uniform guess is 1/24 exact, 2/24 weighted.
-
-    >>> key_agreement(["C", "G"], ["C", "C"])
-    0.75
-    """
-    if kind not in ("weighted", "exact"):
-        raise InputError(f"Unknown kind of key agreement {kind!r}", allowed="weighted, exact")
-    if len(estimated) != len(reference) or not estimated:
-        raise InputError(f"{len(estimated)} estimated keys, {len(reference)} references", allowed="equally many")
-    scores = np.array([key_score(a, b) for a, b in zip(estimated, reference, strict=True)])
-    return float(scores.mean() if kind == "weighted" else (scores == 1.0).mean())
+    left, right = finite("x", x), finite("y", y)
+    same_shape("x", left, "y", right)
+    if not all(np.isin(values, np.arange(12)).all() for values in (left, right)):
+        raise InputError("A collection that is no pitch class", allowed="0 to 11")
+    steps = (7 * (left - right).astype(np.int64)) % 12
+    return np.minimum(steps, 12 - steps)
 
 
 def chroma_similarity(x: ArrayLike, y: ArrayLike) -> Float64:
@@ -118,10 +90,3 @@ def tempo_agreement(
     factors = np.array([1.0, 2.0, 3.0, 1 / 2, 1 / 3]) if octaves else np.array([1.0])
     wanted = ref[..., None] * factors
     return np.any(np.abs(ours[..., None] - wanted) <= tolerance * wanted, axis=-1).astype(np.float64)
-
-
-def _key(key: Key | str) -> Key:
-    tonic, mode = parse_key(key) if isinstance(key, str) else key
-    if mode not in ("major", "minor") or not 0 <= tonic < 12:
-        raise InputError(f"{key!r} is not a key", allowed="(0 to 11, 'major' or 'minor')")
-    return tonic, mode
