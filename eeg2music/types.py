@@ -27,6 +27,11 @@ REGIONS = ("central", "left_temporal", "right_temporal", "frontal")
 REGION_OF_STEM = dict(zip(STEMS, REGIONS, strict=True))
 CURVES = ("onset", "loudness", "brightness")
 
+# Centre of an average head, metres in head coordinates: of the sphere through the 10-05 electrodes.
+HEAD_CENTRE_M = (0.0, 0.0146, 0.0432)
+# Centre that the encoders start from. Their weights were trained with it, so that it must stay what it is.
+ENCODER_CENTRE_M = (0.0, 0.0, 0.04)
+
 FloatArray = NDArray[np.float32]
 
 

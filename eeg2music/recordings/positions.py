@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from eeg2music.errors import InputError
 from eeg2music.recordings.contents import no_positions
 from eeg2music.recordings.montages import guess_positions, match_montage
-from eeg2music.types import FloatArray
+from eeg2music.types import HEAD_CENTRE_M, FloatArray
 
-HEAD_CENTRE_M = np.array([0.0, 0.0146, 0.0432])
+_CENTRE_M = np.array(HEAD_CENTRE_M)
 _RADIUS_M = (0.05, 0.16)
 
 
@@ -98,8 +98,8 @@ def onto_head(positions: NDArray[np.floating], fiducials: bool) -> tuple[FloatAr
             return None, ""
     how = "" if scale == 1.0 else f" (numbers multiplied by {scale:g} to be metres)"
     shift = np.zeros(3)
-    if not fiducials and np.linalg.norm(scale * centre - HEAD_CENTRE_M) > 0.015:
-        shift = HEAD_CENTRE_M - scale * centre
+    if not fiducials and np.linalg.norm(scale * centre - _CENTRE_M) > 0.015:
+        shift = _CENTRE_M - scale * centre
         how += " (moved onto the average head, for want of fiducials)"
     return (scale * positions + shift).astype(np.float32), how
 

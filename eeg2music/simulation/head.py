@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from eeg2music.errors import ConfigError
 from eeg2music.seeding import numpy_rng
-from eeg2music.types import REGIONS
+from eeg2music.types import HEAD_CENTRE_M, REGIONS
 
 if TYPE_CHECKING:
     from mne.channels import DigMontage
@@ -43,7 +43,7 @@ TEMPLATE = "colin27_1005"
 # Centre of the outermost sphere in head coordinates and radii of brain, skull and scalp
 # (conductivities in S/m): fitted to the 64 electrodes of the template, fixed so that every
 # montage and every rotation of the cap is seen by the same head.
-SPHERE_CENTRE_M = np.array([0.0, 0.0146, 0.0432])
+SPHERE_CENTRE_M = np.array(HEAD_CENTRE_M)
 SPHERE_RADIUS_M = 0.096
 RELATIVE_RADII = (0.87, 0.92, 1.0)
 CONDUCTIVITIES = (0.33, 0.0042, 0.33)

@@ -20,11 +20,11 @@ from eeg2music.files import sha256_json
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.seeding import derive_seed, numpy_rng
 from eeg2music.training.encoder_targets import TargetStore, curve_shift
-from eeg2music.types import EEG_RATE_HZ, FloatArray, SignalSpec
+from eeg2music.types import EEG_RATE_HZ, ENCODER_CENTRE_M, FloatArray, SignalSpec
 
 UNSEEN = -1
-# Centre that position jitter turns around; metres, head coordinates.
-_CENTRE_M = np.array([0.0, 0.0, 0.04], dtype=np.float32)
+# Centre that position jitter turns around.
+_CENTRE_M = np.array(ENCODER_CENTRE_M, dtype=np.float32)
 
 
 class AugmentConfig(Config):

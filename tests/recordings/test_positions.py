@@ -8,7 +8,8 @@ import pytest
 from eeg2music.recordings.contents import no_positions
 from eeg2music.recordings.electrodes_tsv import head_positions
 from eeg2music.recordings.montages import bare_name, bipolar, guess_positions, match_montage, template
-from eeg2music.recordings.positions import HEAD_CENTRE_M, fit_sphere, locate, onto_head
+from eeg2music.recordings.positions import fit_sphere, locate, onto_head
+from eeg2music.types import HEAD_CENTRE_M
 
 CAP = (
     "Fp1",
@@ -101,11 +102,11 @@ def test_a_wrong_unit_is_found_by_the_size_of_the_head(scale: float) -> None:
 
 def test_a_cap_without_fiducials_is_moved_onto_the_head() -> None:
     true = match_montage(CAP, "10-05")
-    found, how = onto_head(true - HEAD_CENTRE_M.astype(np.float32), fiducials=False)
+    found, how = onto_head(true - np.float32(HEAD_CENTRE_M), fiducials=False)
     assert found is not None
     assert "for want of fiducials" in how
     np.testing.assert_allclose(found, true, atol=0.02)
-    kept, how = onto_head(true - HEAD_CENTRE_M.astype(np.float32), fiducials=True)
+    kept, how = onto_head(true - np.float32(HEAD_CENTRE_M), fiducials=True)
     assert how == ""
     np.testing.assert_allclose(kept, true - HEAD_CENTRE_M, atol=1e-6)
 
