@@ -7,9 +7,9 @@ matter which. As a check the same is decoded with the electrode positions permut
 
     python benchmarks/region_matrix.py [--encoder DIR] [--listeners 4] [--songs 12] [--snr-db 0] [--out FILE]
 
-Neither listeners nor songs are met in training. Takes about two minutes on one core. Changes of embeddings: `cosine`
-(1 - cosine, half the squared distance) and `euclidean` (the distance, which weighs small changes more). Of curves
-likewise: `curves_squared` (mean square over frames) and `curves` (its root).
+A song or listener that the encoder was trained or chosen on is an error. Takes about two minutes on one core. Changes
+of embeddings: `cosine` (1 - cosine, half the squared distance) and `euclidean` (the distance, which weighs small
+changes more). Of curves likewise: `curves_squared` (mean square over frames) and `curves` (its root).
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from numpy.typing import NDArray
 from eeg2music.config import shipped_folder
 from eeg2music.encoders.base import BrainConditions, Encoder
 from eeg2music.encoders.brain import BrainEncoder
-from eeg2music.files import write_json
+from eeg2music.errors import CheckpointError
+from eeg2music.evaluation.known import MANIFEST
+from eeg2music.evaluation.splits import Manifest, refuse_leaks
+from eeg2music.files import read_json, write_json
 from eeg2music.preprocess.eeg import channel_mask, preprocess
 from eeg2music.seeding import numpy_rng
 from eeg2music.simulation.library import song_ids
@@ -52,6 +55,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
+    if given.songs < 2:
+        parser.error(f"--songs {given.songs}: to exchange songs takes two or more")
+    refuse_met(given.encoder, song_ids(None, SONG_SEED, given.songs), listener_names(given.listeners))
     result = region_matrix(
         load_model(BrainEncoder, given.encoder), given.listeners, given.songs, snr_db=given.snr_db, seed=given.seed
     )
@@ -66,13 +72,35 @@ def main() -> None:
         write_json(given.out, {"encoder": given.encoder.name, "snr_db": given.snr_db, **result})
 
 
+def listener_names(count: int) -> list[str]:
+    """Who listens; listeners are drawn from their names."""
+    return [f"regions{number:02d}" for number in range(count)]
+
+
+def refuse_met(folder: Path, songs: Sequence[str], listeners: Sequence[str]) -> None:
+    """Raise if the encoder in `folder` was trained, or its best state chosen, on any of them.
+
+    Raises
+    ------
+    LeakError
+    CheckpointError
+        If it does not say what it was trained on.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise CheckpointError(f"{folder} does not say what it was trained on", allowed=f"an encoder with {MANIFEST}")
+    met = read_json(folder / MANIFEST)
+    heard = Manifest(songs=frozenset(songs), subjects=frozenset(f"sub-{name}" for name in listeners))
+    for part in (met, {"songs": [], **(met.get("valid") or {})}):
+        refuse_leaks(part, heard, kinds=("subject",))
+
+
 def region_matrix(encoder: Encoder, listeners: int, songs: int, *, snr_db: float, seed: int) -> dict[str, Any]:
     """Matrices by positions ("true", "permuted") and measure, (region, stem) as lists, and their diagonal mass."""
     stimuli = [stimulus_from_song(song, SONG_S) for song in song_ids(None, SONG_SEED, songs)]
     shape = (len(REGIONS), len(STEMS))
     sums = {kind: {measure: np.zeros(shape) for measure in MEASURES} for kind in ("true", "permuted")}
-    for number in range(listeners):
-        changes = _listener_changes(encoder, f"regions{number:02d}", stimuli, snr_db, seed)
+    for name in listener_names(listeners):
+        changes = _listener_changes(encoder, name, stimuli, snr_db, seed)
         for kind, by_region in changes.items():
             for row, moved in enumerate(by_region):
                 for measure in MEASURES:
