@@ -3,13 +3,14 @@
     python benchmarks/generation_speed.py [--checkpoint DIR] [--seconds 10] [--threads N] [--repeats 5] [--out FILE]
 
 First the path of `eeg2music generate`: a 64-channel recording at 512 Hz in memory, preprocessed, encoded, generated as
-four stems at 24 kHz (batch 1), mixed and written as WAV. Loading and the first, warming run are left out. Then one
-solver step for the same clip, guidance included, beside one guided step of AudioLDM-S' U-Net (Liu et al. 2023; 185 M
-parameters, random weights, latents of 10 s at 16 kHz, one track), in turns and in equal arithmetic. Speed does not
-depend on the weights. Steps are compared, not clips: AudioLDM takes 200 of them by default.
+four stems at 24 kHz (batch 1), mixed and written as WAV. Loading and the first, warming run are left out, and of what
+is timed, as in the command's own report, the clip without a brain and the page with its figures; `elapsed` holds these
+too. Then one solver step for the same clip, guidance included, beside one guided step of AudioLDM-S' U-Net (Liu et al.
+2023; 185 M parameters, random weights, latents at 16 kHz of as many seconds, one track), in turns and in equal
+arithmetic. Speed does not depend on the weights. Steps are compared, not clips: AudioLDM takes 200 of them by default.
 
-Medians over repeats. The load average and the processor time tell whether the machine was busy with other things:
-figures taken so are not to be quoted. Takes about two minutes.
+Memory is the largest resident set. Medians over repeats. The load average and the processor time, beside `elapsed`,
+tell whether the machine was busy with other things: figures taken so are not to be quoted. Takes about two minutes.
 """
 
 from __future__ import annotations
@@ -33,14 +34,15 @@ from eeg2music.diffusion.generate import Precision, generate_latents
 from eeg2music.diffusion.guidance import Dials
 from eeg2music.diffusion.transformer import JointStemTransformer
 from eeg2music.files import write_json
-from eeg2music.generation import GenerateConfig, decode_recording
+from eeg2music.generation import TITLE, GenerateConfig, Take, make_result
 from eeg2music.pipeline import BrainToMusicPipeline, SamplingConfig, default_checkpoint, load_pipeline
-from eeg2music.report.result import Stopwatch, write_sound
+from eeg2music.report.result import write_clip
 from eeg2music.seeding import derive_seed, torch_noise
 from eeg2music.simulation.listening import draw_listener
 from eeg2music.simulation.session import Trial, simulate_listener, stimulus_from_song
 from eeg2music.training.runtime import hardware, keep_freed_memory
 from eeg2music.types import CURVE_RATE_HZ, CURVES, FRAME_RATE_HZ, Conditions, Recording
+from eeg2music.weights import checkpoint_sha256
 
 RECORDING_HZ = 512.0
 # AudioLDM: 100 mel frames of 64 bands a second, both shortened by its VAE's factor of 4.
@@ -67,7 +69,9 @@ def main() -> None:
         "load_average_before": os.getloadavg()[0],
         "parameters": {name: count(getattr(pipeline, name)) for name in ("encoder", "transformer", "codec")},
     }
-    figures["generate"] = measure_path(pipeline, options.seconds, options.repeats)
+    figures["generate"] = measure_path(
+        pipeline, checkpoint_sha256(options.checkpoint), options.seconds, options.repeats
+    )
     if not options.no_peer:
         figures["step"] = compare_steps(pipeline.transformer, options.seconds, options.repeats)
     figures["load_average_after"] = os.getloadavg()[0]
@@ -76,19 +80,18 @@ def main() -> None:
     print(json.dumps(figures, indent=2))
 
 
-def measure_path(pipeline: BrainToMusicPipeline, seconds: float, repeats: int) -> dict[str, Any]:
+def measure_path(pipeline: BrainToMusicPipeline, checkpoint_hash: str, seconds: float, repeats: int) -> dict[str, Any]:
     """Seconds by stage, real-time factor and memory of recording -> WAV."""
-    recording = simulated_recording(seconds)
-    config = GenerateConfig()
+    take, config = Take.raw(simulated_recording(seconds)), GenerateConfig()
     loaded_mib = peak_memory_mib()
-    runs = [one_run(pipeline, recording, config) for _ in range(repeats + 1)][1:]
-    total = statistics.median(run["total"] for run in runs)
+    runs = [one_run(pipeline, take, config, checkpoint_hash) for _ in range(repeats + 1)][1:]
+    factors = [run["total"] / seconds for run in runs]
     return {
         "sampling": config.sampling.model_dump(),
         "repeats": repeats,
         "seconds_by_stage": {stage: statistics.median(run[stage] for run in runs) for stage in runs[0]},
-        "real_time_factor": total / seconds,
-        "real_time_factor_range": [pick(run["total"] for run in runs) / seconds for pick in (min, max)],
+        "real_time_factor": statistics.median(factors),
+        "real_time_factor_range": [min(factors), max(factors)],
         "peak_memory_mib": peak_memory_mib(),
         "peak_memory_before_generating_mib": loaded_mib,
     }
@@ -101,16 +104,17 @@ def simulated_recording(seconds: float) -> Recording:
     return recording.replace(signal_v=recording.signal_v[:, : round(seconds * RECORDING_HZ)].copy(), events=())
 
 
-def one_run(pipeline: BrainToMusicPipeline, recording: Recording, config: GenerateConfig) -> dict[str, float]:
-    """Seconds of each stage, of all together, and of processor time."""
-    watch = Stopwatch()
+def one_run(
+    pipeline: BrainToMusicPipeline, take: Take, config: GenerateConfig, checkpoint_hash: str
+) -> dict[str, float]:
+    """Seconds of each stage and of these together; then of all that the command does, and of processor time for it."""
     since, used = time.perf_counter(), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        _, clip = decode_recording(recording, pipeline, config, watch=watch)
-        with watch("write"):
-            write_sound(Path(folder), clip.mixed)
-        total, processor = time.perf_counter() - since, time.process_time() - used
-    return {**watch.seconds, "total": total, "processor": processor}
+        result = make_result(take, pipeline, config, checkpoint_hash)
+        write_clip(Path(folder), result, title=TITLE)
+    elapsed, processor = time.perf_counter() - since, time.process_time() - used
+    stages: dict[str, float] = result.report["seconds_by_stage"]
+    return {**stages, "total": sum(stages.values()), "elapsed": elapsed, "processor": processor}
 
 
 def compare_steps(model: JointStemTransformer, seconds: float, repeats: int) -> dict[str, Any]:
