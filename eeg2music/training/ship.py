@@ -58,7 +58,10 @@ def ship(export: Path, out: Path, *, command: str, data: str, bf16: bool = True,
 def _manifest(export: Path) -> dict[str, Any]:
     if not (export / MANIFEST).is_file():
         raise CheckpointError(f"{export} is not the export of a training run", allowed=f"a folder with {MANIFEST}")
-    return dict(read_json(export / MANIFEST))
+    manifest = dict(read_json(export / MANIFEST))
+    if "held_out_songs" in manifest:  # what runs of codec and diffusion once called it
+        manifest.setdefault("valid", {"songs": manifest.pop("held_out_songs")})
+    return manifest
 
 
 def _store(source: Path, target: Path, *, bf16: bool) -> None:

@@ -141,3 +141,10 @@ def test_the_stages_of_a_run_that_begins_with_another_are_chained(tmp_path: Path
     assert stages_until(third) == [{}]
     (third / MANIFEST).unlink()
     assert stages_until(third) == [{}]
+
+
+def test_validation_songs_stand_under_one_key(tmp_path: Path) -> None:
+    export = _export(tmp_path / "export")
+    write_json(export / MANIFEST, {**read_json(export / MANIFEST), "held_out_songs": ["x-1-0001"]})
+    manifest = read_json(ship(export, tmp_path / "out", command="c", data="d") / MANIFEST)
+    assert manifest["valid"] == {"songs": ["x-1-0001"]} and "held_out_songs" not in manifest
