@@ -23,6 +23,10 @@ from eeg2music.files import atomic_path, read_json, sha256_folder, write_json
 
 WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
 CONFIG_NAME = "config.json"
+# What a model was trained on, beside its weights.
+MANIFEST_NAME = "training_manifest.json"
+# Its key in a diffusion model's manifest that says which latents it makes: `Codec.latent_space`.
+LATENT_SPACE = "latent_space"
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 

@@ -6,6 +6,7 @@ gives codes at 1.5–6 kb/s. This module never trains anything; see `training/co
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -178,6 +179,17 @@ class Codec(nn.Module):
         # A channel that never varies would be blown up to noise.
         self.latent_std.copy_(std.clamp_min(1e-4))
 
+    def latent_space(self) -> str:
+        """Hash of what makes the normalised latents: encoder and statistics. Decoders can be exchanged behind it.
+
+        Weights count as rounded to bfloat16, so that storing them in it keeps the hash; names do not count, because
+        they differ between versions of libraries.
+        """
+        weights = [tensor.detach().to(torch.bfloat16) for tensor in self.encodec.encoder.state_dict().values()]
+        parts = sorted(_content(tensor) for tensor in weights)
+        parts += [_content(self.latent_mean), _content(self.latent_std)]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
+
     def normalize(self, latents: Tensor) -> Tensor:
         """To zero mean and unit deviation per channel. (…, channel, frame)"""
         self._need_statistics()
@@ -223,6 +235,12 @@ class Codec(nn.Module):
             layer.codebook.embed.copy_(values)
             layer.codebook.embed_avg.copy_(values * counts[:, None])
             layer.codebook.cluster_size.copy_(counts)
+
+
+def _content(tensor: Tensor) -> str:
+    """Hash of a tensor's shape and values."""
+    values = tensor.detach().float().cpu().contiguous().numpy()
+    return hashlib.sha256(f"{values.shape}".encode() + values.astype("<f4").tobytes()).hexdigest()
 
 
 def latent_statistics(latents: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -87,7 +87,7 @@ class JointStemTransformer(ModelMixin, ConfigMixin):
         width: int = 256,
         depth: int = 8,
         heads: int = 4,
-        hidden: int = 536,
+        hidden: int = 528,
         modulation_rank: int = 32,
         stem_attention_every: int = 2,
         rotary_base: float = 1000.0,
@@ -119,11 +119,12 @@ class JointStemTransformer(ModelMixin, ConfigMixin):
         self.last_modulation = Modulation(width, 2, modulation_rank)
         self.patch_out = nn.Linear(width, latent_dim * patch)
         self.pass_on = nn.Linear(width, latent_dim)
+        self.pass_on_here = nn.Linear(width, latent_dim * patch)
         self._initialise()
 
     def _initialise(self) -> None:
         """Begin by predicting nothing."""
-        for layer in (self.patch_out, self.pass_on):
+        for layer in (self.patch_out, self.pass_on, self.pass_on_here):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         narrow = [module.down for module in self.modules() if isinstance(module, Modulation)]
@@ -159,8 +160,9 @@ class JointStemTransformer(ModelMixin, ConfigMixin):
                 x = x + middle
             x = block(x, condition, rotary, visible)
         shift, scale = self.last_modulation(condition)
-        predicted = self._frames(self.patch_out(modulate(x, shift, 1 + scale)).float())
-        return torch.addcmul(predicted, self._passed_on(own_time)[..., None], noisy.float())
+        x = modulate(x, shift, 1 + scale)
+        passed_on = self._passed_on(own_time)[..., None] + self._frames(self.pass_on_here(x).float())
+        return torch.addcmul(self._frames(self.patch_out(x).float()), passed_on, noisy.float())
 
     def _condition_vector(self, own_time: Tensor, conditions: Conditions) -> Tensor:
         """Everything that holds for a whole stem, (batch, stem, width)."""
@@ -173,10 +175,11 @@ class JointStemTransformer(ModelMixin, ConfigMixin):
         return F.silu(self.mix_conditions(F.silu(vector)))
 
     def _passed_on(self, own_time: Tensor) -> Tensor:
-        """How much of each noisy channel goes straight to the prediction, (batch, stem, channel).
+        """How much of each noisy channel goes straight to the prediction at this time, (batch, stem, channel).
 
         A token is narrower than a patch of latents. Early that is good: what is noise does not get through (Li & He
-        2025). Late it would cost detail that the noisy latents hold already.
+        2025). Late it would cost detail that the noisy latents hold already. What `pass_on_here` adds depends on the
+        token: a rest has no detail, and what is passed on there is heard as hiss.
         """
         return self.pass_on(F.silu(self.time_embedding(own_time))).float()
 

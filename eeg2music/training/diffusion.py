@@ -36,6 +36,7 @@ from eeg2music.training.registry import TASKS
 from eeg2music.training.task import Batch, Gather, ItemSource, Task
 from eeg2music.types import FRAME_RATE_HZ, STEMS, Conditions
 from eeg2music.weights import (
+    LATENT_SPACE,
     WEIGHTS_NAME,
     checkpoint_sha256,
     load_strictly,
@@ -58,7 +59,7 @@ class ModelConfig(Config):
     width: int = Field(default=256, ge=8)
     depth: int = Field(default=8, ge=1)
     heads: int = Field(default=4, ge=1)
-    hidden: int = Field(default=536, ge=8)
+    hidden: int = Field(default=528, ge=8)
     modulation_rank: int = Field(default=32, ge=1)
     stem_attention_every: int = Field(default=2, ge=1)
     prediction: Literal["clean", "velocity"] = "clean"
@@ -145,7 +146,9 @@ class DiffusionTask(Task):
         held_out = music.split("valid", config.valid_share).songs[: config.valid_songs]
         self.sources = {name: source_hash(getattr(config, name)) for name in ("codec", "clap")}
         identity = sha256_json(self.sources)
-        self.channel_weight = channel_weights(load_codec(config.codec).latent_std, config.channel_weight)
+        latents = load_codec(config.codec)
+        self.latent_space = latents.latent_space()
+        self.channel_weight = channel_weights(latents.latent_std, config.channel_weight)
         self.cache = LatentCache(config.cache, music.split("train", config.valid_share), identity)
         self.held_out = LatentCache(config.cache, StimuliFolder(music.folder, held_out), identity)
 
@@ -261,10 +264,10 @@ class DiffusionTask(Task):
 
     def manifest(self) -> dict[str, Any]:
         return {
-            **self.cache.music.manifest(),
+            **self.cache.music.manifest(self.held_out.music),
             "data_hash": sha256_json([self.cache.content_hash, self.held_out.content_hash]),
-            "held_out_songs": list(self.held_out.music.songs),
             **{f"{name}_sha256": value for name, value in self.sources.items()},
+            LATENT_SPACE: self.latent_space,
         }
 
 

@@ -183,3 +183,34 @@ def test_stereo_models_and_wrong_shapes_are_refused(codec: Codec) -> None:
         codec.set_statistics(torch.zeros(3), torch.ones(8))
     with pytest.raises(ConfigError, match="No EnCodec"):
         Codec.from_config(**{**TINY, "codebook_size": 17})
+
+
+# -- which latents it makes --------------------------------------------------------------------
+
+
+def test_latents_are_known_by_encoder_and_statistics_whatever_decodes_them(codec: Codec, tmp_path: Path) -> None:
+    space = codec.latent_space()
+    codec.save_pretrained(tmp_path)
+    assert Codec.from_pretrained(tmp_path).latent_space() == space
+
+
+@pytest.mark.parametrize(("part", "same"), [("decoder", True), ("quantizer", True), ("encoder", False)])
+def test_another_part_makes_other_latents_or_not(codec: Codec, part: str, same: bool) -> None:
+    space = codec.latent_space()
+    with torch.no_grad():
+        for tensor in getattr(codec.encodec, part).state_dict().values():
+            if tensor.is_floating_point():
+                tensor.mul_(1.5)
+    assert (codec.latent_space() == space) is same
+
+
+def test_other_statistics_make_other_latents(codec: Codec) -> None:
+    space = codec.latent_space()
+    codec.set_statistics(codec.latent_mean.clone(), codec.latent_std * 1.001)
+    assert codec.latent_space() != space
+
+
+def test_an_encoder_stored_in_bfloat16_makes_the_same_latents(codec: Codec) -> None:
+    space = codec.latent_space()
+    codec.encodec.to(torch.bfloat16).float()
+    assert codec.latent_space() == space

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from support import load_file
 from torch import Tensor
 
 from eeg2music.audio import write_audio
@@ -174,7 +175,7 @@ def test_conditions_are_learned_and_the_evaluation_shows_it() -> None:
     before = task.evaluate(model)
     assert before["noisy_loss"] == pytest.approx(before["noisy_loss_other_curves"])
     optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, betas=(0.9, 0.99))
-    for step in range(200):
+    for step in range(400):
         losses = task.loss(model, batch_of(task, 8, draw=step), step=step, gather=no_gather)
         optimizer.zero_grad()
         losses["loss"].backward()
@@ -186,20 +187,8 @@ def test_conditions_are_learned_and_the_evaluation_shows_it() -> None:
     assert after["noisy_loss_no_conditions"] > 1.1 * after["noisy_loss"]
 
 
-class FakeCodec:
-    latent_std = torch.full((CHANNELS,), 0.1)
-
-    def encode(self, audio: Tensor) -> Tensor:
-        frames = audio.unflatten(-1, (-1, 320))
-        return torch.stack([frames.mean(-1), frames.std(-1), frames[..., 0], frames[..., 9]], dim=1)
-
-    def normalize(self, latents: Tensor) -> Tensor:
-        return latents * 10
-
-
-class FakeClap:
-    def embed_audio(self, audio: Tensor) -> Tensor:
-        return torch.nn.functional.normalize(audio.unflatten(-1, (8, -1)).abs().mean(-1), dim=-1)
+FAKES = load_file(Path(__file__).with_name("fakes.py"))
+FakeCodec, FakeClap = FAKES.FakeCodec, FAKES.FakeClap
 
 
 @pytest.fixture
@@ -226,9 +215,10 @@ def test_a_run_from_audio_to_a_checkpoint(music: Path, tmp_path: Path, monkeypat
     model = load_model(JointStemTransformer, result.export)
     assert (model.latent_dim, model.stems) == (CHANNELS, 4)
     card = read_json(result.export / "training_manifest.json")
-    assert not set(card["songs"]) & set(card["held_out_songs"])
-    assert len(card["songs"]) + len(card["held_out_songs"]) == 5
+    assert not set(card["songs"]) & set(card["valid"]["songs"])
+    assert len(card["songs"]) + len(card["valid"]["songs"]) == 5
     assert {"codec_sha256", "clap_sha256", "data_hash"} <= set(card)
+    assert card["latent_space"] == FakeCodec().latent_space()
 
 
 def test_checkpoint_folders_without_weights_are_refused(tmp_path: Path) -> None:
