@@ -325,6 +325,33 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="Folder of an evaluation, or its scores.json.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another, of the same songs, levels and seeds.")],
+    overrides: Overrides = None,
+    file: Annotated[
+        Path | None, typer.Option("--out", help="JSON file of the comparison; the table goes beside it as Markdown.")
+    ] = None,
+    seed: Seed = None,
+    device: IdleDevice = "auto",
+    dry_run: DryRun = False,
+) -> None:
+    """Paired differences of two evaluations, B less A, with intervals."""
+    from eeg2music.config import load_config
+    from eeg2music.evaluation.compare import CompareConfig, compare_runs, comparison_markdown, write_comparison
+
+    config = load_config(CompareConfig, None, _seeded(overrides, seed))
+    _check_device(device)
+    if dry_run:
+        return _show(config)
+    result = compare_runs(first, second, config)
+    out.print(comparison_markdown(result), soft_wrap=True, markup=False)
+    for path in write_comparison(file, result) if file else ():
+        out.print(f"Wrote {path}", soft_wrap=True, markup=False)
+    return None
+
+
+@app.command()
 def info(
     thing: Annotated[Path, typer.Argument(metavar="CHECKPOINT|RECORDING", help="A folder of models or a recording.")],
     overrides: Overrides = None,
