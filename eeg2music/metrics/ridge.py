@@ -190,7 +190,7 @@ class _System:
         centred = x - self._mean
         deviation = centred.std(axis=0) if scale else np.ones(x.shape[1])
         # A feature that never changes in training (a genre that is not there) says nothing.
-        self._scale = np.where(deviation > 1e-12 * max(1.0, float(np.abs(self._mean).max())), deviation, 1.0)
+        self._scale = np.where(deviation > 1e-12 * np.abs(self._mean), deviation, 1.0)
         u, self._singular, self._vt = linalg.svd(centred / self._scale, full_matrices=False, check_finite=False)
         self._projected = u.T @ (y - self._target_mean)
 
