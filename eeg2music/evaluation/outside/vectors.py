@@ -47,8 +47,8 @@ def load_array(path: Path) -> Float64:
     return np.asarray(loaded, dtype=np.float64)
 
 
-def refuse_bad(vectors: Float64, names: Sequence[str], where: str) -> None:
-    """Refuse NaN and infinity, and vectors that are all equal. (n, dim), and a name for each row."""
+def refuse_finite(vectors: Float64, names: Sequence[str], where: str) -> None:
+    """Refuse NaN and infinity. (n, dim), and a name for each row."""
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         first = names[int(np.argmin(finite))]
@@ -57,6 +57,11 @@ def refuse_bad(vectors: Float64, names: Sequence[str], where: str) -> None:
             allowed="finite numbers",
             remedy="look at those clips; they are never dropped",
         )
+
+
+def refuse_bad(vectors: Float64, names: Sequence[str], where: str) -> None:
+    """Refuse NaN and infinity, and vectors that are all equal. (n, dim), and a name for each row."""
+    refuse_finite(vectors, names, where)
     spread = float(np.abs(vectors - vectors[0]).max())
     if len(vectors) > 1 and spread <= 1e-6 * max(float(np.abs(vectors).max()), 1e-30):
         raise DataError(

@@ -1,0 +1,178 @@
+"""Scores of what others made as tables: scores.json, scores.md, report.html. Computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from eeg2music.evaluation.tables import limits, number, write_tables
+from eeg2music.report.words import score_line
+
+IDENTIFIED = [
+    "condition",
+    "embedding",
+    "pairwise (chance 0.5)",
+    "95 % interval",
+    "p",
+    "top-1",
+    "95 % interval",
+    "chance",
+    "MRR (chance)",
+    "median rank (chance)",
+    "n",
+    "gallery",
+]
+APART = ["condition", "embedding", "FAD", "KAD", "KAD reversed", "FAD-∞", "95 % interval", "n", "references", "dim"]
+GROUPS = {"by_seed": "seed", "by_subject": "listener", "by_style": "style"}
+
+
+def write_page_of(out: Path, scores: Mapping[str, Any]) -> None:
+    """Write all three files."""
+    write_tables(
+        out,
+        scores,
+        tables_of(scores),
+        title="Scores of generated music",
+        lead=_lead(scores),
+        warnings=[*scores["stamps"], *scores["warnings"]],
+    )
+
+
+def summary(scores: Mapping[str, Any], folder: Path) -> str:
+    """What `score` prints at its end."""
+    lines = []
+    for condition, spaces in scores["scores"].items():
+        for name, of in spaces.items():
+            if of["identification"]:
+                lines.append(score_line(f"{condition}, {name}", of["identification"]))
+            found = of["distances"]
+            if found:
+                named = {"FAD": "frechet", "KAD": "kernel"}
+                values = [f"{label} {found[key]:.4g}" for label, key in named.items() if key in found]
+                values.append(f"(n {found['n']}, references {found['n_reference']})")
+                lines.append(f"  {condition + ', ' + name:<18} " + "  ".join(values))
+    lines += [f"  ! {text}" for text in (*scores["stamps"], *scores["warnings"])]
+    return "\n".join([*lines, f"{folder / 'report.html'}", f"{folder / 'scores.json'}"])
+
+
+def tables_of(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Identification, its shares, distances, material and embeddings; those that have rows."""
+    tables = [_identified(scores), _shares(scores), _distances(scores), _material(scores), _embeddings(scores)]
+    return [table for table in tables if table["rows"]]
+
+
+def _lead(scores: Mapping[str, Any]) -> str:
+    loudness = scores["loudness"]
+    declared = f"; declared: {loudness['declared']}" if loudness["declared"] else ""
+    return (
+        f"{scores['manifest']['name']} ({scores['manifest']['rows']} lines, SHA-256 "
+        f"{scores['manifest']['sha256'][:12]}), seed {scores['seed']}. Loudness {loudness['handling']}{declared}. "
+        "Intervals are over works (songs, where no work is declared), and over listeners from ten on."
+    )
+
+
+def _entries(scores: Mapping[str, Any], kind: str) -> list[tuple[str, str, Mapping[str, Any]]]:
+    return [
+        (condition, name, of[kind])
+        for condition, spaces in scores["scores"].items()
+        for name, of in spaces.items()
+        if of[kind]
+    ]
+
+
+def _identified(scores: Mapping[str, Any]) -> dict[str, Any]:
+    rows = [
+        [
+            condition,
+            name,
+            number(of["accuracy"]),
+            limits(of["ci95"]),
+            f"{of['p_value']:.4f}",
+            number(of["top1"]),
+            limits(of["top1_ci95"]),
+            number(of["top1_chance"]),
+            f"{of['mrr']:.3f} ({of['mrr_chance']:.3f})",
+            f"{of['median_rank']:g} ({of['median_rank_chance']:g})",
+            f"{of['n']}",
+            f"{of['gallery_size']}",
+        ]
+        for condition, name, of in _entries(scores, "identification")
+    ]
+    note = (
+        "Whether a generated clip finds what was heard among the gallery. Pairwise alone is weak: 0.95 of 50 is about "
+    )
+    return {"title": "Identification", "note": note + "top-1 0.55.", "heads": IDENTIFIED, "rows": rows}
+
+
+def _shares(scores: Mapping[str, Any]) -> dict[str, Any]:
+    rows = [
+        [condition, name, f"{word} {label}", number(one["accuracy"]), number(one["top1"]), f"{one['n']}"]
+        for condition, name, of in _entries(scores, "identification")
+        for key, word in GROUPS.items()
+        for label, one in of.get(key, {}).items()
+    ]
+    note = "The same clips apart, each against the whole gallery."
+    heads = ["condition", "embedding", "of", "pairwise", "top-1", "n"]
+    return {"title": "Identification by seed, listener and style", "note": note, "heads": heads, "rows": rows}
+
+
+def _distances(scores: Mapping[str, Any]) -> dict[str, Any]:
+    rows = []
+    for condition, name, of in _entries(scores, "distances"):
+        endless = of.get("frechet_infinity")
+        mark = "" if of["enough"] else " (too few)"
+        bends = "" if endless is None or endless["enough"] else " (few)"
+        rows.append(
+            [
+                condition,
+                name,
+                number(of["frechet"]) + mark if "frechet" in of else "",
+                number(of["kernel"]) if "kernel" in of else of.get("why", ""),
+                number(of["kernel_reversed"]) if "kernel_reversed" in of else "",
+                number(endless["value"]) + bends if endless else "",
+                limits(endless["ci95"]) if endless else "",
+                f"{of['n']}",
+                f"{of['n_reference']}",
+                f"{of['dim']}",
+            ]
+        )
+    note = (
+        f"From the music of {scores['reference']!r} as a whole, one vector for each clip. KAD is unbiased, its kernel "
+        "as wide as the reference's median distance; reversed: as that of what is judged. FAD falls with n."
+    )
+    return {"title": "Distance from music", "note": note, "heads": APART, "rows": rows}
+
+
+def _material(scores: Mapping[str, Any]) -> dict[str, Any]:
+    rows = [
+        [
+            group,
+            f"{of['files']}",
+            f"{of['seconds']['total']:.1f} ({of['seconds']['shortest']:.2f} to {of['seconds']['longest']:.2f})",
+            ", ".join(f"{rate} Hz: {count}" for rate, count in of["sample_rates_hz"].items()),
+            f"{of['median_level_dbfs']:.1f} dBFS",
+        ]
+        for group, of in scores["material"].items()
+        if "files" in of
+    ]
+    heads = ["audio", "files", "seconds (each)", "sample rates", "median level"]
+    return {"title": "Material", "note": "As the files are.", "heads": heads, "rows": rows}
+
+
+def _embeddings(scores: Mapping[str, Any]) -> dict[str, Any]:
+    answers = {True: "yes", False: "no", None: "not declared"}
+    rows = [
+        [
+            name,
+            f"{of['dim']}" if "dim" in of else "",
+            f"{of['sample_rate_hz']} Hz" if "sample_rate_hz" in of else "",
+            (of["identity"] or "")[:12],
+            answers[of["circular"]],
+            ", ".join(of.get("followed_conditions", ())),
+        ]
+        for name, of in scores["embeddings"].items()
+    ]
+    notes = " ".join(f"{name}: {of['note']}" for name, of in scores["embeddings"].items() if of.get("note"))
+    heads = ["embedding", "dim", "hears", "identity", "conditioned these clips", "followed conditions"]
+    return {"title": "Embeddings that score", "note": notes, "heads": heads, "rows": rows}
