@@ -7,7 +7,8 @@ tr((Sx Sy)^1/2) is the nuclear norm of Rx Ryᵀ / sqrt((n - 1)(m - 1)). No root 
 no imaginary parts and no jitter on the diagonal, and it is exact for fewer samples than dimensions.
 
 The distance is biased upward in small samples and falls with n: compare only equal n, or extrapolate
-(`frechet_infinity`), or use the kernel distance. Nothing here refuses a small sample: `enough` tells, the caller decides.
+(`frechet_infinity`), or use the kernel distance. Nothing here refuses a small sample: `enough` tells, the caller
+decides.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ ROWS_PER_DIM = 2
 # How far the Gram matrix of orthogonal columns may stray from the identity (largest row sum) before a second Cholesky
 # can't mend it.
 NEARLY_ORTHOGONAL = 0.1
-# Sub-samples of `frechet_infinity`: the whole, halves, thirds and quarters, evenly spaced in 1 / n.
+# Sub-samples of `frechet_infinity`: the whole, halves, and thirds and quarters if large enough. Evenly spaced in 1 / n.
 PARTS = (1, 2, 3, 4)
 NORMAL_95 = 1.959963984540054
 
@@ -112,8 +113,8 @@ def frechet_infinity(
 
     The bias of the distance is close to a multiple of 1 / n, so that a line through the distances of
     sub-samples, read at 1 / n = 0, is free of it. `x`, the reference, is taken whole: the bias from its own n stays,
-    so compare scores with one reference. The line holds above about twice `dim` rows in the smallest sub-sample;
-    below, the value lies under the plain distance and still too high. It may be negative, being unbiased.
+    so compare scores with one reference. The line holds while the smallest sub-sample has about 2 `dim` rows;
+    below, the true curve bends and the value comes out a little low. It may be negative, being unbiased.
 
     Each of `repeats` seeded repetitions shuffles the rows of `y` and cuts them into as many disjoint
     sub-samples of each size as fit; the distance at a size is the mean over them all. (Disjoint, because
@@ -128,7 +129,8 @@ def frechet_infinity(
     x : (n, dim), the reference
     y : (m, dim), what is judged, m >= 8
     seed : of the shuffles
-    sizes : of the sub-samples, two or more different ones from 2 to m, one at most m / 2; None takes m, m/2, m/3, m/4
+    sizes : of the sub-samples, two or more different ones from 2 to m, one at most m / 2; None takes m and m/2, and
+        m/3 and m/4 where they are `enough`
     repeats : repetitions, at least 2
 
     Raises
@@ -144,7 +146,7 @@ def frechet_infinity(
     """
     reference, judged = embeddings("x", x, at_least=2), embeddings("y", y, at_least=8)
     same_dim("x", reference, "y", judged)
-    chosen = _sizes(sizes, len(judged))
+    chosen = _sizes(sizes, *judged.shape)
     if repeats < 2:
         raise InputError(f"repeats = {repeats}", allowed="2 or more")
     mean, factor = reference.mean(axis=0), _factor(reference)
@@ -244,9 +246,11 @@ def root_trace(factor_x: Float64, factor_y: Float64) -> float:
     return float(linalg.svdvals(factor_x @ factor_y.T, overwrite_a=True, check_finite=False).sum())
 
 
-def _sizes(sizes: Sequence[int] | None, n: int) -> tuple[int, ...]:
+def _sizes(sizes: Sequence[int] | None, n: int, dim: int) -> tuple[int, ...]:
     """Sub-sample sizes, descending."""
-    chosen = sorted({n // part for part in PARTS} if sizes is None else {int(size) for size in sizes}, reverse=True)
+    if sizes is None:
+        sizes = [n // part for part in PARTS if part <= 2 or enough(n // part, dim)]
+    chosen = sorted({int(size) for size in sizes}, reverse=True)
     if len(chosen) < 2 or chosen[0] > n or not 2 <= chosen[-1] <= n // 2:
         raise InputError(
             f"Sub-sample sizes {chosen} of {n} rows",
