@@ -82,7 +82,7 @@ def frechet_distance(x: ArrayLike, y: ArrayLike) -> float:
     left, right = embeddings("x", x, at_least=2), embeddings("y", y, at_least=2)
     same_dim("x", left, "y", right)
     mean_gap = left.mean(axis=0) - right.mean(axis=0)
-    return _assemble(mean_gap, _factor(left), _factor(right))
+    return _assemble(mean_gap, sample_factor(left), sample_factor(right))
 
 
 def frechet_from_moments(mean_x: ArrayLike, cov_x: ArrayLike, mean_y: ArrayLike, cov_y: ArrayLike) -> float:
@@ -149,7 +149,7 @@ def frechet_infinity(
     chosen = _sizes(sizes, *judged.shape)
     if repeats < 2:
         raise InputError(f"repeats = {repeats}", allowed="2 or more")
-    mean, factor = reference.mean(axis=0), _factor(reference)
+    mean, factor = reference.mean(axis=0), sample_factor(reference)
     found: dict[int, list[list[float]]] = {size: [] for size in chosen}
     for repeat in range(repeats):
         shuffled = judged[np.random.default_rng([seed, repeat]).permutation(len(judged))]
@@ -158,7 +158,7 @@ def frechet_infinity(
                 continue
             starts = range(0, len(judged) - size + 1, size)
             blocks = [shuffled[start : start + size] for start in starts]
-            found[size].append([_assemble(mean - block.mean(axis=0), factor, _factor(block)) for block in blocks])
+            found[size].append([_assemble(mean - block.mean(axis=0), factor, sample_factor(block)) for block in blocks])
     distances = [float(np.mean(found[size])) for size in chosen]
     slope, value = np.polyfit(1.0 / np.array(chosen), distances, 1)
     split = max(size for size in chosen if 2 * size <= len(judged))
@@ -196,8 +196,8 @@ def frechet_per_sample(reference: ArrayLike, samples: ArrayLike) -> Float64:
             remedy="with one vector per clip use frechet_to_points",
         )
     same_dim("reference", rows, "samples", clips[0])
-    mean, factor = rows.mean(axis=0), _factor(rows)
-    return np.array([_assemble(mean - clip.mean(axis=0), factor, _factor(clip)) for clip in clips])
+    mean, factor = rows.mean(axis=0), sample_factor(rows)
+    return np.array([_assemble(mean - clip.mean(axis=0), factor, sample_factor(clip)) for clip in clips])
 
 
 def frechet_to_points(reference: ArrayLike, points: ArrayLike) -> Float64:
@@ -241,6 +241,15 @@ def covariance_factor(cov: Float64, *, name: str = "cov") -> Float64:
     return np.asarray((vectors * np.sqrt(np.clip(values, 0.0, None))).T)
 
 
+def sample_factor(rows: Float64) -> Float64:
+    """R with RᵀR = the sample covariance of rows (n, dim), without forming it; (min(n, dim), dim)."""
+    centred = rows - rows.mean(axis=0)
+    centred /= np.sqrt(len(rows) - 1)
+    if len(rows) <= rows.shape[1]:
+        return centred
+    return _triangle(centred)
+
+
 def root_trace(factor_x: Float64, factor_y: Float64) -> float:
     """tr((Sx Sy)^1/2) for Sx = Rxᵀ Rx, Sy = Ryᵀ Ry: the sum of the singular values of Rx Ryᵀ."""
     return float(linalg.svdvals(factor_x @ factor_y.T, overwrite_a=True, check_finite=False).sum())
@@ -257,15 +266,6 @@ def _sizes(sizes: Sequence[int] | None, n: int, dim: int) -> tuple[int, ...]:
             allowed=f"two or more from 2 to {n}, the smallest at most {n // 2}",
         )
     return tuple(chosen)
-
-
-def _factor(rows: Float64) -> Float64:
-    """R with RᵀR = sample covariance; (min(n, dim), dim)."""
-    centred = rows - rows.mean(axis=0)
-    centred /= np.sqrt(len(rows) - 1)
-    if len(rows) <= rows.shape[1]:
-        return centred
-    return _triangle(centred)
 
 
 def _triangle(rows: Float64) -> Float64:
