@@ -7,7 +7,7 @@ that never changes is refused by its place, never scored as 0.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -48,8 +48,9 @@ def target_correlation(predicted: ArrayLike, observed: ArrayLike, fold: ArrayLik
     Parameters
     ----------
     predicted, observed : (n, target)
-    fold : (n,) in which each row was held out. Each fold's mean is then taken off both sides first: the training
-        mean is low where the held-out rows are high, which would make useless predictions correlate negatively.
+    fold : (n,) in which each row was held out. The result is then the mean of the folds' own correlations, weighted
+        by their rows. Over all rows at once useless predictions correlate negatively: the training mean is low
+        where the held-out rows are high, and predictions are small where the folds disagree.
 
     >>> target_correlation([[1.0], [2.0], [3.0]], [[2.0], [4.0], [6.0]]).round(6)
     array([1.])
@@ -59,41 +60,52 @@ def target_correlation(predicted: ArrayLike, observed: ArrayLike, fold: ArrayLik
 
 
 def permutation_null(
-    predicted: ArrayLike,
-    observed: ArrayLike,
+    score: Callable[[Float64], ArrayLike],
+    responses: ArrayLike,
     blocks: Sequence[Hashable],
     *,
     rng: np.random.Generator,
-    permutations: int = 1000,
-    fold: ArrayLike | None = None,
+    permutations: int = 200,
 ) -> Float64:
-    """Correlations after whole blocks (songs) of the predictions have changed places; nothing is fitted again.
+    """Scores after whole blocks (songs) of the responses have changed places, the model fitted anew each time.
 
-    Rows inside a block keep their order, because neighbours are alike. Blocks of unequal length are laid end to end
-    in the new order. With B blocks there are only B! orders: below five, small p-values cannot come out.
+    Fitting anew is what makes it a test: cross-validated predictions of each fold lean on the responses of the
+    others, so that permuting finished predictions gives p < 0.05 about twice too often. Rows inside a block keep their
+    order, because neighbours are alike; a block that is too long for its new place is cut, one that is too short
+    starts over.
 
     Parameters
     ----------
-    predicted, observed : (n, target)
-    blocks : (n,) labels, four or more
-    fold : as in `target_correlation`
+    score : (n, target) responses -> (target,), all of the fitting included
+    responses : (n, target)
+    blocks : (n,) labels, four or more; with B of them there are only B! orders
 
     Returns
     -------
     (permutations, target)
+
+    >>> from eeg2music.metrics.ridge import HeldOutRidge
+    >>> features, songs = np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) // 5
+    >>> model = HeldOutRidge(features, songs)
+    >>> null = permutation_null(
+    ...     lambda y: target_correlation(model.predict(y).predicted, y, model.fold), features @ [[1.0], [2.0]], songs,
+    ...     rng=np.random.default_rng(1), permutations=19)
+    >>> bool(null.max() < 0.8)
+    True
     """
-    ours, ref = _standard(predicted, observed, fold)
-    number = codes("blocks", blocks, len(ref))
+    y = embeddings("responses", responses, at_least=2)
+    number = codes("blocks", blocks, len(y))
     members = [np.flatnonzero(number == block) for block in range(int(number.max()) + 1)]
     if len(members) < 4:
         raise InputError(f"{len(members)} blocks to permute", allowed="four or more", remedy="cut shorter blocks")
-    # Rows sorted by block, on both sides: a block's rows need not lie together.
-    home = np.concatenate(members)
-    ref = np.ascontiguousarray(ref[home])
-    null = np.empty((permutations, ref.shape[1]))
+    if permutations < 1:
+        raise InputError(f"permutations = {permutations}", allowed="1 or more")
+    null = np.empty((permutations, y.shape[1]))
+    source = np.empty(len(y), dtype=np.int64)
     for draw in range(permutations):
-        order = np.concatenate([members[block] for block in rng.permutation(len(members))])
-        null[draw] = np.einsum("nv,nv->v", ours[order], ref)
+        for place, block in zip(members, rng.permutation(len(members)), strict=True):
+            source[place] = np.resize(members[block], len(place))
+        null[draw] = score(y[source])
     return null
 
 
@@ -166,7 +178,7 @@ def one_hot(labels: Sequence[Hashable]) -> Float64:
 
 
 def _standard(predicted: ArrayLike, observed: ArrayLike, fold: ArrayLike | None) -> tuple[Float64, Float64]:
-    """Both sides centred (within folds) and of unit norm, so that their product is Pearson's r."""
+    """Both sides centred and of unit norm (in each fold, weighted by its rows): their product is Pearson's r."""
     ours, ref = embeddings("predicted", predicted, at_least=2), embeddings("observed", observed, at_least=2)
     if ours.shape != ref.shape:
         raise InputError(f"predicted has shape {ours.shape}, observed has {ref.shape}", allowed="equal shapes")
@@ -176,11 +188,18 @@ def _standard(predicted: ArrayLike, observed: ArrayLike, fold: ArrayLike | None)
         raise InputError(f"fold has shape {places.shape}", allowed=f"({len(ref)},)")
     sides = []
     for side in (ours, ref):
-        centred = np.array(side)
+        unit = np.zeros_like(side)
         for number in np.unique(places):
-            centred[places == number] -= side[places == number].mean(axis=0)
-        norm = np.linalg.norm(centred, axis=0)
-        # What is left of a constant prediction after centring is rounding, not a signal.
-        floor = 1e-13 * np.sqrt(len(side)) * np.maximum(np.abs(side).max(axis=0), 1e-300)
-        sides.append(np.divide(centred, norm, out=np.zeros_like(centred), where=norm > floor))
+            some = places == number
+            unit[some] = _unit(side[some]) * np.sqrt(np.mean(some))
+        sides.append(unit)
     return sides[0], sides[1]
+
+
+def _unit(values: Float64) -> Float64:
+    """Columns centred and of unit norm; 0 for those that are constant. (n, target) -> (n, target)."""
+    centred = values - values.mean(axis=0)
+    norm = np.linalg.norm(centred, axis=0)
+    # What is left of a constant prediction after centring is rounding, not a signal.
+    floor = 1e-13 * np.sqrt(len(values)) * np.maximum(np.abs(values).max(axis=0), 1e-300)
+    return np.divide(centred, norm, out=np.zeros_like(centred), where=norm > floor)

@@ -79,16 +79,7 @@ def fit_ridge(
     (array([[3.]]), array([1.]), array([1.e-09]))
     """
     x, y = rows(features, responses)
-    alphas = _penalties(penalties)
-    fold = group_folds(groups, folds, n=len(x))
-    error = np.zeros((len(alphas), y.shape[1]))
-    for number in range(int(fold.max()) + 1):
-        test = fold == number
-        system = _System(x[~test], y[~test], scale)
-        for place, alpha in enumerate(alphas):
-            error[place] += np.mean((y[test] - system.predict(x[test], alpha)) ** 2, axis=0)
-    chosen = error.argmin(axis=0)
-    return _System(x, y, scale).solve(alphas[chosen])
+    return _Chosen(x, list(groups), _penalties(penalties), folds, scale).fit(y)
 
 
 def held_out_predictions(
@@ -112,22 +103,51 @@ def held_out_predictions(
     True
     """
     x, y = rows(features, responses)
-    labels = list(groups)
-    if len(set(labels)) < 3:
-        raise InputError(
-            f"{len(set(labels))} groups to hold out", allowed="three or more, e.g. songs or blocks of time"
-        )
-    fold = group_folds(labels, folds, n=len(x))
-    predicted, baseline = np.empty_like(y), np.empty_like(y)
-    chosen = []
-    for number in range(int(fold.max()) + 1):
-        test = fold == number
-        rest = [label for label, out in zip(labels, test, strict=True) if not out]
-        model = fit_ridge(x[~test], y[~test], rest, penalties=penalties, folds=folds, scale=scale)
-        predicted[test] = x[test] @ model.weight + model.intercept
-        baseline[test] = y[~test].mean(axis=0)
-        chosen.append(model.penalty)
-    return HeldOut(predicted, baseline, fold, np.stack(chosen))
+    return HeldOutRidge(x, groups, penalties=penalties, folds=folds, scale=scale).predict(y)
+
+
+class HeldOutRidge:
+    """`held_out_predictions` for the same features and any number of responses: features are decomposed once.
+
+    Parameters
+    ----------
+    features : (n, dim)
+    groups, penalties, folds, scale : as of `fit_ridge`; three groups or more
+    """
+
+    def __init__(
+        self,
+        features: ArrayLike,
+        groups: Sequence[Hashable],
+        *,
+        penalties: Sequence[float] = PENALTIES,
+        folds: int = FOLDS,
+        scale: bool = True,
+    ) -> None:
+        x, labels, alphas = embeddings("features", features), list(groups), _penalties(penalties)
+        if len(set(labels)) < 3:
+            raise InputError(
+                f"{len(set(labels))} groups to hold out", allowed="three or more, e.g. songs or blocks of time"
+            )
+        self._x = x
+        self.fold = group_folds(labels, folds, n=len(x))
+        self._models = []
+        for number in range(int(self.fold.max()) + 1):
+            train = np.flatnonzero(self.fold != number)
+            self._models.append(_Chosen(x[train], [labels[i] for i in train], alphas, folds, scale))
+
+    def predict(self, responses: ArrayLike) -> HeldOut:
+        """Every group by the model of the others. (n, target) -> see `HeldOut`."""
+        x, y = rows(self._x, responses)
+        predicted, baseline = np.empty_like(y), np.empty_like(y)
+        chosen = []
+        for number, models in enumerate(self._models):
+            test = self.fold == number
+            model = models.fit(y[~test])
+            predicted[test] = x[test] @ model.weight + model.intercept
+            baseline[test] = y[~test].mean(axis=0)
+            chosen.append(model.penalty)
+        return HeldOut(predicted, baseline, self.fold, np.stack(chosen))
 
 
 def explained_variance(found: HeldOut, responses: ArrayLike) -> Float64:
@@ -182,28 +202,61 @@ def codes(name: str, labels: Sequence[Hashable], n: int) -> Index:
     return np.array([known.setdefault(label, len(known)) for label in labels], dtype=np.int64)
 
 
-class _System:
-    """Training rows, centred (and scaled) and decomposed once for every penalty."""
+class _Chosen:
+    """Ridge on the same rows and features for any responses, each with the penalty that suits it."""
 
-    def __init__(self, x: Float64, y: Float64, scale: bool) -> None:
-        self._mean, self._target_mean = x.mean(axis=0), y.mean(axis=0)
+    def __init__(self, x: Float64, labels: list[Hashable], alphas: Float64, folds: int, scale: bool) -> None:
+        self._alphas = alphas
+        fold = group_folds(labels, folds, n=len(x))
+        self._inner = []
+        for number in range(int(fold.max()) + 1):
+            test = fold == number
+            system = _System(x[~test], scale)
+            self._inner.append((test, system, system.rotate(x[test])))
+        self._whole = _System(x, scale)
+
+    def fit(self, y: Float64) -> RidgeFit:
+        error = np.zeros((len(self._alphas), y.shape[1]))
+        for test, system, rotated in self._inner:
+            projected, mean = system.project(y[~test])
+            wanted = y[test] - mean
+            for place, alpha in enumerate(self._alphas):
+                gap = wanted - (rotated * system.shrink(alpha)) @ projected
+                error[place] += np.einsum("nv,nv->v", gap, gap) / len(gap)
+        return self._whole.solve(y, self._alphas[error.argmin(axis=0)])
+
+
+class _System:
+    """Training rows of the features, centred (and scaled) and decomposed once for all penalties and responses."""
+
+    def __init__(self, x: Float64, scale: bool) -> None:
+        self._mean = x.mean(axis=0)
         centred = x - self._mean
         deviation = centred.std(axis=0) if scale else np.ones(x.shape[1])
         # A feature that never changes in training (a genre that is not there) says nothing.
         self._scale = np.where(deviation > 1e-12 * np.abs(self._mean), deviation, 1.0)
         u, self._singular, self._vt = linalg.svd(centred / self._scale, full_matrices=False, check_finite=False)
-        self._projected = u.T @ (y - self._target_mean)
+        self._ut = np.ascontiguousarray(u.T)
 
-    def predict(self, x: Float64, alpha: float) -> Float64:
-        shrink = self._singular / (self._singular**2 + alpha)
-        rotated = ((x - self._mean) / self._scale) @ self._vt.T
-        return np.asarray((rotated * shrink) @ self._projected + self._target_mean)
+    def rotate(self, x: Float64) -> Float64:
+        """(n, dim) -> (n, component)."""
+        return ((x - self._mean) / self._scale) @ self._vt.T
 
-    def solve(self, alpha: Float64) -> RidgeFit:
+    def project(self, y: Float64) -> tuple[Float64, Float64]:
+        """Responses of the training rows as (component, target), and their mean (target,)."""
+        mean = y.mean(axis=0)
+        return self._ut @ (y - mean), mean
+
+    def shrink(self, alpha: float | Float64) -> Float64:
+        """(component,) for one penalty, (component, target) for one of each target."""
+        singular = self._singular if np.ndim(alpha) == 0 else self._singular[:, None]
+        return singular / (singular**2 + alpha)
+
+    def solve(self, y: Float64, alpha: Float64) -> RidgeFit:
         """Weights with a penalty for each target. alpha (target,)."""
-        shrink = self._singular[:, None] / (self._singular[:, None] ** 2 + alpha)
-        weight = (self._vt.T @ (shrink * self._projected)) / self._scale[:, None]
-        return RidgeFit(weight, self._target_mean - self._mean @ weight, alpha)
+        projected, mean = self.project(y)
+        weight = (self._vt.T @ (self.shrink(alpha) * projected)) / self._scale[:, None]
+        return RidgeFit(weight, mean - self._mean @ weight, alpha)
 
 
 def _penalties(penalties: Sequence[float]) -> Float64:
