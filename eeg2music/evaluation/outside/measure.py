@@ -6,7 +6,7 @@ then they are stamped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,20 +15,19 @@ from numpy.typing import NDArray
 
 from eeg2music.errors import InputError
 from eeg2music.evaluation.identification import identify
-from eeg2music.evaluation.outside.manifest import Row
+from eeg2music.evaluation.outside.manifest import Clips, Row
+from eeg2music.metrics.breakdown import breakdown
+from eeg2music.metrics.density import NEAREST, density_coverage
 from eeg2music.metrics.frechet import enough, frechet_distance, frechet_infinity
 from eeg2music.metrics.kernel import kernel_distance_both
-from eeg2music.metrics.retrieval import TIE_TOLERANCE, pairwise_score, similarity_matrix, standing, topk_hit
+from eeg2music.metrics.retrieval import similarity_matrix
 
 Float64 = NDArray[np.float64]
-Distance = Literal["frechet", "kernel", "frechet_infinity"]
+Distance = Literal["frechet", "kernel", "frechet_infinity", "coverage"]
 # `frechet_infinity` halves the clips more than once.
 FEWEST_FOR_INFINITY = 8
-GROUPS: dict[str, Callable[[Row], Hashable]] = {
-    "by_seed": lambda row: row.seed,
-    "by_subject": lambda row: row.subject,
-    "by_style": lambda row: row.style,
-}
+TOP = (1, 5, 10)
+WAYS = (10,)
 
 
 @dataclass(frozen=True)
@@ -58,18 +57,19 @@ class Space:
 
 
 def identification(
-    space: Space, rows: Sequence[Row], gallery_names: Sequence[str], *, seed: int, permutations: int
+    space: Space, rows: Sequence[Row], clips: Clips, *, seed: int, permutations: int
 ) -> dict[str, Any] | None:
-    """What `identify` gives, with chance for every figure and shares by seed, subject and style; None without gallery.
+    """What `identify` gives, and under "breakdown" what `metrics.breakdown` does; None without gallery.
 
-    `by_…` holds {label: {accuracy, top1, n}} where there are two labels or more; the gallery is the whole one.
+    The breakdown holds every figure with its chance overall, by seed, subject and style, within style and within
+    song, as far as the manifest names them and there are two or more.
     """
     if space.gallery is None or any(row.reference is None for row in rows):
         return None
     query, gallery = space.stacked([row.item for row in rows]), space.gallery
     if not space.unit_norm:
         query, gallery = scaled_by(gallery, query), scaled_by(gallery, gallery)
-    place = {name: number for number, name in enumerate(gallery_names)}
+    place = {name: number for number, name in enumerate(clips.gallery)}
     target = np.array([place[str(row.reference)] for row in rows])
     scores = identify(
         query,
@@ -80,13 +80,11 @@ def identification(
         seed=seed,
         permutations=permutations,
     )
-    size = len(gallery)
-    scores["top5_chance"] = min(5, size) / size
-    scores["median_rank_chance"] = (size + 1) / 2
-    scores["mrr_chance"] = float(np.mean(1.0 / np.arange(1, size + 1)))
     scores["similarity"] = "cosine" if space.unit_norm else "cosine, centred and scaled by the gallery"
-    found = standing(similarity_matrix(query, gallery), target, tolerance=TIE_TOLERANCE)
-    scores.update(_shares(rows, pairwise_score(found), topk_hit(found, 1)))
+    of_query, of_item = _labels(rows, clips)
+    scores["breakdown"] = breakdown(
+        similarity_matrix(query, gallery), target, query_labels=of_query, gallery_labels=of_item, ks=TOP, ways=WAYS
+    )
     return scores
 
 
@@ -97,9 +95,9 @@ def distances(
 
     Returns
     -------
-    "frechet"; "kernel" with the width of the reference and "kernel_reversed" with the width of what is judged;
-    "frechet_infinity" with its interval; as far as wanted. n, n_reference, dim, `enough` for a covariance on both
-    sides, `scaling` in words.
+    As far as wanted: "frechet"; "kernel" with the width of the reference and "kernel_reversed" with the width of what
+    is judged; "frechet_infinity" with its interval; "coverage" with density, precision and recall. Always: n,
+    n_reference, dim, `enough` for a covariance on both sides, `scaling` in words.
 
     Raises
     ------
@@ -136,6 +134,8 @@ def distances(
         scores["kernel"], scores["kernel_reversed"] = kernel_distance_both(reference, judged)
     if "frechet_infinity" in wanted:
         scores["frechet_infinity"] = _infinity(reference, judged, seed)
+    if "coverage" in wanted and smaller > NEAREST:
+        scores["coverage"] = density_coverage(reference, judged)._asdict()
     return scores
 
 
@@ -163,21 +163,22 @@ def _infinity(reference: Float64, judged: Float64, seed: int) -> dict[str, Any] 
     }
 
 
-def _shares(rows: Sequence[Row], pairwise: Float64, top1: Float64) -> dict[str, Any]:
-    """Means over the rows of each seed, subject and style."""
-    shares: dict[str, Any] = {}
-    for name, label_of in GROUPS.items():
-        labels = [label_of(row) for row in rows]
-        different = sorted({label for label in labels if label is not None}, key=str)
-        if len(different) < 2:
-            continue
-        picked = {label: np.array([own == label for own in labels]) for label in different}
-        shares[name] = {
-            str(label): {
-                "accuracy": float(pairwise[own].mean()),
-                "top1": float(top1[own].mean()),
-                "n": int(own.sum()),
-            }
-            for label, own in picked.items()
-        }
-    return shares
+def _labels(rows: Sequence[Row], clips: Clips) -> tuple[dict[str, list[Hashable]], dict[str, list[Hashable]]]:
+    """Labels of queries and of gallery items, each where all have one and there are two or more different ones."""
+    queries: dict[str, list[Hashable]] = {
+        "seed": [row.seed for row in rows],
+        "subject": [row.subject for row in rows],
+        "style": [row.style for row in rows],
+    }
+    heard = {row.reference: row for row in clips.rows if row.reference is not None}
+    items: dict[str, list[Hashable]] = {
+        "style": [heard[name].style if name in heard else None for name in clips.gallery],
+        # A further candidate without a song is a song of its own.
+        "song": [heard[name].song_label if name in heard else name for name in clips.gallery],
+    }
+
+    def told(labels: dict[str, list[Hashable]]) -> dict[str, list[Hashable]]:
+        return {name: of for name, of in labels.items() if None not in of and len(set(of)) > 1}
+
+    # Within a label says something only where several items share one.
+    return told(queries), {name: of for name, of in told(items).items() if len(set(of)) < len(of)}

@@ -23,8 +23,8 @@ IDENTIFIED = [
     "n",
     "gallery",
 ]
-APART = ["condition", "embedding", "FAD", "KAD", "KAD reversed", "FAD-∞", "95 % interval", "n", "references", "dim"]
-GROUPS = {"by_seed": "seed", "by_subject": "listener", "by_style": "style"}
+APART = ["condition", "embedding", "FAD", "KAD", "KAD reversed", "FAD-∞", "95 % interval", "density", "coverage"]
+APART += ["n", "references", "dim"]
 
 
 def write_page_of(out: Path, scores: Mapping[str, Any]) -> None:
@@ -57,8 +57,8 @@ def summary(scores: Mapping[str, Any], folder: Path) -> str:
 
 
 def tables_of(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Identification, its shares, distances, material and embeddings; those that have rows."""
-    tables = [_identified(scores), _shares(scores), _distances(scores), _material(scores), _embeddings(scores)]
+    """Identification whole and in parts, distances, material and embeddings; those that have rows."""
+    tables = [_identified(scores), _breakdown(scores), _distances(scores), _material(scores), _embeddings(scores)]
     return [table for table in tables if table["rows"]]
 
 
@@ -92,8 +92,8 @@ def _identified(scores: Mapping[str, Any]) -> dict[str, Any]:
             number(of["top1"]),
             limits(of["top1_ci95"]),
             number(of["top1_chance"]),
-            f"{of['mrr']:.3f} ({of['mrr_chance']:.3f})",
-            f"{of['median_rank']:g} ({of['median_rank_chance']:g})",
+            _beside_chance(of["breakdown"][0], "mrr"),
+            _beside_chance(of["breakdown"][0], "median_rank", 1),
             f"{of['n']}",
             f"{of['gallery_size']}",
         ]
@@ -105,22 +105,43 @@ def _identified(scores: Mapping[str, Any]) -> dict[str, Any]:
     return {"title": "Identification", "note": note + "top-1 0.55.", "heads": IDENTIFIED, "rows": rows}
 
 
-def _shares(scores: Mapping[str, Any]) -> dict[str, Any]:
+def _breakdown(scores: Mapping[str, Any]) -> dict[str, Any]:
+    figures = ("identification", "top1", "top5", "top10", "way10", "mrr")
     rows = [
-        [condition, name, f"{word} {label}", number(one["accuracy"]), number(one["top1"]), f"{one['n']}"]
+        [
+            condition,
+            name,
+            one["group"] + ("" if one["value"] is None else f" {one['value']}"),
+            *(_beside_chance(one, figure) for figure in figures),
+            _beside_chance(one, "median_rank", 1),
+            f"{one['n']}" + (f" ({one['left_out']} alone)" if one["left_out"] else ""),
+            _size(one),
+        ]
         for condition, name, of in _entries(scores, "identification")
-        for key, word in GROUPS.items()
-        for label, one in of.get(key, {}).items()
+        for one in of["breakdown"]
     ]
-    note = "The same clips apart, each against the whole gallery."
-    heads = ["condition", "embedding", "of", "pairwise", "top-1", "n"]
-    return {"title": "Identification by seed, listener and style", "note": note, "heads": heads, "rows": rows}
+    note = (
+        "Chance in brackets. By seed, listener (subject) and style against the whole gallery; within style and within "
+        "song against the candidates of the same. Clips whose target is alone there are not counted."
+    )
+    heads = ["condition", "embedding", "of", "pairwise", "top-1", "top-5", "top-10", "10-way", "MRR", "median rank"]
+    return {"title": "Identification in parts", "note": note, "heads": [*heads, "n", "gallery"], "rows": rows}
+
+
+def _beside_chance(row: Mapping[str, Any], figure: str, digits: int = 3) -> str:
+    value, chance = row.get(figure), row.get(f"{figure}_chance")
+    return "" if value is None or chance is None else f"{value:.{digits}f} ({chance:.{digits}f})"
+
+
+def _size(row: Mapping[str, Any]) -> str:
+    low, high = row["gallery_min"], row["gallery_max"]
+    return "" if low is None else f"{low}" if low == high else f"{low} to {high}"
 
 
 def _distances(scores: Mapping[str, Any]) -> dict[str, Any]:
     rows = []
     for condition, name, of in _entries(scores, "distances"):
-        endless = of.get("frechet_infinity")
+        endless, covered = of.get("frechet_infinity"), of.get("coverage")
         mark = "" if of["enough"] else " (too few)"
         bends = "" if endless is None or endless["enough"] else " (few)"
         rows.append(
@@ -132,6 +153,8 @@ def _distances(scores: Mapping[str, Any]) -> dict[str, Any]:
                 number(of["kernel_reversed"]) if "kernel_reversed" in of else "",
                 number(endless["value"]) + bends if endless else "",
                 limits(endless["ci95"]) if endless else "",
+                number(covered["density"]) if covered else "",
+                f"{covered['coverage']:.3f} ({covered['coverage_expected']:.3f})" if covered else "",
                 f"{of['n']}",
                 f"{of['n_reference']}",
                 f"{of['dim']}",
@@ -139,7 +162,8 @@ def _distances(scores: Mapping[str, Any]) -> dict[str, Any]:
         )
     note = (
         f"From the music of {scores['reference']!r} as a whole, one vector for each clip. KAD is unbiased, its kernel "
-        "as wide as the reference's median distance; reversed: as that of what is judged. FAD falls with n."
+        "as wide as the reference's median distance; reversed: as that of what is judged. FAD falls with n. Density (1 "
+        "is expected of equal distributions) and coverage (expected in brackets): Naeem et al. 2020."
     )
     return {"title": "Distance from music", "note": note, "heads": APART, "rows": rows}
 

@@ -41,7 +41,7 @@ class ScoreConfig(Config):
     sources : {embedding: folder or hub name} in place of the embedding's own
     checkpoint : folder of models that "scorer" and "ours" are taken from; the shipped ones by default
     identification : look for what was heard, where the manifest names references
-    distances : from the reference, of "frechet" (FAD), "kernel" (KAD) and "frechet_infinity"
+    distances : from the reference, of "frechet" (FAD), "kernel" (KAD), "frechet_infinity" and "coverage"
     resample : several sample rates are meant; files are resampled to the embedding's rate in any case
     allow_small : a Fréchet distance also of fewer clips than twice the dimension, stamped
     allow_circular : an embedding may score what it conditioned, stamped
@@ -175,9 +175,7 @@ def _condition(clips: Clips, condition: str, spaces: Sequence[Space], config: Sc
     rows, items = clips.of(condition), clips.items(condition)
     return {
         space.name: {
-            "identification": identification(
-                space, rows, clips.gallery, seed=config.seed, permutations=config.permutations
-            )
+            "identification": identification(space, rows, clips, seed=config.seed, permutations=config.permutations)
             if config.identification
             else None,
             "distances": distances(
