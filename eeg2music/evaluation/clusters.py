@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -77,6 +77,18 @@ def jackknife(sums: ClusterSums) -> tuple[Float64, Float64]:
     # The mean without a cluster, less the mean.
     moved = (mean[..., None] * sums.number - sums.total) / (count[..., None] - sums.number)
     return mean, np.sqrt((moved**2).sum(axis=-1) * (clusters - 1) / clusters)
+
+
+def effective_clusters(number: NDArray[Any]) -> Float64:
+    """How many clusters of one size would tell as much, where values of a cluster all agree.
+
+    n² / sum of squared sizes (Carter, Schnepel and Steigerwald 2017, for a mean). (..., cluster) -> (...,).
+
+    >>> float(effective_clusters(np.array([4, 4, 4]))), round(float(effective_clusters(np.array([9, 3, 3]))), 2)
+    (3.0, 2.27)
+    """
+    sizes = np.asarray(number, dtype=np.float64)
+    return sizes.sum(axis=-1) ** 2 / (sizes**2).sum(axis=-1)
 
 
 def linearised(sums: ClusterSums, weights: Float64) -> tuple[Float64, Float64]:

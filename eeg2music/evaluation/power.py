@@ -19,7 +19,7 @@ LEVEL = 0.95
 MOST_SONGS = 100_000
 
 
-def power_of(effect: float, standard_error: float, df: int, *, level: float = LEVEL) -> float:
+def power_of(effect: float, standard_error: float, df: float, *, level: float = LEVEL) -> float:
     """Chance that a two-sided t test at 1 - level sees a true effect (noncentral t; Cohen 1988).
 
     Parameters
@@ -34,7 +34,7 @@ def power_of(effect: float, standard_error: float, df: int, *, level: float = LE
     return _power(abs(effect) / standard_error, df, level)
 
 
-def smallest_effect(standard_error: float, df: int, *, power: float = POWER, level: float = LEVEL) -> float:
+def smallest_effect(standard_error: float, df: float, *, power: float = POWER, level: float = LEVEL) -> float:
     """The true effect that is seen with the given power; smaller ones are missed more often.
 
     Parameters
@@ -89,29 +89,28 @@ def songs_needed(
     return many
 
 
-def power_note(interval: Interval, *, what: str = "effect", songs: int | None = None, power: float = POWER) -> str:
+def power_note(interval: Interval, songs: int, *, what: str = "effect", power: float = POWER) -> str:
     """One sentence for a report.
 
     Parameters
     ----------
+    songs : how many there are
     what : what the interval is of: "effect", "difference"
-    songs : how many there are; None takes the clusters that the interval counts
 
-    >>> power_note(Interval(0.6, 0.5, 0.7, 0.03, 11, "")).startswith("With these 12 songs an effect below 0.092")
+    >>> power_note(Interval(0.6, 0.5, 0.7, 0.03, 11.0, ""), 12).startswith("With these 12 songs an effect below 0.092")
     True
     """
-    clusters = interval.df + 1 if songs is None else songs
     article = "an" if what[:1] in "aeiou" else "a"
     if interval.standard_error <= 0.0:
-        return f"The {clusters} songs have all one value: what effect could be seen cannot be told from them."
+        return f"The {songs} songs have all one value: what effect could be seen cannot be told from them."
     smallest = smallest_effect(interval.standard_error, interval.df, power=power)
     return (
-        f"With these {clusters} songs {article} {what} below {smallest:.3f} can't be seen "
+        f"With these {songs} songs {article} {what} below {smallest:.3f} can't be seen "
         f"(chance of {power:.0%} at that size, two-sided p < 0.05)."
     )
 
 
-def _power(noncentrality: float, df: int, level: float) -> float:
+def _power(noncentrality: float, df: float, level: float) -> float:
     edge = float(stats.t.ppf(0.5 + level / 2.0, df))
     # scipy's nct loses its far tail for large noncentrality; there the power is 1 in any case.
     if noncentrality > 30.0 + edge:
@@ -119,17 +118,17 @@ def _power(noncentrality: float, df: int, level: float) -> float:
     return float(stats.nct.sf(edge, df, noncentrality) + stats.nct.cdf(-edge, df, noncentrality))
 
 
-def _noncentrality(power: float, df: int, level: float) -> float:
+def _noncentrality(power: float, df: float, level: float) -> float:
     high = 1.0
     while _power(high, df, level) < power:
         high *= 2.0
     return float(optimize.brentq(lambda value: _power(value, df, level) - power, 0.0, high, xtol=1e-10))
 
 
-def _check(standard_error: float, df: int, level: float) -> None:
+def _check(standard_error: float, df: float, level: float) -> None:
     if not (np.isfinite(standard_error) and standard_error > 0.0):
         raise InputError(f"A standard error of {standard_error}", allowed="above 0")
-    if df < 1:
+    if df < 1 - 1e-9:
         raise InputError(f"{df} degrees of freedom", allowed="1 or more: two songs or more")
     if not 0.0 < level < 1.0:
         raise InputError(f"A level of {level}", allowed="above 0 and below 1")

@@ -13,10 +13,10 @@ Differences: `cluster_interval` without. Skewed values without bounds: `bootstra
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from eeg2music.errors import DataError, InputError
@@ -27,6 +27,7 @@ from eeg2music.evaluation.clusters import (
     checked_values,
     cluster_codes,
     cluster_sums,
+    effective_clusters,
     jackknife,
     linearised,
     sums_by_code,
@@ -63,7 +64,7 @@ RESAMPLES = 2000
 class Interval(NamedTuple):
     """An estimate with its confidence interval.
 
-    df : degrees of freedom of the t distribution (clusters - 1)
+    df : degrees of freedom of the t distribution: clusters - 1, less where clusters are of unequal size
     method : in words, for the report
     """
 
@@ -71,7 +72,7 @@ class Interval(NamedTuple):
     low: float
     high: float
     standard_error: float
-    df: int
+    df: float
     method: str
 
 
@@ -86,8 +87,9 @@ def cluster_interval(
     """Interval of the mean of `values`, whose songs (and ten or more subjects) were drawn at random.
 
     The standard error leaves out one cluster at a time (MacKinnon, Nielsen and Webb 2023), with two-way clustering from
-    ten subjects on (Cameron, Gelbach and Miller 2011); the t distribution has (fewest clusters - 1) degrees of
-    freedom. With `bounds` the interval is Wilson's (1927) for the effective
+    ten subjects on (Cameron, Gelbach and Miller 2011); the t distribution has one degree of freedom less than there are
+    clusters of the rarer kind, where unequal ones count as their effective number, n² / sum of squared sizes (Carter,
+    Schnepel and Steigerwald 2017). With `bounds` the interval is Wilson's (1927) for the effective
     number of observations p (1 - p) / se², so that it stays inside and has a width at 0 and at 1
     (where all values are equal, each cluster counts as one observation).
 
@@ -116,10 +118,11 @@ def cluster_interval(
         raise DataError("An interval over one song", allowed="two songs or more")
     mean = float(data.mean())
     error = float(np.sqrt(_variance(data, groups)))
-    low, high = _limits(np.array(mean), np.array(error), min(sizes), level, bounds)
+    df = min(float(_freedom(np.bincount(codes))) for codes in groups)
+    low, high = _limits(np.array(mean), np.array(error), df, min(sizes), level, bounds)
     method = f"cluster-robust t over {sizes[0]} songs" + (f" and {sizes[1]} subjects" if len(sizes) == 2 else "")
     method += ", Wilson" if bounds is not None else ""
-    return Interval(mean, float(low), float(high), error, min(sizes) - 1, method)
+    return Interval(mean, float(low), float(high), error, df, method)
 
 
 def cluster_limits(
@@ -136,7 +139,7 @@ def cluster_limits(
     (data set,), (data set,)
     """
     mean, error = jackknife(sums)
-    return _limits(mean, error, sums.total.shape[-1], level, bounds)
+    return _limits(mean, error, _freedom(sums.number), sums.total.shape[-1], level, bounds)
 
 
 def bootstrap_t_interval(
@@ -172,7 +175,7 @@ def bootstrap_t_interval(
     if not np.isfinite(low):
         raise DataError(f"The values hardly differ between {count} songs", remedy="use cluster_interval with bounds")
     method = f"bootstrap-t over {count} songs, {resamples} resamples"
-    return Interval(float(mean[0]), low, high, float(error[0]), count - 1, method)
+    return Interval(float(mean[0]), low, high, float(error[0]), float(count - 1), method)
 
 
 def bootstrap_t_limits(sums: ClusterSums, weights: Float64, *, level: float = 0.95) -> tuple[float, float]:
@@ -215,17 +218,27 @@ def _one_way(data: Float64, codes: Codes) -> float:
     return float(jackknife(sums)[1] ** 2) if len(sums.total) > 1 else 0.0
 
 
+def _freedom(number: NDArray[Any]) -> Float64:
+    """Degrees of freedom for clusters of these sizes: never below one, where t intervals lose all meaning."""
+    return np.maximum(effective_clusters(number) - 1.0, 1.0)
+
+
 def _limits(
-    mean: Float64, error: Float64, clusters: int, level: float, bounds: tuple[float, float] | None
+    mean: Float64,
+    error: Float64,
+    df: float | Float64,
+    clusters: int,
+    level: float,
+    bounds: tuple[float, float] | None,
 ) -> tuple[Float64, Float64]:
-    quantile = float(stats.t.ppf(0.5 + level / 2.0, clusters - 1))
+    quantile = stats.t.ppf(0.5 + level / 2.0, df)
     if bounds is None:
         return mean - quantile * error, mean + quantile * error
     return _wilson(mean, error, quantile, clusters, bounds)
 
 
 def _wilson(
-    mean: Float64, error: Float64, quantile: float, clusters: int, bounds: tuple[float, float]
+    mean: Float64, error: Float64, quantile: Float64, clusters: int, bounds: tuple[float, float]
 ) -> tuple[Float64, Float64]:
     floor, ceiling = bounds
     outside = (mean < floor - 1e-9) | (mean > ceiling + 1e-9)
