@@ -10,7 +10,7 @@ import pytest
 from eeg2music.errors import InputError
 from eeg2music.metrics.chance import median_rank_chance, reciprocal_rank_chance, topk_chance
 
-GALLERIES = [[1], [2], [7], [8], [3, 3, 3], [2, 9], [4, 5, 6, 12], [2, 2, 3, 40]]
+GALLERIES = [[1], [2, 9, 9, 9], [2], [7], [8], [3, 3, 3], [2, 9], [4, 5, 6, 12], [2, 2, 3, 40]]
 
 
 def guesses(sizes: list[int]) -> list[int]:
