@@ -121,6 +121,16 @@ def test_the_factor_of_dependent_columns_is_householders() -> None:
     np.testing.assert_allclose(factor.T @ factor, np.cov(rows.T), atol=1e-14)
 
 
+def test_dependent_columns_that_pass_one_cholesky_by_rounding() -> None:
+    """Whether a zero pivot comes out as +1e-17 or -1e-17 is chance; the factor must be right either way."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        rows = rng.normal(size=(60, 4)) @ rng.normal(size=(4, 7))
+        rows -= rows.mean(axis=0)
+        factor = frechet.sample_factor(rows)
+        np.testing.assert_allclose(factor.T @ factor, rows.T @ rows / 59, atol=1e-13)
+
+
 def test_exact_for_fewer_samples_than_dimensions() -> None:
     """Two samples each: rank one, so tr((AB)^1/2) is |a·b| for A = aaᵀ, B = bbᵀ."""
     rng = np.random.default_rng(2)
