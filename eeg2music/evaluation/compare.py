@@ -124,10 +124,10 @@ def _figures(ours: Mapping[str, Any], theirs: Mapping[str, Any], config: Compare
         for condition in config.conditions:
             sides = [side["scores"][condition]["seeds"] for side in (level, by_name[level["name"]])]
             for kind in KINDS:
-                entries = [[entry[kind] for entry in side if entry.get(kind)] for side in sides]
+                first, second = ([entry[kind] for entry in side if entry.get(kind)] for side in sides)
                 seeds = [entry["seed"] for entry in sides[0] if entry.get(kind)]
                 for name in config.figures if seeds else ():
-                    yield _Figure(level, condition, kind, name, *entries, seeds)
+                    yield _Figure(level, condition, kind, name, first, second, seeds)
 
 
 def _row(figure: _Figure, config: CompareConfig) -> dict[str, Any]:

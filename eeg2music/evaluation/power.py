@@ -112,10 +112,10 @@ def power_note(interval: Interval, songs: int, *, what: str = "effect", power: f
 
 def _power(noncentrality: float, df: float, level: float) -> float:
     edge = float(stats.t.ppf(0.5 + level / 2.0, df))
-    # scipy's nct loses its far tail for large noncentrality; there the power is 1 in any case.
-    if noncentrality > 30.0 + edge:
-        return 1.0
-    return float(stats.nct.sf(edge, df, noncentrality) + stats.nct.cdf(-edge, df, noncentrality))
+    # scipy's nct gives NaN far out, where the near tail is whole and the far one empty.
+    near = np.nan_to_num(float(stats.nct.sf(edge, df, noncentrality)), nan=1.0)
+    far = np.nan_to_num(float(stats.nct.cdf(-edge, df, noncentrality)), nan=0.0)
+    return float(near + far)
 
 
 def _noncentrality(power: float, df: float, level: float) -> float:
