@@ -70,6 +70,10 @@ class Embedder(ABC):
     followed: tuple[str, ...] = ()
     note: str = ""
 
+    @abstractmethod
+    def __init__(self, options: Options) -> None:
+        """Load it, and set what the data or the weights decide."""
+
     def embed(self, audio: ArrayLike) -> FloatArray:
         """Embed one clip.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from eeg2music.evaluation.embedders.base import Embedder, Options, names_of, torch_device
 from eeg2music.evaluation.embedders.registry import EMBEDDERS
 from eeg2music.files import sha256_json
@@ -19,7 +21,7 @@ class _Clap(Embedder):
         from eeg2music.targets.clap import SHORTEST_S
         from eeg2music.targets.pretrained import TransformersClap, load_clap
 
-        clap = load_clap(source)
+        clap: Any = load_clap(source)
         # The spectrogram's settings are no weights, and decide the vector as much.
         settings = clap.extractor.to_dict() if isinstance(clap, TransformersClap) else None
         self._source, self._identity = source, sha256_json({"model": model_hash(clap), "extractor": settings})

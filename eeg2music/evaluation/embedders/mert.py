@@ -89,7 +89,7 @@ def _load(source: str) -> tuple[Any, Any]:
         _refuse_other(source, values)
         config = HubertConfig(**{key: value for key, value in values.items() if key not in _NOT_SETTINGS})
         with quiet_transformers():
-            model, report = HubertModel.from_pretrained(
+            loaded: Any = HubertModel.from_pretrained(
                 source,
                 config=config,
                 use_safetensors=True,
@@ -106,6 +106,7 @@ def _load(source: str) -> tuple[Any, Any]:
             remedy="convert pickled weights where you trust them (safetensors.torch.save_file), and name the folder "
             "with sources.mert=FOLDER",
         ) from None
+    model, report = loaded
     refuse_misfit(source, report, UNUSED_WEIGHTS)
     return model, extractor
 
