@@ -195,9 +195,8 @@ def _sums(eeg: FloatArray, curves: FloatArray) -> _Sums:
 
 def _fit_curves(sums: Sequence[_Sums]) -> tuple[Float64, Float64]:
     """Weights (channel * lag, curve) and the curves' mean."""
-    gram = np.zeros(sums[0].gram.shape)
-    cross = np.zeros(sums[0].cross.shape)
-    x, y, frames = np.zeros(len(gram)), np.zeros(cross.shape[1]), 0
+    gram, cross, x, y = (np.zeros_like(part, dtype=np.float64) for part in sums[0][:4])
+    frames = 0
     for own in sums:
         gram += own.gram
         cross += own.cross

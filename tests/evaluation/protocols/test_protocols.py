@@ -1,4 +1,4 @@
-"""Protocols on planted predictions: metrics by brute force, galleries and repeats enforced, leaks refused or stamped."""
+"""Protocols on planted predictions: metrics by brute force, galleries and repeats enforced, leaks never silent."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_repeats_are_averaged_and_have_to_be_all_there() -> None:
     one = load("brain2music", "repeats=1")
     single = pick(run_protocol(one, predicted[first], target[first], [rows[n] for n in first]), "decoder")["value"]
     assert averaged > single + 0.05
-    with pytest.raises(DataError, match="heard song-00@0.000 3 times"):
+    with pytest.raises(DataError, match=r"heard song-00@0\.000 3 times"):
         run_protocol(load("brain2music"), predicted[1:], target[1:], rows[1:])
 
 
