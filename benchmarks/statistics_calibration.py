@@ -8,7 +8,7 @@ sets, at 8, 12 and 25 songs. Rows marked "not used" show what goes wrong otherwi
 
     python benchmarks/statistics_calibration.py --out benchmarks/statistics_calibration.json
 
-Takes about two minutes on one core.
+Takes about a minute on one core.
 """
 
 from __future__ import annotations
