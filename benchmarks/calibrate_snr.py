@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from eeg2music.files import write_json
-from eeg2music.simulation.calibration import Piece, Scores, identification, load_pieces, reproducible_share
+from eeg2music.recordings.openmiir import Piece, load_pieces
+from eeg2music.simulation.calibration import Scores, identification, reproducible_share
 from eeg2music.simulation.twin import make_twin
 
 LEVELS_DB = {

@@ -328,6 +328,81 @@ def evaluate(
 
 
 @app.command()
+def score(
+    manifest: Annotated[
+        Path, typer.Argument(metavar="MANIFEST", help="CSV or JSON lines: one clip on each line, with what was heard.")
+    ],
+    folder: Annotated[Path, typer.Option("--out", help="Where scores and report go.")],
+    overrides: Overrides = None,
+    config_file: Annotated[Path | None, typer.Option("--config", help="YAML file.")] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="Folder of music that the clips are compared with as a whole (.npy for rows).")
+    ] = None,
+    embedding: Annotated[
+        str | None, typer.Option(help="Comma-separated: scorer, classical, clap-music, encodec, mert, ours.")
+    ] = None,
+    resample: Annotated[bool, typer.Option("--resample", help="Several sample rates are meant.")] = False,
+    allow_small: Annotated[
+        bool, typer.Option("--allow-small", help="FAD also of too few clips; the score is stamped.")
+    ] = False,
+    allow_circular: Annotated[
+        bool,
+        typer.Option("--allow-circular", help="An embedding may score what it conditioned; the report is stamped."),
+    ] = False,
+    seed: Seed = None,
+    device: Device = "auto",
+    dry_run: DryRun = False,
+) -> None:
+    """Score what any model made: audio or embeddings, with a manifest.
+
+    Columns: file (or row, of an array), and as far as they are known reference, song, work, subject, style, seed,
+    condition. What is true of all clips stands in a .json of the same name beside the manifest: conditioned_on,
+    sample_rate_hz, loudness, array, reference_array, embedding, gallery, gallery_size, repeated, copied.
+    """
+    from eeg2music.config import load_config
+    from eeg2music.evaluation.outside.page import summary
+    from eeg2music.evaluation.outside.run import ScoreConfig, run_score
+
+    flags = {"resample": resample, "allow_small": allow_small, "allow_circular": allow_circular}
+    given = _given(reference=reference, embedding=_names(embedding), **{key: True for key in flags if flags[key]})
+    config = load_config(ScoreConfig, config_file, [*given, *_seeded(overrides, seed)])
+    _check_device(device)
+    if dry_run:
+        return _show(config)
+    with _Steps() as hook:
+        scores = run_score(manifest, folder, config, device=device, hook=hook)
+    out.print(summary(scores, folder), soft_wrap=True, markup=False)
+    return None
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="Folder of an evaluation, or its scores.json.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another, of the same songs, levels and seeds.")],
+    overrides: Overrides = None,
+    file: Annotated[
+        Path | None, typer.Option("--out", help="JSON file of the comparison; the table goes beside it as Markdown.")
+    ] = None,
+    seed: Seed = None,
+    device: IdleDevice = "auto",
+    dry_run: DryRun = False,
+) -> None:
+    """Paired differences of two evaluations, B less A, with intervals."""
+    from eeg2music.config import load_config
+    from eeg2music.evaluation.compare import CompareConfig, compare_runs, comparison_markdown, write_comparison
+
+    config = load_config(CompareConfig, None, _seeded(overrides, seed))
+    _check_device(device)
+    if dry_run:
+        return _show(config)
+    result = compare_runs(first, second, config)
+    out.print(comparison_markdown(result), soft_wrap=True, markup=False)
+    for path in write_comparison(file, result) if file else ():
+        out.print(f"Wrote {path}", soft_wrap=True, markup=False)
+    return None
+
+
+@app.command()
 def info(
     thing: Annotated[Path, typer.Argument(metavar="CHECKPOINT|RECORDING", help="A folder of models or a recording.")],
     overrides: Overrides = None,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eeg2music.errors import DataError, InputError
+from eeg2music.evaluation.clusters import cluster_codes
 from eeg2music.evaluation.statistics import Interval, cluster_interval, permutation_p_value, song_permutations
 from eeg2music.metrics.retrieval import (
     TIE_TOLERANCE,
@@ -53,7 +54,8 @@ def identify(
     A mapping ready for JSON. `accuracy` is the pairwise rank score (ties one half) with `ci95`,
     `chance` (0.5) and `p_value`; `top1` has `top1_ci95`, `top1_chance` (1 / gallery size) and
     `top1_p_value`; further `top5`, `median_rank` (1-based), `mrr`, `n`, `gallery_size`, `songs`, `subjects`,
-    `seed`, `permutations`, `interval` (the method, in words).
+    `seed`, `permutations`, `interval` (the method, in words), and `cells`: for each song with each subject the means,
+    in columns `song`, `subject`, `n`, `accuracy`, `top1`, by which two runs are paired.
 
     Raises
     ------
@@ -101,6 +103,24 @@ def identify(
         "seed": seed,
         "permutations": permutations,
         "interval": interval.method,
+        "cells": _cells(songs, subjects, pairwise, top1),
+    }
+
+
+def _cells(
+    songs: Sequence[Hashable], subjects: Sequence[Hashable], pairwise: NDArray[np.float64], top1: NDArray[np.float64]
+) -> dict[str, list[Any]]:
+    """Mean scores of each song with each subject, in columns, in order of first appearance."""
+    pairs = [(str(song), str(subject)) for song, subject in zip(songs, subjects, strict=True)]
+    codes = cluster_codes("pairs", pairs, len(pairs))
+    number = np.bincount(codes)
+    names = list(dict.fromkeys(pairs))
+    return {
+        "song": [song for song, _ in names],
+        "subject": [subject for _, subject in names],
+        "n": number.tolist(),
+        "accuracy": (np.bincount(codes, weights=pairwise) / number).tolist(),
+        "top1": (np.bincount(codes, weights=top1) / number).tolist(),
     }
 
 

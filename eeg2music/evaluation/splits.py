@@ -1,83 +1,58 @@
-"""Who trains and who tests: splits by song, by subject or by both, and a guard against leaks.
+"""Who trains and who tests: splits by song, subject, run or site, by song and one of these, and their manifests.
 
-Works with names only. Everything that shares a *work* (declared; by default each song is its
-own) stays on one side. A split that leaks is refused, never repaired.
+Everything that shares a *work* (declared; by default each song is its own) stays on one side. A split that leaks is
+refused, never repaired; `without_neighbours` leaves windows out, and the manifest says how many.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from eeg2music.errors import DataError, InputError, LeakError
+from eeg2music.errors import DataError, InputError
+from eeg2music.evaluation.manifests import (
+    ALWAYS,
+    KINDS,
+    NEVER_SHARED,
+    Manifest,
+    as_manifest,
+    declared_works,
+    refuse_fitted_across,
+    refuse_leaks,
+    run_label,
+)
+from eeg2music.evaluation.neighbours import RESPONSE_LAG_S, default_gap_s, has_times, near, refuse_adjacent
 from eeg2music.files import sha256_json, write_json
 from eeg2music.seeding import numpy_rng
 
-SCHEMA = 1
-KINDS = ("song", "work", "trial", "recording", "subject")
-ALWAYS = ("song", "work", "trial", "recording")
-_FIELDS = {"song": "songs", "trial": "trials", "recording": "recordings", "subject": "subjects"}
+__all__ = [
+    "ALWAYS",
+    "KINDS",
+    "Manifest",
+    "Split",
+    "as_manifest",
+    "refuse_adjacent",
+    "refuse_fitted_across",
+    "refuse_leaks",
+    "split_by_run",
+    "split_by_site",
+    "split_by_song",
+    "split_by_song_and",
+    "split_by_song_and_subject",
+    "split_by_subject",
+    "without_neighbours",
+    "write_split",
+]
 
-
-@dataclass(frozen=True)
-class Manifest:
-    """What one side of a split, or a trained model, has seen.
-
-    Attributes
-    ----------
-    songs : stimulus ids
-    works : {song: work} for songs that are versions of one work; a song not named is its own work
-    trials : "recording/trial" of each presentation
-    recordings, subjects : labels
-    """
-
-    songs: frozenset[str]
-    works: Mapping[str, str] = field(default_factory=dict)
-    trials: frozenset[str] = frozenset()
-    recordings: frozenset[str] = frozenset()
-    subjects: frozenset[str] = frozenset()
-
-    @classmethod
-    def from_rows(cls, rows: Iterable[Mapping[str, Any]], works: Mapping[str, str] | None = None) -> Manifest:
-        """Read it off window rows (`stimulus`, `recording`, `trial`, `subject`); fields that are None are left out."""
-        rows = list(rows)
-
-        def labels(key: str) -> frozenset[str]:
-            return frozenset(str(row[key]) for row in rows if row.get(key) is not None)
-
-        trials = frozenset(f"{row.get('recording')}/{row['trial']}" for row in rows if row.get("trial") is not None)
-        songs = labels("stimulus")
-        declared = {song: work for song, work in (works or {}).items() if song in songs}
-        return cls(songs, declared, trials, labels("recording"), labels("subject"))
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Manifest:
-        """Read a stored manifest; `songs` is required, other keys of the file are not our concern."""
-        if "songs" not in values:
-            raise DataError(
-                "The manifest does not say which songs it holds",
-                allowed="a list under 'songs'",
-                remedy="train again, or write the manifest: without it an overlap cannot be excluded",
-            )
-        sets = {key: frozenset(map(str, values.get(key) or ())) for key in ("trials", "recordings", "subjects")}
-        return cls(frozenset(map(str, values["songs"])), dict(values.get("works") or {}), **sets)
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON: sorted lists."""
-        return {
-            "songs": sorted(self.songs),
-            "works": dict(sorted(self.works.items())),
-            "trials": sorted(self.trials),
-            "recordings": sorted(self.recordings),
-            "subjects": sorted(self.subjects),
-        }
+SCHEMA = 2
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers of each side; `unused` rows belong to neither (the off-diagonal of a grid)."""
+    """Row numbers of each side; `unused` rows belong to neither (the off-diagonal of a grid, neighbours)."""
 
     train: tuple[int, ...]
     test: tuple[int, ...]
@@ -86,46 +61,16 @@ class Split:
     seed: int
 
 
-def refuse_leaks(
-    train: Manifest | Mapping[str, Any],
-    test: Manifest | Mapping[str, Any],
-    *,
-    kinds: Sequence[str] = ALWAYS,
-) -> None:
-    """Raise if training and test share anything of the given kinds.
-
-    Parameters
-    ----------
-    train, test : manifests (or mappings as `Manifest.to_dict` gives)
-    kinds : of "song", "work", "trial", "recording", "subject". Songs and works are always among them: a
-        within-recording split may leave out "recording", nothing may leave out the song.
-
-    Raises
-    ------
-    LeakError
-        Naming the kind, how many are shared, and the first few.
-    """
-    unknown = set(kinds) - set(KINDS)
-    if unknown:
-        raise InputError(f"Unknown kind of overlap {sorted(unknown)[0]!r}", allowed=", ".join(KINDS))
-    ours = train if isinstance(train, Manifest) else Manifest.from_dict(train)
-    theirs = test if isinstance(test, Manifest) else Manifest.from_dict(test)
-    for kind in KINDS:
-        if kind in ("song", "work") or kind in kinds:
-            shared = _shared(ours, theirs, kind)
-            if shared:
-                raise _leak(kind, shared, len(_labels(theirs, kind)))
-
-
 def split_by_song(
-    rows: Sequence[Mapping[str, Any]], *, test_share: float, seed: int, works: Mapping[str, str] | None = None
+    rows: Sequence[Row], *, test_share: float, seed: int, works: Mapping[str, str] | None = None
 ) -> Split:
     """Hold out whole songs (whole works, where declared). Test has at least one and never all.
 
     Parameters
     ----------
-    rows : windows with `stimulus`
+    rows : windows with `stimulus`, and `work_id` where they declare their works themselves
     test_share : of the works, in (0, 1)
+    works : {song: work}
     """
     work_of = _works_of(rows, works)
     held_out = _draw(sorted(set(work_of.values())), test_share, seed, "song")
@@ -133,14 +78,50 @@ def split_by_song(
     return _assign(rows, lambda row: str(row["stimulus"]) in test, "song", seed)
 
 
-def split_by_subject(rows: Sequence[Mapping[str, Any]], *, test_share: float, seed: int) -> Split:
+def split_by_subject(rows: Sequence[Row], *, test_share: float, seed: int) -> Split:
     """Hold out whole subjects. Songs are then heard on both sides: not a test of new music."""
-    held_out = _draw(sorted({str(row["subject"]) for row in rows}), test_share, seed, "subject")
-    return _assign(rows, lambda row: str(row["subject"]) in held_out, "subject", seed)
+    return _split_by(rows, "subject", test_share, seed)
+
+
+def split_by_run(rows: Sequence[Row], *, test_share: float, seed: int) -> Split:
+    """Hold out whole runs: the same ones ("session/run") in every subject. Each run needs songs of its own."""
+    return _split_by(rows, "run", test_share, seed)
+
+
+def split_by_site(rows: Sequence[Row], *, test_share: float, seed: int) -> Split:
+    """Hold out whole sites (laboratories, devices). Songs are heard on both sides unless each site has its own."""
+    return _split_by(rows, "site", test_share, seed)
+
+
+def split_by_song_and(
+    rows: Sequence[Row],
+    other: str,
+    *,
+    song_share: float,
+    other_share: float,
+    seed: int,
+    works: Mapping[str, str] | None = None,
+) -> Split:
+    """Test new songs in new subjects, runs or sites; windows with only one of the two new go unused.
+
+    Parameters
+    ----------
+    other : "subject", "run" or "site"
+    """
+    by_song = set(split_by_song(rows, test_share=song_share, seed=seed, works=works).test)
+    by_other = set(_split_by(rows, other, other_share, seed).test)
+    places = range(len(rows))
+    return Split(
+        train=tuple(i for i in places if i not in by_song and i not in by_other),
+        test=tuple(i for i in places if i in by_song and i in by_other),
+        unused=tuple(i for i in places if (i in by_song) != (i in by_other)),
+        by=f"song and {other}",
+        seed=seed,
+    )
 
 
 def split_by_song_and_subject(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Row],
     *,
     song_share: float,
     subject_share: float,
@@ -148,42 +129,78 @@ def split_by_song_and_subject(
     works: Mapping[str, str] | None = None,
 ) -> Split:
     """Test new songs in new subjects; windows with only one of the two new go unused."""
-    by_song = set(split_by_song(rows, test_share=song_share, seed=seed, works=works).test)
-    by_subject = set(split_by_subject(rows, test_share=subject_share, seed=seed).test)
-    places = range(len(rows))
-    return Split(
-        train=tuple(i for i in places if i not in by_song and i not in by_subject),
-        test=tuple(i for i in places if i in by_song and i in by_subject),
-        unused=tuple(i for i in places if (i in by_song) != (i in by_subject)),
-        by="song and subject",
-        seed=seed,
-    )
+    return split_by_song_and(rows, "subject", song_share=song_share, other_share=subject_share, seed=seed, works=works)
+
+
+def without_neighbours(
+    split: Split, rows: Sequence[Row], *, gap_s: float | None = None, lag_s: float = RESPONSE_LAG_S
+) -> Split:
+    """Leave training windows out that lie closer to a test window of their recording than the gap.
+
+    Parameters
+    ----------
+    rows : with `recording` and times, as for `neighbours.window_spans`
+    gap_s : from the end of one to the start of the other; None takes the longest window and the longest response lag
+
+    Returns
+    -------
+    The split with those windows under `unused`.
+    """
+    train, test = [rows[i] for i in split.train], [rows[i] for i in split.test]
+    gap = default_gap_s([*train, *test], lag_s=lag_s) if gap_s is None else gap_s
+    close = near(train, test, gap_s=gap)
+    kept = tuple(i for i, drop in zip(split.train, close, strict=True) if not drop)
+    dropped = tuple(i for i, drop in zip(split.train, close, strict=True) if drop)
+    if not kept:
+        raise DataError(
+            f"No training window lies {gap:g} s from every test window",
+            remedy="hold out whole recordings, or choose a smaller gap and say so",
+        )
+    return replace(split, train=kept, unused=tuple(sorted((*split.unused, *dropped))))
 
 
 def write_split(
     path: str | os.PathLike[str],
     split: Split,
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Row],
     *,
     works: Mapping[str, str] | None = None,
     kinds: Sequence[str] = ("song", "work", "trial"),
+    gap_s: float | None = None,
+    lag_s: float = RESPONSE_LAG_S,
 ) -> dict[str, Any]:
     """Check a split, write its manifest beside the scores, and return it.
+
+    Windows of one recording on both sides have to keep the gap where the rows say where they lie; where they do not,
+    the manifest has no gap ("gap_s": null), which says that neighbours were not checked.
+
+    Parameters
+    ----------
+    works : {song: work}; the rows' `work_id` goes with it
+    kinds : what may not be shared, beside songs, works and the content of stimuli
+    gap_s, lag_s : as for `neighbours.refuse_adjacent`
 
     Raises
     ------
     LeakError
-        If the sides overlap; nothing is written then.
+        If the sides overlap or touch; nothing is written then.
     """
-    train = Manifest.from_rows((rows[i] for i in split.train), works)
-    test = Manifest.from_rows((rows[i] for i in split.test), works)
+    sides = [[rows[i] for i in side] for side in (split.train, split.test)]
+    declared = declared_works(rows, works)
+    train, test = (Manifest.from_rows(side, declared) for side in sides)
     refuse_leaks(train, test, kinds=kinds)
+    gap = None
+    if all(map(has_times, (*sides[0], *sides[1]))):
+        gap = refuse_adjacent(*sides, gap_s=gap_s, lag_s=lag_s)
+    elif gap_s is not None:
+        raise DataError("A gap is asked for, but the windows do not say where they lie", remedy="add their times")
     body: dict[str, Any] = {
         "schema": SCHEMA,
         "by": split.by,
         "seed": split.seed,
         "windows": {"train": len(split.train), "test": len(split.test), "unused": len(split.unused)},
-        "checked": sorted({"song", "work", *kinds}),
+        "checked": sorted({*NEVER_SHARED, *kinds}),
+        "gap_s": gap,
         "train": train.to_dict(),
         "test": test.to_dict(),
     }
@@ -192,14 +209,32 @@ def write_split(
     return body
 
 
-def _works_of(rows: Sequence[Mapping[str, Any]], works: Mapping[str, str] | None) -> dict[str, str]:
-    missing = sum(row.get("stimulus") is None for row in rows)
+def _works_of(rows: Sequence[Row], works: Mapping[str, str] | None) -> dict[str, str]:
+    _refuse_missing(rows, "stimulus", "song")
+    declared = declared_works(rows, works)
+    return {song: declared.get(song, song) for song in {str(row["stimulus"]) for row in rows}}
+
+
+def _split_by(rows: Sequence[Row], kind: str, test_share: float, seed: int) -> Split:
+    """Hold out whole subjects, runs or sites."""
+    label: dict[str, Callable[[Row], str]] = {
+        "subject": lambda row: str(row["subject"]),
+        "run": run_label,
+        "site": lambda row: str(row["site"]),
+    }
+    if kind not in label:
+        raise InputError(f"A split by {kind!r}", allowed=", ".join(label))
+    _refuse_missing(rows, kind, kind)
+    held_out = _draw(sorted({label[kind](row) for row in rows}), test_share, seed, kind)
+    return _assign(rows, lambda row: label[kind](row) in held_out, kind, seed)
+
+
+def _refuse_missing(rows: Sequence[Row], key: str, kind: str) -> None:
+    missing = sum(row.get(key) is None for row in rows)
     if missing:
         raise DataError(
-            f"{missing} of {len(rows)} windows have no stimulus", remedy="leave them out before splitting by song"
+            f"{missing} of {len(rows)} windows have no {key}", remedy=f"leave them out before splitting by {kind}"
         )
-    songs = {str(row["stimulus"]) for row in rows}
-    return {song: (works or {}).get(song, song) for song in songs}
 
 
 def _draw(labels: list[str], share: float, seed: int, kind: str) -> set[str]:
@@ -212,31 +247,7 @@ def _draw(labels: list[str], share: float, seed: int, kind: str) -> set[str]:
     return {labels[i] for i in order[:count]}
 
 
-def _assign(
-    rows: Sequence[Mapping[str, Any]], is_test: Callable[[Mapping[str, Any]], bool], by: str, seed: int
-) -> Split:
+def _assign(rows: Sequence[Row], is_test: Callable[[Row], bool], by: str, seed: int) -> Split:
     test = tuple(i for i, row in enumerate(rows) if is_test(row))
     held = set(test)
     return Split(tuple(i for i in range(len(rows)) if i not in held), test, (), by, seed)
-
-
-def _shared(train: Manifest, test: Manifest, kind: str) -> list[str]:
-    if kind != "work":
-        return sorted(_labels(train, kind) & _labels(test, kind))
-    # A work declared on one side holds for the other: the model's manifest may not know of it.
-    declared = {**train.works, **test.works}
-    ours, theirs = ({declared.get(song, song) for song in side.songs} for side in (train, test))
-    return sorted(ours & theirs)
-
-
-def _labels(manifest: Manifest, kind: str) -> frozenset[str]:
-    return manifest.songs if kind == "work" else getattr(manifest, _FIELDS[kind])
-
-
-def _leak(kind: str, shared: list[str], of: int) -> LeakError:
-    shown = ", ".join(shared[:5]) + (f" and {len(shared) - 5} more" if len(shared) > 5 else "")
-    return LeakError(
-        f"Training and test share {len(shared)} of {of} {kind}s: {shown}",
-        allowed=f"no {kind} on both sides",
-        remedy="split again by song, or test on data the model has not seen",
-    )

@@ -1,7 +1,7 @@
 """Agreement of key, chroma and tempo between two pieces of music.
 
-Takes estimates or annotations; never listens to audio. Keys are compared by their diatonic collection, the seven
-pitch classes, because music in modes has no two-mode key.
+Takes estimates or annotations; never listens to audio. Two estimates of major and minor keys are compared by MIREX's
+score; music in modes, which has no two-mode key, by its diatonic collection, the seven pitch classes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,50 @@ from numpy.typing import ArrayLike, NDArray
 from eeg2music.errors import InputError
 from eeg2music.metrics.checks import Float64, finite, same_shape
 
+# Tonic pitch class 0-11 (C = 0) and mode.
+Key = tuple[int, str]
+
+_LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _MAJOR_STEPS = (0, 2, 4, 5, 7, 9, 11)
+
+
+def parse_key(name: str) -> Key:
+    """(tonic pitch class, mode) of a name such as "F# minor", "Bb major" or "C" (major).
+
+    >>> parse_key("F# minor"), parse_key("Bb")
+    ((6, 'minor'), (10, 'major'))
+    """
+    parts = name.split()
+    mode = parts[1].lower() if len(parts) == 2 else "major"
+    tonic = parts[0] if parts else ""
+    accidentals = tonic[1:]
+    if (
+        len(parts) > 2
+        or mode not in ("major", "minor")
+        or tonic[:1].upper() not in _LETTERS
+        or set(accidentals) - {"#", "b"}
+    ):
+        raise InputError(f"{name!r} is not a key", allowed="such as 'C major', 'F# minor', 'Bb'")
+    pitch = _LETTERS[tonic[:1].upper()] + accidentals.count("#") - accidentals.count("b")
+    return pitch % 12, mode
+
+
+def key_score(estimated: Key | str, reference: Key | str) -> float:
+    """MIREX weighted key score (as in mir_eval.key.weighted_score).
+
+    1 for the same key; 0.5 where the estimate lies a perfect fifth above the reference in the
+    same mode; 0.3 for the relative, 0.2 for the parallel key; 0 for the rest.
+
+    >>> key_score("G major", "C major"), key_score("A minor", "C major"), key_score("C minor", "C major")
+    (0.5, 0.3, 0.2)
+    """
+    tonic, mode = _key(estimated)
+    ref_tonic, ref_mode = _key(reference)
+    interval = (tonic - ref_tonic) % 12
+    if mode == ref_mode:
+        return {0: 1.0, 7: 0.5}.get(interval, 0.0)
+    relative = 9 if ref_mode == "major" else 3
+    return {0: 0.2, relative: 0.3}.get(interval, 0.0)
 
 
 def diatonic_collection(pitch_classes: Collection[int]) -> int:
@@ -90,3 +133,10 @@ def tempo_agreement(
     factors = np.array([1.0, 2.0, 3.0, 1 / 2, 1 / 3]) if octaves else np.array([1.0])
     wanted = ref[..., None] * factors
     return np.any(np.abs(ours[..., None] - wanted) <= tolerance * wanted, axis=-1).astype(np.float64)
+
+
+def _key(key: Key | str) -> Key:
+    tonic, mode = parse_key(key) if isinstance(key, str) else key
+    if mode not in ("major", "minor") or not 0 <= tonic < 12:
+        raise InputError(f"{key!r} is not a key", allowed="(0 to 11, 'major' or 'minor')")
+    return tonic, mode

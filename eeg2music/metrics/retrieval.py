@@ -6,12 +6,12 @@ Pearson across the embedding, as Denk et al. 2023 have it). Ranks are 1-based. T
 never decided by the order of rows: a rank is the mean over the tied places, and top-k and
 the reciprocal rank are expectations over a random order of the tied items, so that a
 constant prediction scores exactly chance. Pairwise identification is weak (0.95 of 50 is
-about top-1 0.55): report it beside top-k, with the gallery size.
+about top-1 0.55): report it beside top-k, with the gallery size, as `retrieval_scores` does in one pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
 from eeg2music.errors import InputError
+from eeg2music.metrics.chance import PAIRWISE_CHANCE, median_rank_chance, reciprocal_rank_chance, topk_chance
 from eeg2music.metrics.checks import Float64, embeddings, finite, same_dim
 
 Kind = Literal["cosine", "correlation"]
@@ -75,11 +76,19 @@ def standing(similarity: ArrayLike, target_index: ArrayLike, *, tolerance: float
     if values.ndim != 2:
         raise InputError(f"similarity has shape {values.shape}", allowed="(query, gallery)")
     index = _target_index(target_index, *values.shape)
+    return _count(values, index, tie_margin(values) if tolerance is None else tolerance)
+
+
+def tie_margin(similarity: Float64) -> float:
+    """Differences up to this are ties: 1e-12 of the largest absolute similarity."""
+    return TIE_TOLERANCE * max(float(similarity.max()), -float(similarity.min()))
+
+
+def _count(values: Float64, index: NDArray[np.int64], margin: float) -> Standing:
     own = values[np.arange(len(index)), index][:, None]
-    margin = TIE_TOLERANCE * float(np.abs(values).max()) if tolerance is None else tolerance
-    above = (values > own + margin).sum(axis=1)
-    level = (np.abs(values - own) <= margin).sum(axis=1) - 1
-    return Standing(above.astype(np.int64), level.astype(np.int64), values.shape[1])
+    above = np.count_nonzero(values > own + margin, axis=1)
+    not_below = np.count_nonzero(values >= own - margin, axis=1)
+    return Standing(above.astype(np.int64), (not_below - above - 1).astype(np.int64), values.shape[1])
 
 
 def rank_of_target(similarity: ArrayLike, target_index: ArrayLike) -> Float64:
@@ -158,7 +167,7 @@ def identification_accuracy(predicted: ArrayLike, target: ArrayLike, *, kind: Ki
     >>> identification_accuracy([[1, 1], [1, 1]], [[1, 0], [0, 1]])
     0.5
     """
-    return float(_paired(predicted, target, kind, pairwise_score).mean())
+    return float(pairwise_score(_paired(predicted, target, kind)).mean())
 
 
 def topk_accuracy(predicted: ArrayLike, target: ArrayLike, k: int, *, kind: Kind = "cosine") -> float:
@@ -170,7 +179,7 @@ def topk_accuracy(predicted: ArrayLike, target: ArrayLike, k: int, *, kind: Kind
     >>> topk_accuracy([[1, 0], [1, 0.2]], [[1, 0], [0, 1]], k=1)
     0.5
     """
-    return float(_paired(predicted, target, kind, lambda found: topk_hit(found, k)).mean())
+    return float(topk_hit(_paired(predicted, target, kind), k).mean())
 
 
 def mean_reciprocal_rank(predicted: ArrayLike, target: ArrayLike, *, kind: Kind = "cosine") -> float:
@@ -179,7 +188,7 @@ def mean_reciprocal_rank(predicted: ArrayLike, target: ArrayLike, *, kind: Kind 
     >>> mean_reciprocal_rank([[1, 0], [1, 0.2]], [[1, 0], [0, 1]])
     0.75
     """
-    return float(_paired(predicted, target, kind, reciprocal_rank).mean())
+    return float(reciprocal_rank(_paired(predicted, target, kind)).mean())
 
 
 def median_rank(predicted: ArrayLike, target: ArrayLike, *, kind: Kind = "cosine") -> float:
@@ -188,21 +197,95 @@ def median_rank(predicted: ArrayLike, target: ArrayLike, *, kind: Kind = "cosine
     >>> median_rank([[1, 0], [1, 0.2], [0, 1]], [[1, 0], [0, 1], [0.1, 1]])
     2.0
     """
-    return float(np.median(_paired(predicted, target, kind, mean_rank)))
+    return float(np.median(mean_rank(_paired(predicted, target, kind))))
 
 
-def _paired(predicted: ArrayLike, target: ArrayLike, kind: Kind, score: Callable[[Standing], Float64]) -> Float64:
-    """Score each row against all targets, in blocks so that 10,000 rows need no 10,000 x 10,000 matrix."""
+def retrieval_scores(
+    predicted: ArrayLike,
+    target: ArrayLike,
+    ks: Sequence[int] = (1, 5, 10),
+    *,
+    ways: Sequence[int] = (),
+    kind: Kind = "cosine",
+) -> dict[str, float | int | None]:
+    """All measures from one pass over the similarities, each with its chance.
+
+    Parameters
+    ----------
+    predicted, target : (n, dim), row i belongs to row i, n >= 2
+    ks : for top-k, each from 1 to n
+    ways : for N-way identification (`nway_score`), each from 2 to n
+
+    Returns
+    -------
+    As `summarise`.
+
+    >>> scores = retrieval_scores([[1, 0], [1, 0.2]], [[1, 0], [0, 1]], ks=[1])
+    >>> scores["top1"], scores["top1_chance"], scores["mrr"], scores["n"]
+    (0.5, 0.5, 0.75, 2)
+    """
+    found = _paired(predicted, target, kind)
+    for name, given, least in (("k", ks, 1), ("n_way", ways, 2)):
+        for value in given:
+            if not least <= value <= found.gallery_size:
+                raise InputError(f"{name} = {value}", allowed=f"{least} to the gallery size, {found.gallery_size}")
+    return summarise([found], ks, ways=ways)
+
+
+def summarise(
+    parts: Sequence[Standing], ks: Sequence[int], *, ways: Sequence[int] = ()
+) -> dict[str, float | int | None]:
+    """One row of scores over queries whose galleries may differ in size; every query weighs the same.
+
+    Parameters
+    ----------
+    parts : one standing per gallery, each of two items or more
+    ks : for top-k; a k that takes in a whole gallery is certain there: 1, with chance 1
+    ways : for N-way identification; None where a gallery is smaller than that
+
+    Returns
+    -------
+    A mapping ready for JSON: `n` queries, `gallery_min` and `gallery_max`, then `identification` (pairwise), `top{k}`,
+    `way{n}`, `mrr` and `median_rank`, each followed by its `..._chance`.
+    """
+    sizes = np.concatenate([np.full(len(part.above), part.gallery_size) for part in parts])
+    smallest = int(sizes.min())
+    row: dict[str, float | int | None] = {"n": len(sizes), "gallery_min": smallest, "gallery_max": int(sizes.max())}
+
+    def put(name: str, scores: list[Float64], chance: float) -> None:
+        row[name], row[f"{name}_chance"] = float(np.concatenate(scores).mean()), chance
+
+    put("identification", [pairwise_score(part) for part in parts], PAIRWISE_CHANCE)
+    for k in ks:
+        put(f"top{k}", [topk_hit(part, min(k, part.gallery_size)) for part in parts], topk_chance(sizes, k))
+    for way in ways:
+        if way <= smallest:
+            put(f"way{way}", [nway_score(part, way) for part in parts], 1.0 / way)
+        else:
+            row[f"way{way}"], row[f"way{way}_chance"] = None, 1.0 / way
+    put("mrr", [reciprocal_rank(part) for part in parts], reciprocal_rank_chance(sizes))
+    row["median_rank"] = float(np.median(np.concatenate([mean_rank(part) for part in parts])))
+    row["median_rank_chance"] = median_rank_chance(sizes)
+    return row
+
+
+def _paired(predicted: ArrayLike, target: ArrayLike, kind: Kind) -> Standing:
+    """Each row against all targets, in blocks so that 10,000 rows need no 10,000 x 10,000 matrix."""
     queries, gallery = embeddings("predicted", predicted), embeddings("target", target)
     if queries.shape != gallery.shape:
         raise InputError(f"predicted has shape {queries.shape}, target has {gallery.shape}", allowed="equal shapes")
     left, right = _unit(queries, kind), _unit(gallery, kind)
+    # One block, written over: asking for new memory each time costs as much as the comparisons.
+    space = np.empty((min(BLOCK_ROWS, len(left)), len(right)))
     parts = []
     for start in range(0, len(left), BLOCK_ROWS):
-        block = left[start : start + BLOCK_ROWS] @ right.T
-        own = np.arange(start, start + len(block))
-        parts.append(score(standing(block, own, tolerance=TIE_TOLERANCE)))
-    return np.concatenate(parts)
+        own = np.arange(start, min(start + BLOCK_ROWS, len(left)))
+        block = np.matmul(left[own[0] : own[-1] + 1], right.T, out=space[: len(own)])
+        parts.append(_count(block, own, TIE_TOLERANCE))
+    above, level = (
+        np.concatenate(counts) for counts in zip(*((part.above, part.level) for part in parts), strict=True)
+    )
+    return Standing(above, level, len(right))
 
 
 def _unit(rows: Float64, kind: Kind) -> Float64:

@@ -10,15 +10,14 @@ which both identify equally well is `REAL_SNR_DB`. Never trains anything that is
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eeg2music.errors import DataError
+from eeg2music.encoders.linear import lagged, ridge_weights, standard
+from eeg2music.recordings.openmiir import RATE_HZ, Array, Piece
 from eeg2music.seeding import numpy_rng
 
 CLEAN_SNR_DB = 0.0
@@ -30,32 +29,9 @@ CLEAN_SNR_DB = 0.0
 # at -27.3 dB on average), where a quarter of the real share returns.
 REAL_SNR_DB = -37.2
 
-RATE_HZ = 64
-BAND_HZ = (1.0, 12.0)
-LAGS = np.arange(round(0.4 * RATE_HZ) + 1)
+LAGS = round(0.4 * RATE_HZ) + 1
 RIDGE = 0.1
 WINDOW = round(6.5 * RATE_HZ)
-SUBJECTS = ("P09", "P11", "P12")
-Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One piece of music and what was recorded while it was heard, from its first sounding beat.
-
-    Attributes
-    ----------
-    work : pieces of the same work (with and without lyrics) share it, and are held out together
-    flux : (frame,) onset flux at 64 Hz
-    log_mel : (band, frame) at 64 Hz
-    eeg : (subject, trial, frame) virtual channel, 1-12 Hz, at 64 Hz
-    """
-
-    number: int
-    work: int
-    flux: Array
-    log_mel: Array
-    eeg: Array
 
 
 @dataclass(frozen=True)
@@ -75,41 +51,6 @@ class Scores:
         means = (np.array(groups)[picks] * sizes[picks]).sum(1) / sizes[picks].sum(1)
         low, high = np.percentile(means, [2.5, 97.5])
         return float(low), float(high)
-
-
-def load_pieces(folder: str | os.PathLike[str]) -> list[Piece]:
-    """Read the real recordings and the features of what was heard; cue clicks are dropped.
-
-    Raises
-    ------
-    DataError
-        If the folder holds no pieces.
-    """
-    files = sorted(Path(folder).glob("stimulus_*.npz"))
-    if not files:
-        raise DataError(f"No stimulus_*.npz in {folder}", remedy="point at the folder openmiir_features")
-    return [_load_piece(file) for file in files]
-
-
-def _load_piece(file: Path) -> Piece:
-    number = int(file.stem.rpartition("_")[2])
-    with np.load(file, allow_pickle=False) as data:
-        eeg = np.stack([data[f"eeg_{subject}"] for subject in SUBJECTS]).astype(np.float64)
-        eeg = band_pass(eeg, 512.0)[..., :: 512 // RATE_HZ]
-        cue = int(np.ceil(float(data["cue_s"]) * RATE_HZ))
-        stop = min(eeg.shape[-1], data["onset_flux"].size)
-        flux = data["onset_flux"].astype(np.float64)[cue:stop]
-        log_mel = data["log_mel"].astype(np.float64)[:, cue:stop]
-    # Pieces 1-4 with lyrics are pieces 11-14 without.
-    work = number - 10 if 11 <= number <= 14 else number
-    return Piece(number, work, flux, log_mel, eeg[..., cue:stop])
-
-
-def band_pass(values: Array, rate_hz: float) -> Array:
-    """1-12 Hz along the last axis, forwards and backwards."""
-    from scipy.signal import butter, sosfiltfilt
-
-    return np.asarray(sosfiltfilt(butter(4, BAND_HZ, "bandpass", fs=rate_hz, output="sos"), values, axis=-1))
 
 
 def identification(pieces: Sequence[Piece]) -> Scores:
@@ -144,33 +85,21 @@ def reproducible_share(pieces: Sequence[Piece]) -> float:
 
 def _accuracy(eeg: Sequence[Array], flux: Sequence[Array], works: NDArray[np.int64]) -> Array:
     """(piece, subject) pairwise accuracy, mean over trials and over the other pieces."""
-    targets = [_standard(one) for one in flux]
-    gallery = np.stack([_standard(one[:WINDOW]) for one in flux])
+    targets = [standard(one) for one in flux]
+    gallery = np.stack([standard(one[:WINDOW]) for one in flux])
     subjects = eeg[0].shape[0]
     accuracy = np.zeros((len(eeg), subjects))
     for subject in range(subjects):
-        trials = [[_lagged(_standard(trial)) for trial in piece[subject]] for piece in eeg]
+        trials = [[lagged(standard(trial), LAGS) for trial in piece[subject]] for piece in eeg]
         gram = np.stack([np.sum([x.T @ x for x in piece], axis=0) for piece in trials])
         cross = np.stack([np.sum([x.T @ y for x in piece], axis=0) for piece, y in zip(trials, targets, strict=True)])
         for work in np.unique(works):
             kept = np.flatnonzero(works != work)
             total = gram[kept].sum(axis=0)
-            penalty = RIDGE * np.trace(total) / len(total) * np.eye(len(total))
-            weights = np.linalg.solve(total + penalty, cross[kept].sum(axis=0))
+            weights = ridge_weights(total, cross[kept].sum(axis=0), RIDGE)
             for piece in np.flatnonzero(works == work):
-                decoded = np.stack([_standard((x @ weights)[:WINDOW]) for x in trials[piece]])
+                decoded = np.stack([standard((x @ weights)[:WINDOW]) for x in trials[piece]])
                 scores = decoded @ gallery.T
                 others = np.arange(len(eeg)) != piece
                 accuracy[piece, subject] = (scores[:, [piece]] > scores[:, others]).mean()
     return accuracy
-
-
-def _lagged(signal: Array) -> Array:
-    """(frame,) -> (frame, lag): what follows each frame by up to 0.4 s."""
-    padded = np.concatenate([signal, np.zeros(LAGS[-1])])
-    return np.stack([padded[lag : lag + signal.size] for lag in LAGS], axis=1)
-
-
-def _standard(values: Array) -> Array:
-    centred = values - values.mean(axis=-1, keepdims=True)
-    return np.asarray(centred / np.maximum(centred.std(axis=-1, keepdims=True), 1e-12))

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from eeg2music.recordings.openmiir import RATE_HZ, Array, Piece, band_pass
 from eeg2music.seeding import derive_seed
-from eeg2music.simulation.calibration import RATE_HZ, Array, Piece, band_pass
 from eeg2music.simulation.features import FEATURE_RATE_HZ
 from eeg2music.simulation.listening import Listener, draw_listener, project, record_noise, source_responses
 from eeg2music.simulation.responses import kernels, respond

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from eeg2music.errors import DataError, InputError, LeakError
+from eeg2music.evaluation.neighbours import near
 from eeg2music.evaluation.splits import (
     Manifest,
+    refuse_adjacent,
+    refuse_fitted_across,
     refuse_leaks,
+    split_by_run,
+    split_by_site,
     split_by_song,
+    split_by_song_and,
     split_by_song_and_subject,
     split_by_subject,
+    without_neighbours,
     write_split,
 )
 from eeg2music.files import read_json, sha256_json
@@ -171,3 +179,185 @@ def test_bad_input_is_named(rows: list[dict]) -> None:
         split_by_song([{**rows[0], "stimulus": None}], test_share=0.5, seed=0)
     with pytest.raises(DataError, match="two or more"):
         split_by_subject(rows[:20], test_share=0.5, seed=0)
+
+
+# -- runs and sites --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sessions() -> list[dict]:
+    """Four subjects at two sites, two sessions of three runs, each run with two songs of its own, windows of 5 s."""
+    return [
+        {
+            "recording": f"sub-{subject}_ses-{session}_run-{run}",
+            "subject": f"sub-{subject}",
+            "site": f"site-{subject % 2}",
+            "session": f"ses-{session}",
+            "run": str(run),
+            "trial": song,
+            "stimulus": f"song-{session}{run}{song}",
+            "start_s": 30.0 * song + 5.0 * part,
+            "duration_s": 5.0,
+        }
+        for subject in range(4)
+        for session in range(2)
+        for run in range(3)
+        for song in range(2)
+        for part in range(3)
+    ]
+
+
+def test_split_by_run_holds_out_the_same_runs_in_every_subject(sessions: list[dict], tmp_path: Path) -> None:
+    split = split_by_run(sessions, test_share=1 / 3, seed=0)
+    train, test = ({(sessions[i]["session"], sessions[i]["run"]) for i in side} for side in (split.train, split.test))
+    assert not train & test
+    assert len(test) == 2
+    assert {sessions[i]["subject"] for i in split.test} == {row["subject"] for row in sessions}
+    kinds = ("song", "trial", "recording", "run")
+    body = write_split(tmp_path / "split.json", split, sessions, kinds=kinds)
+    assert body["test"]["runs"] == sorted(f"{session}/{run}" for session, run in test)
+    assert body["gap_s"] == 5.5
+    refuse_leaks(body["train"], body["test"], kinds=("run",))
+    with pytest.raises(LeakError, match="runs: ses-"):
+        refuse_leaks(body["train"], body["train"] | {"songs": ["new"], "works": {}}, kinds=("run",))
+
+
+def test_split_by_site_needs_songs_of_its_own(sessions: list[dict], tmp_path: Path) -> None:
+    split = split_by_site(sessions, test_share=0.5, seed=0)
+    assert len({sessions[i]["site"] for i in split.test}) == 1
+    with pytest.raises(LeakError, match="songs"):
+        write_split(tmp_path / "split.json", split, sessions, kinds=("site",))
+    grid = split_by_song_and(sessions, "site", song_share=0.25, other_share=0.5, seed=0)
+    body = write_split(tmp_path / "split.json", grid, sessions, kinds=("site", "subject"))
+    assert len(body["train"]["sites"]) == len(body["test"]["sites"]) == 1
+    assert body["train"]["sites"] != body["test"]["sites"]
+    assert body["by"] == "song and site"
+    assert body["windows"]["unused"] == len(sessions) - body["windows"]["train"] - body["windows"]["test"] > 0
+
+
+def test_a_split_by_what_the_rows_do_not_say_is_refused(sessions: list[dict], rows: list[dict]) -> None:
+    with pytest.raises(DataError, match="no site"):
+        split_by_site(rows, test_share=0.5, seed=0)
+    with pytest.raises(DataError, match="no run"):
+        split_by_run(rows, test_share=0.5, seed=0)
+    with pytest.raises(InputError, match="'hour'"):
+        split_by_song_and(sessions, "hour", song_share=0.5, other_share=0.5, seed=0)
+
+
+def test_manifests_go_through_json(sessions: list[dict]) -> None:
+    manifest = Manifest.from_rows([{**row, "stimulus_sha256": "ab", "work_id": "w"} for row in sessions])
+    assert Manifest.from_dict(manifest.to_dict()) == manifest
+    assert (manifest.sites, manifest.stimuli) == ({"site-0", "site-1"}, {"ab"})
+    assert set(manifest.works.values()) == {"w"}
+
+
+def test_rows_declare_their_works(rows: list[dict]) -> None:
+    declared = [{**row, "work_id": f"work-{row['trial'] % 5}"} for row in rows]
+    for seed in range(10):
+        split = split_by_song(declared, test_share=0.4, seed=seed)
+        sides = [{declared[i]["work_id"] for i in side} for side in (split.train, split.test)]
+        assert not sides[0] & sides[1]
+    with pytest.raises(DataError, match="of the works 'x' and 'work-0'"):
+        split_by_song(declared, test_share=0.4, seed=0, works={"song-0": "x"})
+
+
+# -- neighbours ------------------------------------------------------------------------------------
+
+
+def window(start_s: float, duration_s: float = 5.0, recording: str = "r1") -> dict:
+    return {"recording": recording, "start_s": start_s, "duration_s": duration_s}
+
+
+@pytest.mark.parametrize(
+    ("start_s", "gap_s", "close"),
+    [
+        (10.0, 0.0, False),  # they touch
+        (9.9, 0.0, True),
+        (10.0, 0.5, True),
+        (10.5, 0.5, False),
+        (0.0, 0.0, False),
+        (0.1, 0.0, True),
+        (6.0, 0.0, True),
+        (-0.5, 0.5, False),
+    ],
+)
+def test_the_gap_is_from_end_to_start(start_s: float, gap_s: float, close: bool) -> None:
+    assert near([window(start_s)], [window(5.0)], gap_s=gap_s).tolist() == [close]
+    assert near([window(start_s, recording="r2")], [window(5.0)], gap_s=gap_s).tolist() == [False]
+
+
+def test_near_equals_all_pairs() -> None:
+    rng = np.random.default_rng(0)
+    sides = [
+        [
+            window(round(rng.uniform(0, 400), 1), rng.choice([1.0, 5.0, 30.0]), f"r{rng.integers(3)}")
+            for _ in range(count)
+        ]
+        for count in (80, 15)
+    ]
+    for gap_s in (0.0, 2.0, 20.0):
+        expected = [
+            any(
+                one["recording"] == other["recording"]
+                and max(
+                    other["start_s"] - one["start_s"] - one["duration_s"],
+                    one["start_s"] - other["start_s"] - other["duration_s"],
+                )
+                < gap_s - 1e-9
+                for other in sides[1]
+            )
+            for one in sides[0]
+        ]
+        assert near(*sides, gap_s=gap_s).tolist() == expected
+        assert 0 < sum(expected) < 80
+
+
+def test_the_default_gap_is_a_window_and_the_longest_lag() -> None:
+    assert refuse_adjacent([window(0.0)], [window(10.5)]) == 5.5
+    with pytest.raises(LeakError, match=r"1 of 1 training windows lie less than 5\.5 s .* such as r1 at 0 s"):
+        refuse_adjacent([window(0.0)], [window(10.4)])
+    assert refuse_adjacent([window(0.0)], [window(30.0)], lag_s=20.0) == 25.0
+    with pytest.raises(LeakError, match="less than 25 s"):
+        refuse_adjacent([window(0.0)], [window(29.0)], lag_s=20.0)
+
+
+def test_windows_of_a_prepared_cache_count_in_samples() -> None:
+    rows = [{"recording": "r1", "start_sample": 640 * i, "n_samples": 320} for i in range(2)]
+    assert refuse_adjacent(rows[:1], rows[1:], gap_s=5.0) == 5.0
+    with pytest.raises(LeakError, match="less than"):
+        refuse_adjacent(rows[:1], rows[1:], gap_s=5.1)
+
+
+def test_neighbours_are_left_out_and_counted(tmp_path: Path) -> None:
+    """One recording of ten songs without pauses: each test song costs the windows around it."""
+    rows = [{**window(5.0 * i), "stimulus": f"song-{i // 8}"} for i in range(80)]
+    split = split_by_song(rows, test_share=0.1, seed=1)
+    with pytest.raises(LeakError, match="training windows lie less than"):
+        write_split(tmp_path / "split.json", split, rows, kinds=("song",))
+    kept = without_neighbours(split, rows)
+    assert kept.test == split.test
+    assert len(kept.unused) == 4
+    body = write_split(tmp_path / "split.json", kept, rows, kinds=("song",))
+    assert body["windows"] == {"train": 68, "test": 8, "unused": 4}
+    with pytest.raises(DataError, match="No training window"):
+        without_neighbours(split, rows, gap_s=1000.0)
+
+
+def test_a_gap_without_times_is_refused_and_an_unchecked_one_is_said(rows: list[dict], tmp_path: Path) -> None:
+    split = split_by_song(rows, test_share=0.3, seed=0)
+    assert write_split(tmp_path / "split.json", split, rows)["gap_s"] is None
+    with pytest.raises(DataError, match="do not say where they lie"):
+        write_split(tmp_path / "split.json", split, rows, gap_s=1.0)
+    with pytest.raises(DataError, match="do not say where in which recording"):
+        refuse_adjacent(rows[:2], rows[2:4])
+    with pytest.raises(InputError, match="gap of -1"):
+        refuse_adjacent([window(0.0)], [window(50.0)], gap_s=-1.0)
+
+
+def test_what_was_fitted_on_training_alone_passes(rows: list[dict]) -> None:
+    split = split_by_song_and_subject(rows, song_share=0.2, subject_share=1 / 3, seed=2)
+    sides = [[rows[i] for i in side] for side in (split.train, split.test)]
+    refuse_fitted_across(sides[0], sides[1])
+    refuse_fitted_across(Manifest.from_rows(sides[0]), Manifest.from_rows(sides[1]).to_dict(), kinds=("subject",))
+    with pytest.raises(DataError, match="which songs"):
+        refuse_fitted_across({}, sides[1])

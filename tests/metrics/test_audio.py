@@ -56,6 +56,34 @@ def test_log_mel_distance_is_a_level_difference(noise: np.ndarray) -> None:
     assert audio.log_mel_distance(np.zeros(4800), np.zeros(4800)) == 0.0
 
 
+def test_mel_correlation_equals_numpy_band_by_band(noise: np.ndarray) -> None:
+    mixed = noise[0] + noise[1]
+    left, right = audio.log_mel(mixed), audio.log_mel(noise[0])
+    by_band = [np.corrcoef(left[:, band], right[:, band])[0, 1] for band in range(audio.MEL_BANDS)]
+    assert audio.mel_correlation(mixed, noise[0]) == pytest.approx(np.mean(by_band), abs=1e-10)
+    by_cell = np.corrcoef(left.ravel(), right.ravel())[0, 1]
+    assert audio.mel_correlation(mixed, noise[0], kind="cell") == pytest.approx(by_cell, abs=1e-10)
+
+
+def test_a_common_tilt_is_no_likeness_by_band_but_by_cell() -> None:
+    """Why "band" is the default: unrelated noise of one colour."""
+    brown = np.random.default_rng(3).normal(size=(2, 24_000)).cumsum(axis=-1)
+    brown -= brown.mean(axis=-1, keepdims=True)
+    assert abs(audio.mel_correlation(*brown)) < 0.15
+    assert audio.mel_correlation(*brown, kind="cell") > 0.8
+
+
+def test_mel_correlation_leaves_out_bands_that_never_sound(noise: np.ndarray) -> None:
+    time = np.arange(24_000) / 24_000
+    low = np.sin(2 * np.pi * 200 * time) * (1.5 + np.sin(2 * np.pi * 3 * time)) * np.hanning(24_000)
+    assert audio.mel_correlation(low, low) == pytest.approx(1.0)
+    assert audio.mel_correlation(np.zeros(24_000), low) == 0.0
+    with pytest.raises(InputError, match="silent"):
+        audio.mel_correlation(noise[0], np.zeros(24_000))
+    with pytest.raises(InputError, match="Unknown kind"):
+        audio.mel_correlation(noise[0], noise[0], kind="whole")  # type: ignore[arg-type]
+
+
 def test_multi_scale_stft_distance_of_a_gain(noise: np.ndarray) -> None:
     """A gain g: convergence |1 - g| and log difference |ln g| at every scale."""
     expected = 0.5 + np.log(2.0)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import linalg
 
 from eeg2music.errors import InputError
+from eeg2music.metrics import frechet
 from eeg2music.metrics.frechet import frechet_distance, frechet_from_moments
 
 
@@ -65,6 +68,69 @@ def test_equals_fifty_digits_on_ill_conditioned_data(decay: float) -> None:
     assert frechet_distance(x, y) == pytest.approx(fifty_digits(x, y), abs=1e-13)
 
 
+ILL_CONDITIONED = {
+    # Rows, dimensions, and the standard deviations before a random rotation.
+    "eigenvalues from 1 to 1e-12": (14, np.logspace(0, -6, 6)),
+    "rank three of six": (14, np.array([1.0, 0.3, 0.1, 0.0, 0.0, 0.0])),
+    "fewer rows than dimensions": (4, np.logspace(0, -6, 6)),
+    "one dimension alone": (9, np.array([1.0, 0.0, 0.0, 0.0])),
+}
+
+
+@pytest.mark.parametrize("case", ILL_CONDITIONED)
+def test_equals_fifty_digits_where_covariances_are_singular_or_nearly_so(case: str) -> None:
+    n, scales = ILL_CONDITIONED[case]
+    rng = np.random.default_rng(7)
+
+    def cloud(rows: int) -> np.ndarray:
+        rotation = np.linalg.qr(rng.normal(size=(len(scales), len(scales))))[0]
+        return rng.normal(size=(rows, len(scales))) * scales @ rotation
+
+    x, y = cloud(n), cloud(n + 1) + 0.01
+    assert frechet_distance(x, y) == pytest.approx(fifty_digits(x, y), abs=1e-14)
+    assert frechet_distance(x, y[:, ::-1]) == pytest.approx(fifty_digits(x, y[:, ::-1]), abs=1e-14)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_equals_scipy_whatever_the_unit_and_with_more_dimensions(unit: float) -> None:
+    rng = np.random.default_rng(8)
+    x = unit * (rng.normal(size=(3000, 128)) * np.linspace(1, 3, 128))
+    y = unit * (0.2 + rng.normal(size=(2500, 128)) @ (np.eye(128) + 0.03 * rng.normal(size=(128, 128))))
+    expected, traces = closed_form(x, y)
+    assert abs(frechet_distance(x, y) - expected) < 1e-10 * traces
+
+
+@pytest.mark.parametrize("decay", [0.0, 4.0, 7.0, 9.0, 14.0])
+def test_both_ways_to_the_factor_agree(decay: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cholesky twice, or Householder: the covariance is the same to the last digits, at any condition."""
+    rng = np.random.default_rng(9)
+    rows = rng.normal(size=(200, 20)) * np.logspace(0, -decay, 20) @ np.linalg.qr(rng.normal(size=(20, 20)))[0]
+    quick = frechet.sample_factor(rows)
+    monkeypatch.setattr(frechet, "NEARLY_ORTHOGONAL", 0.0)
+    careful = frechet.sample_factor(rows)
+    np.testing.assert_allclose(quick.T @ quick, careful.T @ careful, atol=1e-15 * 20)
+    np.testing.assert_allclose(
+        linalg.svdvals(quick), linalg.svdvals(careful), rtol=1e-10, atol=1e-15 * linalg.svdvals(careful)[0] * 20
+    )
+
+
+def test_the_factor_of_dependent_columns_is_householders() -> None:
+    rows = np.random.default_rng(10).normal(size=(50, 4))
+    rows = np.hstack([rows, rows[:, :2], np.zeros((50, 1))])
+    factor = frechet.sample_factor(rows)
+    np.testing.assert_allclose(factor.T @ factor, np.cov(rows.T), atol=1e-14)
+
+
+def test_dependent_columns_that_pass_one_cholesky_by_rounding() -> None:
+    """Whether a zero pivot comes out as +1e-17 or -1e-17 is chance; the factor must be right either way."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        rows = rng.normal(size=(60, 4)) @ rng.normal(size=(4, 7))
+        rows -= rows.mean(axis=0)
+        factor = frechet.sample_factor(rows)
+        np.testing.assert_allclose(factor.T @ factor, rows.T @ rows / 59, atol=1e-13)
+
+
 def test_exact_for_fewer_samples_than_dimensions() -> None:
     """Two samples each: rank one, so tr((AB)^1/2) is |a·b| for A = aaᵀ, B = bbᵀ."""
     rng = np.random.default_rng(2)
@@ -96,6 +162,44 @@ def test_moments_agree_with_samples() -> None:
     assert found == pytest.approx(frechet_distance(x, y), rel=1e-10)
 
 
+def test_moments_of_singular_covariances() -> None:
+    """aaᵀ against bbᵀ: the root term is |a·b|."""
+    a, b = np.random.default_rng(11).normal(size=(2, 30))
+    found = frechet_from_moments(np.zeros(30), np.outer(a, a), np.zeros(30), np.outer(b, b))
+    assert found == pytest.approx(a @ a + b @ b - 2 * abs(a @ b), abs=1e-5 * (a @ a + b @ b))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    rows=st.tuples(st.integers(2, 12), st.integers(2, 12)),
+    dim=st.integers(1, 6),
+    scale=st.floats(1e-3, 1e3),
+)
+def test_invariances(seed: int, rows: tuple[int, int], dim: int, scale: float) -> None:
+    """Symmetric; blind to rotation, to a common shift and to the order of rows; goes with the square of the unit."""
+    rng = np.random.default_rng(seed)
+    x, y = (rng.normal(size=(n, dim)) * rng.uniform(0.1, 2.0, dim) + rng.normal(size=dim) for n in rows)
+    rotation = np.linalg.qr(rng.normal(size=(dim, dim)))[0]
+    found = frechet_distance(x, y)
+    size = float(np.sum(x**2) + np.sum(y**2)) + 1.0
+
+    def same(value: float) -> bool:
+        return abs(value - found) < 1e-11 * size
+
+    assert found >= 0.0
+    assert same(frechet_distance(y, x))
+    assert same(frechet_distance(x @ rotation, y @ rotation))
+    assert same(frechet_distance(x + 5.0, y + 5.0))
+    assert same(frechet_distance(rng.permutation(x), y))
+    assert same(frechet_distance(scale * x, scale * y) / scale**2)
+
+
+def test_enough_rows_are_twice_the_dimensions() -> None:
+    assert frechet.enough(256, 128)
+    assert not frechet.enough(255, 128)
+
+
 @pytest.mark.parametrize(
     ("x", "y", "match"),
     [
@@ -114,3 +218,5 @@ def test_moments_refuse_a_matrix_that_is_no_covariance() -> None:
         frechet_from_moments([0, 0], [[1, 0], [0, -1]], [0, 0], np.eye(2))
     with pytest.raises(InputError, match="shape"):
         frechet_from_moments([0, 0], np.eye(3), [0, 0], np.eye(2))
+    with pytest.raises(InputError, match="mean_x has shape"):
+        frechet_from_moments([0, 0], np.eye(2), [0], np.eye(1))

@@ -1,6 +1,8 @@
-"""Agreement of diatonic collections, chroma and tempo."""
+"""Agreement of keys, diatonic collections, chroma and tempo; mir_eval is the reference for the key score."""
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import pytest
@@ -9,6 +11,32 @@ from eeg2music.errors import InputError
 from eeg2music.metrics import harmony
 
 MAJOR = np.array([0, 2, 4, 5, 7, 9, 11])
+TONICS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+KEYS = [f"{tonic} {mode}" for tonic in TONICS for mode in ("major", "minor")]
+
+
+def test_key_score_equals_mir_eval_for_all_pairs() -> None:
+    mir_key = pytest.importorskip("mir_eval.key", reason="mir_eval is not installed")
+    for estimated, reference in itertools.product(KEYS, KEYS):
+        expected = mir_key.weighted_score(reference, estimated)
+        assert harmony.key_score(estimated, reference) == expected, (estimated, reference)
+
+
+def test_chance_of_the_key_score_is_what_the_docstring_says() -> None:
+    table = [harmony.key_score(a, "E minor") for a in KEYS]
+    assert np.mean(table) == pytest.approx(2 / 24)
+    assert sum(score == 1.0 for score in table) == 1
+
+
+def test_enharmonic_names_are_one_key() -> None:
+    assert harmony.parse_key("Cb") == harmony.parse_key("B") == (11, "major")
+    assert harmony.parse_key("E# minor") == (5, "minor")
+
+
+@pytest.mark.parametrize("name", ["H major", "C dorian", "", "C major extra", "Cx"])
+def test_a_name_that_is_no_key_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="is not a key"):
+        harmony.parse_key(name)
 
 
 def test_every_mode_is_the_collection_of_its_major_key() -> None:

@@ -6,6 +6,8 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import pearsonr
 
 from eeg2music.errors import InputError
@@ -118,6 +120,66 @@ def test_blocks_change_nothing(pairs: tuple[np.ndarray, np.ndarray], monkeypatch
     assert retrieval.mean_reciprocal_rank(predicted, target) == pytest.approx(whole, abs=1e-15)
 
 
+def test_one_pass_gives_what_the_single_measures_give(pairs: tuple[np.ndarray, np.ndarray]) -> None:
+    predicted, target = pairs
+    scores = retrieval.retrieval_scores(predicted, target, ks=(1, 5, 10), ways=(2, 10))
+    assert scores["identification"] == retrieval.identification_accuracy(predicted, target)
+    for k in (1, 5, 10):
+        assert scores[f"top{k}"] == retrieval.topk_accuracy(predicted, target, k)
+        assert scores[f"top{k}_chance"] == pytest.approx(k / 23)
+    assert scores["mrr"] == retrieval.mean_reciprocal_rank(predicted, target)
+    assert scores["mrr_chance"] == pytest.approx(sum(1 / rank for rank in range(1, 24)) / 23)
+    assert scores["median_rank"] == retrieval.median_rank(predicted, target)
+    assert (scores["median_rank_chance"], scores["identification_chance"]) == (12.0, 0.5)
+    assert scores["way2"] == pytest.approx(scores["identification"])
+    assert (scores["way2_chance"], scores["way10_chance"]) == (0.5, 0.1)
+    assert (scores["n"], scores["gallery_min"], scores["gallery_max"]) == (23, 23, 23)
+    pearson = retrieval.retrieval_scores(predicted, target, kind="correlation")
+    assert pearson["identification"] == retrieval.identification_accuracy(predicted, target, kind="correlation")
+
+
+def test_a_constant_prediction_scores_every_chance(pairs: tuple[np.ndarray, np.ndarray]) -> None:
+    scores = retrieval.retrieval_scores(np.zeros_like(pairs[1]), pairs[1], ways=(3,))
+    for name in ("identification", "top1", "top5", "top10", "way3", "mrr", "median_rank"):
+        assert scores[name] == pytest.approx(scores[f"{name}_chance"], abs=1e-12)
+
+
+def test_counts_above_and_level_equal_the_loops() -> None:
+    """The integers beneath every score, exactly."""
+    rng = np.random.default_rng(6)
+    similarity = rng.integers(-3, 4, size=(60, 17)) / 7.0
+    index = rng.integers(0, 17, size=60)
+    found = retrieval.standing(similarity, index)
+    pairs = list(zip(similarity.tolist(), index.tolist(), strict=True))
+    assert found.above.tolist() == [sum(value > row[own] for value in row) for row, own in pairs]
+    assert found.level.tolist() == [sum(value == row[own] for value in row) - 1 for row, own in pairs]
+
+
+def test_summary_of_unequal_galleries_weighs_queries_alike() -> None:
+    rng = np.random.default_rng(7)
+    small = retrieval.standing(rng.normal(size=(3, 2)), [0, 1, 0])
+    large = retrieval.standing(rng.normal(size=(5, 9)), [0, 1, 2, 3, 4])
+    row = retrieval.summarise([small, large], [1, 4], ways=(2, 3))
+    hits = np.concatenate([retrieval.topk_hit(small, 2), retrieval.topk_hit(large, 4)])
+    assert row["top4"] == pytest.approx(hits.mean())
+    assert row["top4_chance"] == pytest.approx((3 * 1.0 + 5 * 4 / 9) / 8)
+    assert (row["n"], row["gallery_min"], row["gallery_max"]) == (8, 2, 9)
+    # Three-way identification has no meaning in a gallery of two.
+    assert row["way3"] is None
+    assert row["way2"] == pytest.approx(row["identification"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 15), ties=st.booleans())
+def test_the_order_of_rows_changes_nothing(seed: int, n: int, ties: bool) -> None:
+    rng = np.random.default_rng(seed)
+    predicted, target = (rng.integers(-2, 3, (2, n, 3)) if ties else rng.normal(size=(2, n, 3))).astype(float)
+    order = rng.permutation(n)
+    scores = retrieval.retrieval_scores(predicted, target, ks=[1, n])
+    assert retrieval.retrieval_scores(predicted[order], target[order], ks=[1, n]) == pytest.approx(scores)
+    assert scores[f"top{n}"] == 1.0
+
+
 @pytest.mark.parametrize(
     ("call", "match"),
     [
@@ -125,6 +187,8 @@ def test_blocks_change_nothing(pairs: tuple[np.ndarray, np.ndarray], monkeypatch
         (lambda: retrieval.identification_accuracy([[1, 1]] * 2, [[1, 1]] * 3), "equal shapes"),
         (lambda: retrieval.identification_accuracy([[1, 1]], [[1, 1]]), "nothing to confuse"),
         (lambda: retrieval.topk_accuracy([[1, 1]] * 2, [[1, 1]] * 2, 3), "gallery size, 2"),
+        (lambda: retrieval.retrieval_scores([[1, 1]] * 4, [[1, 1]] * 4), "k = 5.*gallery size, 4"),
+        (lambda: retrieval.retrieval_scores([[1, 1]] * 4, [[1, 1]] * 4, ks=[1], ways=[5]), "n_way = 5"),
         (lambda: retrieval.rank_of_target([[1.0, 2.0]], [2]), "0 to 1"),
         (lambda: retrieval.rank_of_target([[1.0, 2.0]], [-1]), "0 to 1"),
         (lambda: retrieval.rank_of_target([[1.0, np.inf]], [0]), "not finite"),

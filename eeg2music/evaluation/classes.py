@@ -1,0 +1,102 @@
+"""Does the generated music keep the class of what was heard: genre, mood, instrument?
+
+Labels come from whoever has a classifier (or `metrics.agreement.nearest_class`), the same one for both sides. Each row
+stands beside its chance, a permutation of whole songs, and the oracle's value (music generated from the heard audio's
+own conditions). Embeds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from eeg2music.errors import InputError
+from eeg2music.evaluation.statistics import cluster_interval, permutation_p_value
+from eeg2music.metrics.agreement import class_agreement
+from eeg2music.seeding import numpy_rng
+
+PERMUTATIONS = 2000
+Labels = Mapping[str, Sequence[Hashable]]
+
+
+def class_scores(
+    generated: Labels,
+    heard: Labels,
+    *,
+    songs: Sequence[Hashable],
+    seed: int,
+    oracle: Labels | None = None,
+    permutations: int = PERMUTATIONS,
+) -> list[dict[str, Any]]:
+    """Agreement of the classes of generated and heard clips, one row for each kind of class.
+
+    Parameters
+    ----------
+    generated, heard : {"genre": (clip,) labels, ...}, the same kinds
+    songs : (clip,) song of each clip: the clusters, and what is permuted
+    oracle : the same of the oracle's clips
+
+    Returns
+    -------
+    Rows ready for JSON with "kind", "n", "classes", "accuracy" with "ci95" and "accuracy_chance", "balanced_accuracy"
+    with "balanced_chance" and "p_value" (heard labels exchanged song by song), "kappa" (chance 0), and "oracle" (its
+    balanced accuracy) with "oracle_kappa", None where none is given.
+
+    >>> rows = class_scores({"genre": list("aabb")}, {"genre": list("aabb")}, songs=range(4), seed=0)
+    >>> rows[0]["balanced_accuracy"], rows[0]["balanced_chance"]
+    (1.0, 0.5)
+    """
+    if set(generated) != set(heard) or (oracle is not None and set(oracle) != set(heard)):
+        raise InputError(
+            f"Kinds of classes differ: {sorted(generated)}, {sorted(heard)}", allowed="the same on every side"
+        )
+    rows = []
+    for kind in heard:
+        made, ref = list(generated[kind]), list(heard[kind])
+        if len(songs) != len(ref):
+            raise InputError(f"{len(songs)} songs for {len(ref)} labels of {kind}", allowed="one each")
+        found = class_agreement(made, ref)
+        same = [float(a == b) for a, b in zip(made, ref, strict=True)]
+        interval = cluster_interval(same, songs, bounds=(0.0, 1.0))
+        best = None if oracle is None else class_agreement(list(oracle[kind]), ref)
+        rows.append(
+            {
+                "kind": kind,
+                **found._asdict(),
+                "ci95": [interval.low, interval.high],
+                "interval": interval.method,
+                "p_value": _p_value(made, ref, songs, found.balanced_accuracy, seed, kind, permutations),
+                "oracle": None if best is None else best.balanced_accuracy,
+                "oracle_kappa": None if best is None else best.kappa,
+                "permutations": permutations,
+                "seed": seed,
+            }
+        )
+    return rows
+
+
+def _p_value(
+    made: list[Hashable],
+    ref: list[Hashable],
+    songs: Sequence[Hashable],
+    observed: float,
+    seed: int,
+    kind: str,
+    permutations: int,
+) -> float:
+    """Share of the exchanges of whole songs' generated labels that agree as well.
+
+    The heard labels stay, so that the classes and their sizes are the same in every draw.
+    """
+    rng = numpy_rng(seed, "class permutation", kind)
+    names = list(dict.fromkeys(songs))
+    members = [np.array([place for place, song in enumerate(songs) if song == name]) for name in names]
+    null = np.empty(permutations)
+    source = np.empty(len(ref), dtype=np.int64)
+    for draw in range(permutations):
+        for places, song in zip(members, rng.permutation(len(names)), strict=True):
+            source[places] = np.resize(members[song], len(places))
+        null[draw] = class_agreement([made[place] for place in source], ref).balanced_accuracy
+    return permutation_p_value(observed, null)

@@ -1,0 +1,225 @@
+"""`eeg2music compare A B`: paired differences of two evaluated runs, with intervals.
+
+Both runs have to be of the same queries: songs, listeners, levels, galleries and seeds. Then each song is paired with
+itself, so that what makes a song easy or hard falls out. Runs that differ in any of these are refused, by name of
+what differs. Computes no score: reads what `evaluate` wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from eeg2music.config import Config
+from eeg2music.errors import InputError
+from eeg2music.evaluation.clusters import cluster_sums
+from eeg2music.evaluation.comparable import KINDS, read_scores, refuse_different
+from eeg2music.evaluation.power import smallest_effect
+from eeg2music.evaluation.statistics import Interval, cluster_interval, holm, permutation_p_value, sign_flips
+from eeg2music.files import write_json, write_text
+from eeg2music.seeding import numpy_rng
+
+SCHEMA = 1
+FIGURES = ("accuracy", "top1")
+HEADS = ("figure", "A", "B", "B - A", "95 % interval", "p", "p (Holm)", "can't be seen below", "n", "songs", "gallery")
+
+
+class CompareConfig(Config):
+    """How two runs are compared.
+
+    Attributes
+    ----------
+    conditions : which are compared. Each one more makes the correction over comparisons harder, so that controls are
+        left out where nothing is claimed of them
+    figures : of "accuracy" (pairwise) and "top1"
+    permutations : of the test; with so few songs that there are no more ways to exchange the runs, each is taken once
+    seed : of the permutations
+    """
+
+    conditions: tuple[str, ...] = Field(default=("brain",), min_length=1)
+    figures: tuple[str, ...] = Field(default=FIGURES, min_length=1)
+    permutations: int = Field(default=10_000, ge=100)
+    seed: int = 0
+
+
+class _Figure(NamedTuple):
+    """One compared figure: the entries of all seeds on both sides."""
+
+    level: Mapping[str, Any]
+    condition: str
+    kind: str
+    name: str
+    ours: Sequence[Mapping[str, Any]]
+    theirs: Sequence[Mapping[str, Any]]
+    seeds: Sequence[int]
+
+
+def compare_runs(first: Path, second: Path, config: CompareConfig | None = None) -> dict[str, Any]:
+    """Compare two results of `evaluate`, B less A.
+
+    Parameters
+    ----------
+    first, second : folders of results, or their scores.json
+
+    Returns
+    -------
+    A mapping ready for JSON: `rows`, one for each figure, with `a`, `b`, `difference`, `ci95`, `p_value` (sign flips
+    over songs, two-sided), `p_holm` (over all rows), `by_seed`, `smallest_effect` (that is seen with a power of 0.8)
+    and what they are of; `notes` says what the comparison does not hold.
+
+    Raises
+    ------
+    InputError
+        If there is no result, or a condition or figure is in neither.
+    DataError
+        If the runs are not of the same queries, or hold no scores by song.
+    """
+    settings = config or CompareConfig()
+    ours, theirs = read_scores(first), read_scores(second)
+    refuse_different(ours, theirs, settings.conditions)
+    rows = [_row(figure, settings) for figure in _figures(ours, theirs, settings)]
+    if not rows:
+        raise InputError("Nothing to compare", allowed=", ".join(FIGURES), remedy="choose conditions that were scored")
+    for row, adjusted in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
+        row["p_holm"] = float(adjusted)
+    return {
+        "schema": SCHEMA,
+        "a": {"result": str(first), "checkpoint_sha256": ours.get("checkpoint_sha256")},
+        "b": {"result": str(second), "checkpoint_sha256": theirs.get("checkpoint_sha256")},
+        "config": settings.model_dump(mode="json"),
+        "rows": rows,
+        "notes": _notes(ours, theirs, rows),
+    }
+
+
+def comparison_markdown(result: Mapping[str, Any]) -> str:
+    """The comparison as a table for a paper."""
+    lines = [f"# {result['b']['result']} (B) less {result['a']['result']} (A)", "", "| " + " | ".join(HEADS) + " |"]
+    lines.append("|" + "---|" * len(HEADS))
+    lines += ["| " + " | ".join(_cells_of(row)) + " |" for row in result["rows"]]
+    return "\n".join([*lines, "", *(f"- {note}" for note in result["notes"])]) + "\n"
+
+
+def write_comparison(path: Path, result: Mapping[str, Any]) -> tuple[Path, Path]:
+    """Write the comparison as JSON and, beside it, as a Markdown table; returns both paths."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", allowed="a file, such as comparison.json", remedy="name a file")
+    as_json, as_table = path.with_suffix(".json"), path.with_suffix(".md")
+    write_json(as_json, dict(result))
+    write_text(as_table, comparison_markdown(result))
+    return as_json, as_table
+
+
+def _figures(ours: Mapping[str, Any], theirs: Mapping[str, Any], config: CompareConfig) -> Iterator[_Figure]:
+    unknown = set(config.figures) - set(FIGURES)
+    if unknown:
+        raise InputError(f"Unknown figure {sorted(unknown)[0]!r}", allowed=", ".join(FIGURES))
+    by_name = {level["name"]: level for level in theirs["levels"]}
+    for level in ours["levels"]:
+        for condition in config.conditions:
+            sides = [side["scores"][condition]["seeds"] for side in (level, by_name[level["name"]])]
+            for kind in KINDS:
+                first, second = ([entry[kind] for entry in side if entry.get(kind)] for side in sides)
+                seeds = [entry["seed"] for entry in sides[0] if entry.get(kind)]
+                for name in config.figures if seeds else ():
+                    yield _Figure(level, condition, kind, name, first, second, seeds)
+
+
+def _row(figure: _Figure, config: CompareConfig) -> dict[str, Any]:
+    pairs = [_differences(left, right, figure.name) for left, right in zip(figure.ours, figure.theirs, strict=True)]
+    values = np.concatenate([difference for difference, _, _ in pairs])
+    songs = [song for _, names, _ in pairs for song in names]
+    subjects = [subject for _, _, names in pairs for subject in names]
+    interval = cluster_interval(values, songs, subjects)
+    totals = cluster_sums(values, songs).total
+    rng = numpy_rng(config.seed, "compare", figure.level["name"], figure.condition, figure.kind, figure.name)
+    null = sign_flips(totals, rng=rng, permutations=config.permutations)
+    means = [float(np.mean([entry[figure.name] for entry in side])) for side in (figure.ours, figure.theirs)]
+    return {
+        "level": figure.level["name"],
+        "snr_db": figure.level.get("snr_db"),
+        "condition": figure.condition,
+        "kind": figure.kind,
+        "figure": figure.name,
+        "a": means[0],
+        "b": means[1],
+        "difference": interval.estimate,
+        "ci95": [interval.low, interval.high],
+        "p_value": permutation_p_value(abs(float(totals.mean())), np.abs(null)),
+        "smallest_p": 2.0 / min(2.0 ** min(len(totals), 60), len(null) + 1.0),
+        "smallest_effect": _smallest(interval),
+        "by_seed": [
+            {"seed": seed, "difference": float(difference.mean())}
+            for seed, (difference, _, _) in zip(figure.seeds, pairs, strict=True)
+        ],
+        "n": len(pairs[0][0]),
+        "songs": len(totals),
+        "subjects": len(set(subjects)),
+        "gallery_size": figure.ours[0]["gallery_size"],
+        "interval": interval.method,
+    }
+
+
+def _differences(
+    ours: Mapping[str, Any], theirs: Mapping[str, Any], name: str
+) -> tuple[NDArray[np.float64], list[str], list[str]]:
+    """B less A for each window's song and listener; the windows of one cell have its mean."""
+    cells, others = ours["cells"], theirs["cells"]
+    place = {key: row for row, key in enumerate(zip(others["song"], others["subject"], strict=True))}
+    order = [place[key] for key in zip(cells["song"], cells["subject"], strict=True)]
+    difference = np.asarray(others[name], dtype=np.float64)[order] - np.asarray(cells[name], dtype=np.float64)
+    rows = np.repeat(np.arange(len(order)), cells["n"])
+    return difference[rows], [cells["song"][row] for row in rows], [cells["subject"][row] for row in rows]
+
+
+def _smallest(interval: Interval) -> float | None:
+    """None where no song differs from another: nothing can be told of the spread."""
+    if interval.standard_error <= 1e-12:
+        return None
+    return smallest_effect(interval.standard_error, interval.df)
+
+
+def _notes(ours: Mapping[str, Any], theirs: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    notes = [
+        "Differences are paired by song, listener and seed. Intervals are over songs (and over listeners from ten on); "
+        "p-values exchange the two runs in random sets of songs, two-sided, and Holm's correction is over "
+        f"{len(rows)} {'figure' if len(rows) == 1 else 'figures'}.",
+        "Each run's embedding is scored in its own conditioning space.",
+    ]
+    hopeless = [row for row in rows if row["smallest_p"] * len(rows) > 0.05]
+    if hopeless:
+        notes.append(
+            f"With {hopeless[0]['songs']} songs no p-value can be below {hopeless[0]['smallest_p']:.2g}: too few for "
+            f"{len(rows)} corrected figures to fall below 0.05. Compare fewer figures or more songs."
+        )
+    if any(row["kind"] == "generated" for row in rows) and None in (
+        ours.get("scorer_sha256"),
+        theirs.get("scorer_sha256"),
+    ):
+        notes.append("The results do not say which scorer judged the generated music: make sure that it was one.")
+    if ours.get("checkpoint_sha256") == theirs.get("checkpoint_sha256"):
+        notes.append("Both runs are of the same checkpoint.")
+    return notes
+
+
+def _cells_of(row: Mapping[str, Any]) -> list[str]:
+    low, high = row["ci95"]
+    smallest = row["smallest_effect"]
+    return [
+        f"{row['level']}: {row['condition'].replace('_', ' ')}, {row['kind']}, {row['figure']}",
+        f"{row['a']:.3f}",
+        f"{row['b']:.3f}",
+        f"{row['difference']:+.3f}",
+        f"{low:+.3f} to {high:+.3f}",
+        f"{row['p_value']:.3g}",
+        f"{row['p_holm']:.3g}",
+        "not known" if smallest is None else f"{smallest:.3f}",
+        f"{row['n']}",
+        f"{row['songs']}",
+        f"{row['gallery_size']}",
+    ]

@@ -1,0 +1,202 @@
+"""Scores of what others made as tables: scores.json, scores.md, report.html. Computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from eeg2music.evaluation.tables import limits, number, write_tables
+from eeg2music.report.words import score_line
+
+IDENTIFIED = [
+    "condition",
+    "embedding",
+    "pairwise (chance 0.5)",
+    "95 % interval",
+    "p",
+    "top-1",
+    "95 % interval",
+    "chance",
+    "MRR (chance)",
+    "median rank (chance)",
+    "n",
+    "gallery",
+]
+APART = ["condition", "embedding", "FAD", "KAD", "KAD reversed", "FAD-∞", "95 % interval", "density", "coverage"]
+APART += ["n", "references", "dim"]
+
+
+def write_page_of(out: Path, scores: Mapping[str, Any]) -> None:
+    """Write all three files."""
+    write_tables(
+        out,
+        scores,
+        tables_of(scores),
+        title="Scores of generated music",
+        lead=_lead(scores),
+        warnings=[*scores["stamps"], *scores["warnings"]],
+    )
+
+
+def summary(scores: Mapping[str, Any], folder: Path) -> str:
+    """What `score` prints at its end."""
+    lines = []
+    for condition, spaces in scores["scores"].items():
+        for name, of in spaces.items():
+            if of["identification"]:
+                lines.append(score_line(f"{condition}, {name}", of["identification"]))
+            found = of["distances"]
+            if found:
+                named = {"FAD": "frechet", "KAD": "kernel"}
+                values = [f"{label} {found[key]:.4g}" for label, key in named.items() if key in found]
+                values.append(f"(n {found['n']}, references {found['n_reference']})")
+                lines.append(f"  {condition + ', ' + name:<18} " + "  ".join(values))
+    lines += [f"  ! {text}" for text in (*scores["stamps"], *scores["warnings"])]
+    return "\n".join([*lines, f"{folder / 'report.html'}", f"{folder / 'scores.json'}"])
+
+
+def tables_of(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Identification whole and in parts, distances, material and embeddings; those that have rows."""
+    tables = [_identified(scores), _breakdown(scores), _distances(scores), _material(scores), _embeddings(scores)]
+    return [table for table in tables if table["rows"]]
+
+
+def _lead(scores: Mapping[str, Any]) -> str:
+    loudness = scores["loudness"]
+    declared = f"; declared: {loudness['declared']}" if loudness["declared"] else ""
+    return (
+        f"{scores['manifest']['name']} ({scores['manifest']['rows']} lines, SHA-256 "
+        f"{scores['manifest']['sha256'][:12]}), seed {scores['seed']}. Loudness {loudness['handling']}{declared}. "
+        "Intervals are over works (songs, where no work is declared), and over listeners from ten on."
+    )
+
+
+def _entries(scores: Mapping[str, Any], kind: str) -> list[tuple[str, str, Mapping[str, Any]]]:
+    return [
+        (condition, name, of[kind])
+        for condition, spaces in scores["scores"].items()
+        for name, of in spaces.items()
+        if of[kind]
+    ]
+
+
+def _identified(scores: Mapping[str, Any]) -> dict[str, Any]:
+    rows = [
+        [
+            condition,
+            name,
+            number(of["accuracy"]),
+            limits(of["ci95"]),
+            f"{of['p_value']:.4f}",
+            number(of["top1"]),
+            limits(of["top1_ci95"]),
+            number(of["top1_chance"]),
+            _beside_chance(of["breakdown"][0], "mrr"),
+            _beside_chance(of["breakdown"][0], "median_rank", 1),
+            f"{of['n']}",
+            f"{of['gallery_size']}",
+        ]
+        for condition, name, of in _entries(scores, "identification")
+    ]
+    note = (
+        "Whether a generated clip finds what was heard among the gallery. Pairwise alone is weak: 0.95 of 50 is about "
+    )
+    return {"title": "Identification", "note": note + "top-1 0.55.", "heads": IDENTIFIED, "rows": rows}
+
+
+def _breakdown(scores: Mapping[str, Any]) -> dict[str, Any]:
+    figures = ("identification", "top1", "top5", "top10", "way10", "mrr")
+    rows = [
+        [
+            condition,
+            name,
+            one["group"] + ("" if one["value"] is None else f" {one['value']}"),
+            *(_beside_chance(one, figure) for figure in figures),
+            _beside_chance(one, "median_rank", 1),
+            f"{one['n']}" + (f" ({one['left_out']} alone)" if one["left_out"] else ""),
+            _size(one),
+        ]
+        for condition, name, of in _entries(scores, "identification")
+        for one in of["breakdown"]
+    ]
+    note = (
+        "Chance in brackets. By seed, listener (subject) and style against the whole gallery; within style and within "
+        "song against the candidates of the same. Clips whose target is alone there are not counted."
+    )
+    heads = ["condition", "embedding", "of", "pairwise", "top-1", "top-5", "top-10", "10-way", "MRR", "median rank"]
+    return {"title": "Identification in parts", "note": note, "heads": [*heads, "n", "gallery"], "rows": rows}
+
+
+def _beside_chance(row: Mapping[str, Any], figure: str, digits: int = 3) -> str:
+    value, chance = row.get(figure), row.get(f"{figure}_chance")
+    return "" if value is None or chance is None else f"{value:.{digits}f} ({chance:.{digits}f})"
+
+
+def _size(row: Mapping[str, Any]) -> str:
+    low, high = row["gallery_min"], row["gallery_max"]
+    return "" if low is None else f"{low}" if low == high else f"{low} to {high}"
+
+
+def _distances(scores: Mapping[str, Any]) -> dict[str, Any]:
+    rows = []
+    for condition, name, of in _entries(scores, "distances"):
+        endless, covered = of.get("frechet_infinity"), of.get("coverage")
+        mark = "" if of["enough"] else " (too few)"
+        bends = "" if endless is None or endless["enough"] else " (few)"
+        rows.append(
+            [
+                condition,
+                name,
+                number(of["frechet"]) + mark if "frechet" in of else "",
+                number(of["kernel"]) if "kernel" in of else of.get("why", ""),
+                number(of["kernel_reversed"]) if "kernel_reversed" in of else "",
+                number(endless["value"]) + bends if endless else "",
+                limits(endless["ci95"]) if endless else "",
+                number(covered["density"]) if covered else "",
+                f"{covered['coverage']:.3f} ({covered['coverage_expected']:.3f})" if covered else "",
+                f"{of['n']}",
+                f"{of['n_reference']}",
+                f"{of['dim']}",
+            ]
+        )
+    note = (
+        f"From the music of {scores['reference']!r} as a whole, one vector for each clip. KAD is unbiased, its kernel "
+        "as wide as the reference's median distance; reversed: as that of what is judged. FAD falls with n. Density (1 "
+        "is expected of equal distributions) and coverage (expected in brackets): Naeem et al. 2020."
+    )
+    return {"title": "Distance from music", "note": note, "heads": APART, "rows": rows}
+
+
+def _material(scores: Mapping[str, Any]) -> dict[str, Any]:
+    rows = [
+        [
+            group,
+            f"{of['files']}",
+            f"{of['seconds']['total']:.1f} ({of['seconds']['shortest']:.2f} to {of['seconds']['longest']:.2f})",
+            ", ".join(f"{rate} Hz: {count}" for rate, count in of["sample_rates_hz"].items()),
+            f"{of['median_level_dbfs']:.1f} dBFS",
+        ]
+        for group, of in scores["material"].items()
+        if "files" in of
+    ]
+    heads = ["audio", "files", "seconds (each)", "sample rates", "median level"]
+    return {"title": "Material", "note": "As the files are.", "heads": heads, "rows": rows}
+
+
+def _embeddings(scores: Mapping[str, Any]) -> dict[str, Any]:
+    answers = {True: "yes", False: "no", None: "not declared"}
+    rows = [
+        [
+            name,
+            f"{of['dim']}" if "dim" in of else "",
+            f"{of['sample_rate_hz']} Hz" if "sample_rate_hz" in of else "",
+            (of["identity"] or "")[:12],
+            answers[of["circular"]],
+            ", ".join(of.get("followed_conditions", ())),
+        ]
+        for name, of in scores["embeddings"].items()
+    ]
+    notes = " ".join(f"{name}: {of['note']}" for name, of in scores["embeddings"].items() if of.get("note"))
+    heads = ["embedding", "dim", "hears", "identity", "conditioned these clips", "followed conditions"]
+    return {"title": "Embeddings that score", "note": notes, "heads": heads, "rows": rows}

@@ -1,0 +1,239 @@
+"""`eeg2music score MANIFEST`: the scores of what others made, beside every reason to doubt them.
+
+Reads a manifest, audio or arrays, and embeddings that did not condition what they judge. Trains nothing and generates
+nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from eeg2music.config import Config
+from eeg2music.errors import InputError
+from eeg2music.evaluation.embedders.base import Embedder, Options
+from eeg2music.evaluation.embedders.registry import EMBEDDERS
+from eeg2music.evaluation.outside.circular import conditioned_on, judge
+from eeg2music.evaluation.outside.manifest import Clips, read_manifest
+from eeg2music.evaluation.outside.measure import Distance, Space, distances, identification
+from eeg2music.evaluation.outside.page import write_page_of
+from eeg2music.evaluation.outside.spaces import Material, array_material, audio_material
+from eeg2music.evaluation.tables import SCORE_FILES
+from eeg2music.files import check_result_folder
+from eeg2music.pipeline import Hook, default_checkpoint, no_hook
+
+SCHEMA = 1
+ARRAY_SUFFIXES = (".npy", ".npz")
+LOUDNESS = "as in the files: nothing was normalised"
+
+
+class ScoreConfig(Config):
+    """How results made elsewhere are scored.
+
+    Attributes
+    ----------
+    reference : folder of music that generated music is compared with as a whole (.npy or .npz, for a manifest of rows)
+    embedding : which embeddings score, by name
+    sources : {embedding: folder or hub name} in place of the embedding's own
+    checkpoint : folder of models that "scorer" and "ours" are taken from; the shipped ones by default
+    identification : look for what was heard, where the manifest names references
+    distances : from the reference, of "frechet" (FAD), "kernel" (KAD), "frechet_infinity" and "coverage"
+    resample : several sample rates are meant; files are resampled to the embedding's rate in any case
+    allow_small : a Fréchet distance also of fewer clips than twice the dimension, stamped
+    allow_circular : an embedding may score what it conditioned, stamped
+    permutations : of songs, for the p-values
+    """
+
+    reference: str | None = None
+    embedding: tuple[str, ...] = Field(default=("scorer",), min_length=1)
+    sources: dict[str, str] = Field(default_factory=dict)
+    checkpoint: str | None = None
+    identification: bool = True
+    distances: tuple[Distance, ...] = ("frechet", "kernel")
+    resample: bool = False
+    allow_small: bool = False
+    allow_circular: bool = False
+    permutations: int = Field(default=2000, ge=1)
+    seed: int = 0
+
+    @field_validator("embedding")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in names if name not in EMBEDDERS.names()]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is none of {', '.join(EMBEDDERS.names())}")
+        if len(set(names)) < len(names):
+            raise ValueError("an embedding stands twice")
+        return names
+
+
+def run_score(
+    manifest: str | os.PathLike[str], out: Path, config: ScoreConfig, *, device: str = "auto", hook: Hook = no_hook
+) -> dict[str, Any]:
+    """Score a manifest into `out/{scores.json, scores.md, report.html}`; returns the scores.
+
+    Raises
+    ------
+    InputError, DataError, LeakError
+        For everything that would flatter or cannot be scored; nothing is written then.
+    """
+    check_result_folder(out, SCORE_FILES)
+    clips = read_manifest(manifest)
+    _check_asked(clips, config)
+    if clips.is_array:
+        about = _about_array(clips, config)
+        material = array_material(clips, config.reference)
+    else:
+        embedders = [_load(name, config, device) for name in config.embedding]
+        about = _about_embedders(clips, embedders, config)
+        material = audio_material(clips, embedders, config.reference, resample=config.resample, hook=hook)
+    hook("scoring")
+    scored = {condition: _condition(clips, condition, material.spaces, config) for condition in clips.conditions}
+    scores = {
+        "schema": SCHEMA,
+        "kind": "outside",
+        "manifest": {"name": clips.name, "sha256": clips.sha256, "rows": len(clips.rows)},
+        "header": clips.header.model_dump(mode="json"),
+        # Where files lie on this machine is no part of the result.
+        "config": config.model_dump(mode="json", exclude={"reference", "checkpoint", "sources"}),
+        "reference": Path(config.reference).name if config.reference else None,
+        "seed": config.seed,
+        "gallery_size": len(clips.gallery),
+        "loudness": {"declared": clips.header.loudness, "handling": LOUDNESS},
+        "material": dict(material.facts),
+        "embeddings": {name: {**of, "cached": material.cached.get(name, 0)} for name, of in about.items()},
+        "scores": scored,
+        "stamps": _stamps(clips, about, material, scored),
+        "warnings": [*material.remarks, *_uneven(clips)],
+    }
+    hook("writing")
+    write_page_of(out, scores)
+    return scores
+
+
+def _check_asked(clips: Clips, config: ScoreConfig) -> None:
+    """Something is to be measured, and the reference is of the kind of the manifest."""
+    identifies = config.identification and bool(clips.gallery)
+    measures = bool(config.distances) and config.reference is not None
+    if not identifies and not measures:
+        raise InputError(
+            f"{clips.name} names no reference, and there is no --reference",
+            allowed="a `reference` on every line of a condition, a --reference folder, or both",
+            remedy="say what was heard, or what music to compare with",
+        )
+    if config.reference is None:
+        return
+    path = Path(config.reference)
+    fits = path.suffix in ARRAY_SUFFIXES and path.is_file() if clips.is_array else path.is_dir()
+    if not fits:
+        allowed = "a .npy or .npz file, for a manifest of rows" if clips.is_array else "a folder of audio"
+        raise InputError(f"No reference at {path}", allowed=allowed, remedy="check --reference")
+
+
+def _load(name: str, config: ScoreConfig, device: str) -> Embedder:
+    checkpoint = Path(config.checkpoint) if config.checkpoint else default_checkpoint()
+    return EMBEDDERS[name](Options(checkpoint, config.sources.get(name), device))
+
+
+def _about_embedders(clips: Clips, embedders: Sequence[Embedder], config: ScoreConfig) -> dict[str, dict[str, Any]]:
+    circular = judge(
+        {embedder.name: embedder.known_as() for embedder in embedders},
+        conditioned_on(clips),
+        always=[embedder.name for embedder in embedders if embedder.conditions],
+        allow=config.allow_circular,
+    )
+    return {
+        one.name: {
+            "identity": one.identity(),
+            "dim": one.dim,
+            "sample_rate_hz": one.sample_rate_hz,
+            "vectors": "one for each clip",
+            "followed_conditions": list(one.followed),
+            "note": one.note,
+            "circular": circular[one.name],
+        }
+        for one in embedders
+    }
+
+
+def _about_array(clips: Clips, config: ScoreConfig) -> dict[str, dict[str, Any]]:
+    header = clips.header
+    name = header.embedding or "undeclared"
+    names = frozenset(one for one in (header.embedding, header.embedding_sha256) if one is not None)
+    circular = judge({name: names}, conditioned_on(clips), allow=config.allow_circular)
+    # Without a name, a declaration of what conditioned cannot be held against it.
+    answer = circular[name] if names else None
+    return {name: {"identity": header.embedding_sha256, "vectors": "one for each row", "circular": answer}}
+
+
+def _condition(clips: Clips, condition: str, spaces: Sequence[Space], config: ScoreConfig) -> dict[str, Any]:
+    """{embedding: {identification, distances}} of one condition."""
+    rows, items = clips.of(condition), clips.items(condition)
+    return {
+        space.name: {
+            "identification": identification(space, rows, clips, seed=config.seed, permutations=config.permutations)
+            if config.identification
+            else None,
+            "distances": distances(
+                space,
+                items,
+                config.distances,
+                allow_small=config.allow_small,
+                seed=config.seed,
+                condition=condition,
+            ),
+        }
+        for space in spaces
+    }
+
+
+def _stamps(
+    clips: Clips, about: Mapping[str, Mapping[str, Any]], material: Material, scored: Mapping[str, Any]
+) -> list[str]:
+    """What holds of these scores and has to be said wherever they are shown."""
+    stamps = []
+    for name, of in about.items():
+        if of["circular"]:
+            stamps.append(f"CIRCULAR: the embedding {name!r} conditioned the clips that it scores.")
+        elif of["circular"] is None:
+            stamps.append(
+                f"Independence of the embedding {name!r} was not checked: the manifest does not say what conditioned "
+                "the clips, or what the embedding is."
+            )
+    for condition, spaces in scored.items():
+        for name, of in spaces.items():
+            found = of["distances"]
+            if found and "frechet" in found and not found["enough"]:
+                stamps.append(
+                    f"SMALL: the Fréchet distance of {condition!r} in {name!r} is over {found['n']} clips and "
+                    f"{found['n_reference']} references in {found['dim']} dimensions, and biased upward."
+                )
+    if material.resampled:
+        stamps.append("Files of several sample rates were resampled.")
+    for name, what in (("repeated", "one clip answers for several recordings"), ("copied", "made of the reference")):
+        stamps += [f"{condition!r}: {what}, by declaration." for condition in getattr(clips.header, name)]
+    return stamps
+
+
+def _uneven(clips: Clips) -> list[str]:
+    """Conditions that answer other recordings than the first one, or have another number of clips, in words."""
+    first, *others = clips.conditions
+    asked = {(row.subject, row.reference) for row in clips.of(first)}
+    found = []
+    for condition in others:
+        own = {(row.subject, row.reference) for row in clips.of(condition)}
+        if own != asked:
+            found.append(
+                f"{condition!r} answers {len(own & asked)} of the {len(asked)} pairs of listener and reference that "
+                f"{first!r} answers, and {len(own - asked)} others: their figures are not of the same questions."
+            )
+        if len(clips.items(condition)) != len(clips.items(first)):
+            found.append(
+                f"{condition!r} has {len(clips.items(condition))} clips, {first!r} has {len(clips.items(first))}: a "
+                "Fréchet distance falls with their number; compare the kernel distances."
+            )
+    return found

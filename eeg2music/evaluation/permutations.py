@@ -1,0 +1,119 @@
+"""Null distributions by exchange: which song was heard, or which of two runs a song's score came from.
+
+All windows of a song change places together. Never resamples the gallery, and gives the null
+alone: `permutation_p_value` compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from eeg2music.errors import DataError, InputError
+from eeg2music.evaluation.clusters import Codes, Float64, checked_values, cluster_codes
+
+PERMUTATION_CELLS = 4_000_000
+
+
+def permutation_p_value(observed: float, null: ArrayLike) -> float:
+    """Share of the null at least as large as the observed value, itself counted (Phipson and Smyth 2010).
+
+    >>> permutation_p_value(3.0, [1.0, 2.0, 4.0])
+    0.5
+    """
+    draws = checked_values(null)
+    # Sums in another order differ in the last bits; those are ties.
+    margin = 1e-12 * max(1.0, abs(observed))
+    return float((1 + np.sum(draws >= observed - margin)) / (1 + len(draws)))
+
+
+def song_permutations(
+    scores: ArrayLike,
+    target_index: ArrayLike,
+    songs: Sequence[Hashable],
+    *,
+    rng: np.random.Generator,
+    permutations: int = 2000,
+) -> Float64:
+    """Mean score after exchanging which song was heard, song by song.
+
+    All windows of a song are given another song's targets together, because they stand or
+    fall together. Only songs with queries change places; the gallery stays.
+
+    Parameters
+    ----------
+    scores : (n, g) score of query i were gallery item j its target
+    target_index : (n,) the item that is
+    songs : (n,) song of each query; a song may have several items in the gallery
+
+    Returns
+    -------
+    (permutations,) means under the null.
+
+    Raises
+    ------
+    DataError
+        If two songs share a gallery item (they are then not two songs).
+    """
+    table = np.asarray(scores, dtype=np.float64)
+    index = np.asarray(target_index)
+    codes = cluster_codes("songs", songs, len(table))
+    items, slot = _items_by_song(index, codes)
+    count = len(items)
+    width = max(len(own) for own in items)
+    # A song with fewer items than another lends them again in turn.
+    lookup = np.stack([np.resize(own, width) for own in items])
+    null = np.empty(permutations)
+    step = max(1, PERMUTATION_CELLS // len(table))
+    rows = np.arange(len(table))
+    for start in range(0, permutations, step):
+        stop = min(start + step, permutations)
+        order = rng.permuted(np.tile(np.arange(count), (stop - start, 1)), axis=1)
+        null[start:stop] = table[rows, lookup[order[:, codes], slot]].mean(axis=1)
+    return null
+
+
+def sign_flips(differences: ArrayLike, *, rng: np.random.Generator, permutations: int = 2000) -> Float64:
+    """Means after exchanging the two runs in a random set of songs: the null of a paired difference.
+
+    Exact where the runs are exchangeable within each song (Fisher 1935, section 21). The test is two-sided when
+    absolute values are compared: `permutation_p_value(abs(mean), np.abs(null))`.
+
+    Parameters
+    ----------
+    differences : (song,) sum (or mean) of the differences of each song
+    permutations : how many sets; with so few songs that there are no more of them, each is taken once instead
+
+    Returns
+    -------
+    (sets,) means over songs under the null. Where every set is taken, the one in which nothing was exchanged is left
+    out, because `permutation_p_value` counts it.
+
+    >>> sorted(sign_flips([1.0, 3.0], rng=np.random.default_rng(0)).tolist())
+    [-2.0, -1.0, 1.0]
+    """
+    values = checked_values(differences)
+    if permutations < 1:
+        raise InputError(f"{permutations} permutations", allowed="1 or more")
+    count = len(values)
+    if count < 31 and 2**count - 1 <= permutations:
+        exchanged = (np.arange(1, 2**count)[:, None] >> np.arange(count)) & 1
+    else:
+        exchanged = rng.integers(0, 2, size=(permutations, count))
+    return (1.0 - 2.0 * exchanged) @ values / count
+
+
+def _items_by_song(index: NDArray[np.int64], codes: Codes) -> tuple[list[Codes], Codes]:
+    """Each song's gallery items, and for each query which of its song's items it has."""
+    items = [np.unique(index[codes == song]) for song in range(int(codes.max()) + 1)]
+    everything = np.concatenate(items)
+    if len(np.unique(everything)) < len(everything):
+        values, counts = np.unique(everything, return_counts=True)
+        raise DataError(
+            f"Gallery item {values[counts.argmax()]} is the target of {counts.max()} songs",
+            remedy="give both the same song label, or declare them one work",
+        )
+    slot = np.array([np.searchsorted(items[song], item) for song, item in zip(codes, index, strict=True)])
+    return items, slot

@@ -1,0 +1,134 @@
+"""What a study of this size can see: the smallest effect, the power for one, the songs one would need.
+
+Works from the standard error of an interval, so that the songs (and many subjects) count, not the windows.
+Says nothing about effects that were found: power after the fact is the p-value again.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import optimize, stats
+
+from eeg2music.errors import InputError
+from eeg2music.evaluation.statistics import Interval
+
+POWER = 0.8
+LEVEL = 0.95
+MOST_SONGS = 100_000
+
+
+def power_of(effect: float, standard_error: float, df: float, *, level: float = LEVEL) -> float:
+    """Chance that a two-sided t test at 1 - level sees a true effect (noncentral t; Cohen 1988).
+
+    Parameters
+    ----------
+    effect : true difference from chance, or of two runs
+    standard_error, df : as `cluster_interval` gives them
+
+    >>> round(power_of(0.0, 0.1, 11), 3)
+    0.05
+    """
+    _check(standard_error, df, level)
+    return _power(abs(effect) / standard_error, df, level)
+
+
+def smallest_effect(standard_error: float, df: float, *, power: float = POWER, level: float = LEVEL) -> float:
+    """The true effect that is seen with the given power; smaller ones are missed more often.
+
+    Parameters
+    ----------
+    standard_error, df : as `cluster_interval` gives them: of the scores for an effect against chance, of the paired
+        differences for one of two runs against each other
+
+    Returns
+    -------
+    In the unit of the scores.
+
+    >>> round(smallest_effect(0.03, 11), 3)
+    0.092
+    """
+    _check(standard_error, df, level)
+    if not 1.0 - level < power < 1.0:
+        raise InputError(f"A power of {power}", allowed=f"above {1.0 - level:g} and below 1")
+    return standard_error * _noncentrality(power, df, level)
+
+
+def songs_needed(
+    effect: float, standard_error: float, songs: int, *, power: float = POWER, level: float = LEVEL
+) -> int:
+    """How many songs like these it takes to see an effect with the given power.
+
+    Parameters
+    ----------
+    standard_error, songs : of the study that was made, or of a pilot
+
+    Raises
+    ------
+    InputError
+        For an effect of zero, or one that 100,000 songs do not show.
+    """
+    _check(standard_error, songs - 1, level)
+    if not abs(effect) > 0.0:
+        raise InputError(f"An effect of {effect}", allowed="anything but 0", remedy="say which effect would matter")
+
+    def short(count: int) -> bool:
+        return smallest_effect(standard_error * math.sqrt(songs / count), count - 1, power=power, level=level) > abs(
+            effect
+        )
+
+    few, many = 1, 2
+    while short(many):
+        few, many = many, 2 * many
+        if many > 2 * MOST_SONGS:
+            raise InputError(f"An effect of {effect:g}", allowed=f"one that {MOST_SONGS} songs can show")
+    while many - few > 1:
+        middle = (few + many) // 2
+        few, many = (middle, many) if short(middle) else (few, middle)
+    return many
+
+
+def power_note(interval: Interval, songs: int, *, what: str = "effect", power: float = POWER) -> str:
+    """One sentence for a report.
+
+    Parameters
+    ----------
+    songs : how many there are
+    what : what the interval is of: "effect", "difference"
+
+    >>> power_note(Interval(0.6, 0.5, 0.7, 0.03, 11.0, ""), 12).startswith("With these 12 songs an effect below 0.092")
+    True
+    """
+    article = "an" if what[:1] in "aeiou" else "a"
+    if interval.standard_error <= 0.0:
+        return f"The {songs} songs have all one value: what effect could be seen cannot be told from them."
+    smallest = smallest_effect(interval.standard_error, interval.df, power=power)
+    return (
+        f"With these {songs} songs {article} {what} below {smallest:.3f} can't be seen "
+        f"(chance of {power:.0%} at that size, two-sided p < 0.05)."
+    )
+
+
+def _power(noncentrality: float, df: float, level: float) -> float:
+    edge = float(stats.t.ppf(0.5 + level / 2.0, df))
+    # scipy's nct gives NaN far out, where the near tail is whole and the far one empty.
+    near = np.nan_to_num(float(stats.nct.sf(edge, df, noncentrality)), nan=1.0)
+    far = np.nan_to_num(float(stats.nct.cdf(-edge, df, noncentrality)), nan=0.0)
+    return float(near + far)
+
+
+def _noncentrality(power: float, df: float, level: float) -> float:
+    high = 1.0
+    while _power(high, df, level) < power:
+        high *= 2.0
+    return float(optimize.brentq(lambda value: _power(value, df, level) - power, 0.0, high, xtol=1e-10))
+
+
+def _check(standard_error: float, df: float, level: float) -> None:
+    if not (np.isfinite(standard_error) and standard_error > 0.0):
+        raise InputError(f"A standard error of {standard_error}", allowed="above 0")
+    if df < 1 - 1e-9:
+        raise InputError(f"{df} degrees of freedom", allowed="1 or more: two songs or more")
+    if not 0.0 < level < 1.0:
+        raise InputError(f"A level of {level}", allowed="above 0 and below 1")

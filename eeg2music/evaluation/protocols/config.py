@@ -1,0 +1,179 @@
+"""What a published way of scoring is made of: windows, split, gallery, repeats, metrics, and the figures it gave.
+
+Holds settings and words, computes nothing. `assumed` names what the publication was not asked for: settings of ours,
+which have to be checked against it before figures are put side by side.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from eeg2music.config import Config
+
+Stage = Literal["embedding", "generated", "best of many"]
+STAGES: tuple[Stage, ...] = ("embedding", "generated", "best of many")
+
+
+class WindowRule(Config):
+    """How recordings are cut.
+
+    Attributes
+    ----------
+    seconds : length of a window
+    step_s : from one window to the next of the same piece; the length by default
+    delay_s : how much later than the sound the recording is taken
+    """
+
+    seconds: float = Field(gt=0.0)
+    step_s: float | None = Field(default=None, gt=0.0)
+    delay_s: float = Field(default=0.0, ge=0.0)
+
+    @property
+    def step(self) -> float:
+        return self.seconds if self.step_s is None else self.step_s
+
+
+class SplitRule(Config):
+    """What is held out.
+
+    Attributes
+    ----------
+    by : "songs" holds out whole songs; "passages" stretches of each song, "windows" single windows at random: both
+        train and test on the same songs, which is refused unless `leaky` says that the publication did so
+    folds : every song (passage, window) is tested once in one of so many folds; 1 is a fixed test set
+    test_songs : with one fold, how many songs are tested, spread evenly over the styles
+    listeners : "own" trains a model for each listener, "others" on all but the one who is tested
+    leaky : the score is then stamped with what leaks
+    """
+
+    by: Literal["songs", "passages", "windows"]
+    folds: int = Field(default=1, ge=1)
+    test_songs: int | None = Field(default=None, ge=2)
+    listeners: Literal["own", "others"] = "own"
+    leaky: bool = False
+
+    @model_validator(mode="after")
+    def _fits(self) -> SplitRule:
+        if (self.folds == 1) != (self.test_songs is not None):
+            raise ValueError("either one fold with test_songs, or two or more folds without")
+        if self.by != "songs" and self.folds == 1:
+            raise ValueError("passages and windows need two or more folds")
+        if self.by != "songs" and not self.leaky:
+            raise ValueError("a split within songs leaks: say leaky: true, and the score is stamped")
+        return self
+
+
+class GalleryRule(Config):
+    """What a query is compared with.
+
+    Attributes
+    ----------
+    of : "windows" has every distinct tested window; "songs" every tested song, its windows' mean
+    size : how many there must be; any number where it is not given
+    styles : how many genres they must come from
+    """
+
+    of: Literal["windows", "songs"]
+    size: int | None = Field(default=None, ge=2)
+    styles: int | None = Field(default=None, ge=1)
+
+
+class MetricRule(Config):
+    """One figure. `k` for top-k, `n_way` for N-way.
+
+    similarity : "correlation" is Pearson's across the embedding
+    """
+
+    name: Literal["identification", "top-k", "n-way"]
+    k: int | None = Field(default=None, ge=1)
+    n_way: int | None = Field(default=None, ge=2)
+    similarity: Literal["cosine", "correlation"] = "cosine"
+
+    @model_validator(mode="after")
+    def _complete(self) -> MetricRule:
+        if (self.k is not None) != (self.name == "top-k") or (self.n_way is not None) != (self.name == "n-way"):
+            raise ValueError("k belongs to top-k and n_way to n-way, and to nothing else")
+        return self
+
+    @property
+    def label(self) -> str:
+        return {"identification": "pairwise identification", "top-k": f"top-{self.k}", "n-way": f"{self.n_way}-way"}[
+            self.name
+        ]
+
+
+class Published(Config):
+    """One published figure.
+
+    stage : of the decoded embedding, of what was generated from it once, or of the best of many generations
+    metric : its place among the protocol's metrics
+    """
+
+    value: float
+    what: str
+    stage: Stage = "embedding"
+    metric: int = Field(default=0, ge=0)
+
+
+class SimulatedRule(Config):
+    """The simulated stand-in for the recordings: composed songs, heard by simulated listeners.
+
+    Attributes
+    ----------
+    songs, song_seconds : how many, and how long
+    styles : genres; above eight, styles of the composer are halved by tempo
+    channel_drift : standard deviation of each channel's log gain from one presentation to the next, as when a cap sits
+        otherwise: it belongs to the presentation, not to the music
+    """
+
+    songs: int = Field(ge=2)
+    song_seconds: float = Field(gt=1.0)
+    styles: int = Field(default=8, ge=1, le=16)
+    listeners: int = Field(default=2, ge=1)
+    snr_db: float = -10.0
+    channel_drift: float = Field(default=0.1, ge=0.0)
+    seed: int = Field(default=0, ge=0)
+
+
+class ProtocolConfig(Config):
+    """A published way of scoring.
+
+    Attributes
+    ----------
+    source : where the figures are from
+    modality : of the publication's recordings
+    waits_for : the reader that real data need before this protocol can run on them
+    repeats : presentations of a tested window that are averaged before it is scored
+    assumed : settings that the source was not asked for
+    target : "music" decodes an embedding of what was heard; "song" classifies: one output for each song, which needs
+        every song in training and so a leaky split
+    """
+
+    kind: Literal["protocol"] = "protocol"
+    name: str
+    title: str
+    source: str
+    modality: Literal["fMRI", "EEG", "not said"]
+    waits_for: str
+    window: WindowRule
+    split: SplitRule
+    gallery: GalleryRule
+    repeats: int = Field(default=1, ge=1)
+    target: Literal["music", "song"] = "music"
+    metrics: tuple[MetricRule, ...] = Field(min_length=1)
+    published: tuple[Published, ...] = ()
+    assumed: tuple[str, ...] = ()
+    note: str = ""
+    simulated: SimulatedRule
+    seed: int = Field(default=0, ge=0)
+    permutations: int = Field(default=2000, ge=1)
+
+    @model_validator(mode="after")
+    def _figures_have_metrics(self) -> ProtocolConfig:
+        if any(figure.metric >= len(self.metrics) for figure in self.published):
+            raise ValueError("a published figure names a metric that is not there")
+        if self.target == "song" and (self.split.by == "songs" or self.gallery.of != "songs"):
+            raise ValueError("songs can be classified where they are in training, against a gallery of songs")
+        return self

@@ -1,0 +1,111 @@
+"""A protocol from its YAML to scores.json, scores.md and report.html, on simulated recordings.
+
+On real recordings it waits for the reader that the YAML names; until then nothing is pretended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from eeg2music.evaluation.protocols.config import ProtocolConfig
+from eeg2music.evaluation.protocols.scoring import run_protocol
+from eeg2music.evaluation.protocols.simulated import simulate_protocol
+from eeg2music.evaluation.tables import limits, number, p_text, write_tables
+
+SCHEMA = 1
+HEADS = ["condition", "value", "95 % interval", "p", "chance", "n of gallery", "published (other data)"]
+WORDS = {
+    "decoder": "the embedding, decoded",
+    "no music in the recording": "control: the same presentations without any music, trained and tested alike",
+    "signal-blind": "control: metadata alone",
+    "perfect guess of the genre": "knows each clip's genre and nothing more; ties count one half",
+    "genre oracle": "mean embedding of other songs of the true genre",
+    "song oracle": "mean embedding of the song's other windows",
+    "shuffled": "control: another song's true embedding",
+}
+
+
+def evaluate_protocol(config: ProtocolConfig, out: Path) -> dict[str, Any]:
+    """Run a protocol on simulated recordings and write its scores into the folder `out`."""
+    scores = score_simulated(config)
+    write_tables(
+        out,
+        scores,
+        protocol_tables(config, scores["rows"]),
+        title=config.title,
+        lead=_lead(config),
+        warnings=_warnings(scores),
+    )
+    return scores
+
+
+def score_simulated(config: ProtocolConfig) -> dict[str, Any]:
+    """The same without writing."""
+    made = simulate_protocol(config)
+    rows = run_protocol(
+        config,
+        made.predicted,
+        made.target,
+        made.rows,
+        leak=made.leak,
+        controls=made.controls,
+        reference=made.reference,
+    )
+    return {
+        "schema": SCHEMA,
+        "kind": config.kind,
+        "config": config.model_dump(mode="json"),
+        "material": "simulated",
+        "leak": made.leak,
+        "rows": rows,
+    }
+
+
+def protocol_tables(config: ProtocolConfig, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One table for each metric."""
+    tables = []
+    for metric in dict.fromkeys(row["metric"] for row in rows):
+        own = [row for row in rows if row["metric"] == metric]
+        note = f"Gallery of {own[0]['gallery_size']} {config.gallery.of} of {own[0]['gallery_styles']} genres. "
+        note += f"Published figures are {config.source}'s, on other data: not comparable as they stand."
+        cells = [_cells(row) for row in own]
+        tables.append({"title": f"{config.name}: {metric}", "note": note, "heads": HEADS, "rows": cells})
+    rows_of = [[name, text] for name, text in WORDS.items() if any(row["condition"] == name for row in rows)]
+    tables.append({"title": "What the rows are", "note": "", "heads": ["condition", "what"], "rows": rows_of})
+    return tables
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    value = f"not measured: {row['why']}" if row["value"] is None else number(row["value"])
+    p = "" if row["p_value"] is None else p_text(row["p_value"])
+    figures = "; ".join(f"{one['value']:g} ({one['what']})" for one in row["published"])
+    stamp = " [leaks]" if row["leak"] else ""
+    size = f"{row['n']} of {row['gallery_size']}"
+    return [row["condition"] + stamp, value, limits(row["ci95"]), p, number(row["chance"]), size, figures]
+
+
+def _lead(config: ProtocolConfig) -> str:
+    text = (
+        f"Source: {config.source}. Scored here on simulated EEG with a linear decoder; on real recordings it waits for "
+        f"{config.waits_for}. Windows of {config.window.seconds:g} s every {config.window.step:g} s"
+        + (f", recordings taken {config.window.delay_s:g} s later" if config.window.delay_s else "")
+        + f"; {config.repeats} presentation{'s' if config.repeats > 1 else ''} averaged. "
+    )
+    if config.assumed:
+        text += f"Ours, to be checked with the source: {'; '.join(config.assumed)}. "
+    return (text + config.note).strip()
+
+
+def _warnings(scores: Mapping[str, Any]) -> list[str]:
+    found = []
+    if scores["leak"]:
+        found.append(f"This protocol leaks, as published: {scores['leak']}.")
+    for row in scores["rows"]:
+        if row["condition"] == "no music in the recording" and row["p_value"] is not None and row["p_value"] < 0.05:
+            found.append(
+                f"Recordings without any music score {row['value']:.3f} {row['metric']} (chance {row['chance']:.3f}): "
+                "what is scored here is which presentation a window is from, not what was heard."
+            )
+    return found

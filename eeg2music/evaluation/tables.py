@@ -1,0 +1,71 @@
+"""A score as three files from one list of tables: scores.json, scores.md, report.html. Computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from eeg2music.files import atomic_folder, check_result_folder, write_json, write_text
+from eeg2music.report.html import write_page
+
+SCORE_FILES = ("scores.json", "scores.md", "report.html")
+
+
+def write_tables(
+    out: Path,
+    scores: Mapping[str, Any],
+    tables: Sequence[Mapping[str, Any]],
+    *,
+    title: str,
+    lead: str,
+    warnings: Sequence[str] = (),
+) -> None:
+    """Write all three into the folder `out`, whole or not at all.
+
+    Parameters
+    ----------
+    tables : {"title", "note", "heads", "rows"}, cells as text
+    warnings : shown before everything else
+
+    Raises
+    ------
+    InputError
+        If `out` holds something else than earlier scores.
+    """
+    check_result_folder(out, SCORE_FILES)
+    head = [f"# {title}", lead, *(f"**{text}**" for text in warnings)]
+    with atomic_folder(out) as folder:
+        write_json(folder / "scores.json", dict(scores))
+        write_text(folder / "scores.md", "\n\n".join([*head, markdown(tables)]))
+        write_page(folder / "report.html", title=title, lead=lead, warnings=warnings, tables=tables)
+
+
+def markdown(tables: Sequence[Mapping[str, Any]]) -> str:
+    """Tables in Markdown, ready for a paper."""
+    parts = []
+    for table in tables:
+        lines = [f"## {table['title']}", "", table["note"], "", "| " + " | ".join(table["heads"]) + " |"]
+        lines.append("|" + "---|" * len(table["heads"]))
+        lines += ["| " + " | ".join(row) + " |" for row in table["rows"]]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure as text."""
+    return "not measured" if value is None else f"{value:.{digits}f}"
+
+
+def limits(interval: Sequence[float] | None) -> str:
+    """An interval as text."""
+    return "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+
+
+def p_text(p: float) -> str:
+    """A p-value as text; exact ones of many orders may be small.
+
+    >>> p_text(0.0312), p_text(1 / 40320)
+    ('0.031', '2.5e-05')
+    """
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"

@@ -1,0 +1,140 @@
+"""Where does retrieval come from? The same similarities, scored overall, per group, and inside restricted galleries.
+
+A decoder that has learnt the style alone scores well overall and at chance *within style*, where the gallery
+holds items of one style only; one that has learnt the song and not the moment falls to chance *within song*. Nothing is
+embedded or compared anew: every row comes from one similarity matrix, so rows differ in nothing but the choice of
+queries and of gallery. Ties as in `metrics.retrieval`. Intervals are not made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from eeg2music.errors import InputError
+from eeg2music.metrics.checks import Float64, finite
+from eeg2music.metrics.retrieval import Standing, standing, summarise, tie_margin
+
+Labels = Mapping[str, Sequence[Hashable]]
+
+
+def breakdown(
+    similarity: ArrayLike,
+    target_index: ArrayLike,
+    *,
+    query_labels: Labels | None = None,
+    gallery_labels: Labels | None = None,
+    ks: Sequence[int] = (1, 5, 10),
+    ways: Sequence[int] = (),
+) -> list[dict[str, Any]]:
+    """Retrieval scores overall, per value of each query label, and within each gallery label.
+
+    Parameters
+    ----------
+    similarity : (n, g) larger is nearer
+    target_index : (n,) column of each query's target
+    query_labels : by name, one label per query, as {"subject": [...], "style": [...]}: a row for each value, with the
+        whole gallery
+    gallery_labels : by name, one label per gallery item, as {"style": [...], "song": [...]}: one row in which each
+        query's gallery is cut to the items that share its target's label
+    ks, ways : as in `metrics.retrieval.summarise`
+
+    Returns
+    -------
+    Rows ready for JSON: `group` ("overall", a query label's name, or "within" and a gallery label's name), `value` (the
+    label, or None), `left_out` and all that `summarise` gives. `left_out` counts the queries that were not scored
+    because their restricted gallery held their own target alone; where that leaves none, `n` is 0 and scores are None.
+
+    Raises
+    ------
+    InputError
+        For values that are not finite, labels that are missing or not one per item, and a query whose label of
+        some name differs from its target's label of that name.
+
+    >>> similar = [[0.9, 0.1, 0.2, 0.0], [0.8, 0.7, 0.1, 0.2], [0.0, 0.1, 0.9, 0.2], [0.1, 0.0, 0.3, 0.4]]
+    >>> rows = breakdown(similar, range(4), gallery_labels={"song": ["a", "a", "b", "b"]}, ks=[1])
+    >>> [(row["group"], row["gallery_max"], row["identification"], row["top1"], row["top1_chance"]) for row in rows]
+    [('overall', 4, 0.9166666666666666, 0.75, 0.25), ('within song', 2, 0.75, 0.75, 0.5)]
+    """
+    values = finite("similarity", similarity)
+    index = np.asarray(target_index)
+    # Ties are judged alike in every row, so the margin is that of the whole matrix. This also checks the shapes.
+    margin = tie_margin(values)
+    whole = standing(values, index, tolerance=margin)
+    of_query = {
+        name: _codes(f"query label {name!r}", labels, len(values)) for name, labels in (query_labels or {}).items()
+    }
+    of_item = {
+        name: _codes(f"gallery label {name!r}", labels, values.shape[1])
+        for name, labels in (gallery_labels or {}).items()
+    }
+    for name in of_query.keys() & of_item.keys():
+        _same_labels(name, list((query_labels or {})[name]), list((gallery_labels or {})[name]), index)
+    rows: list[dict[str, Any]] = [
+        {"group": "overall", "value": None, "left_out": 0, **summarise([whole], ks, ways=ways)}
+    ]
+    for name, (found, codes) in of_query.items():
+        for code, value in enumerate(found):
+            chosen = codes == code
+            part = Standing(whole.above[chosen], whole.level[chosen], whole.gallery_size)
+            rows.append({"group": name, "value": _plain(value), "left_out": 0, **summarise([part], ks, ways=ways)})
+    for name, (_, codes) in of_item.items():
+        rows.append({"group": f"within {name}", "value": None, **_within(values, index, codes, margin, ks, ways)})
+    return rows
+
+
+def _within(
+    values: Float64,
+    index: NDArray[np.int64],
+    codes: NDArray[np.int64],
+    margin: float,
+    ks: Sequence[int],
+    ways: Sequence[int],
+) -> dict[str, Any]:
+    """One row of scores, each query against the items that share its target's code."""
+    parts, left_out = [], 0
+    for code in np.unique(codes[index]):
+        queries, items = np.flatnonzero(codes[index] == code), np.flatnonzero(codes == code)
+        if len(items) < 2:
+            left_out += len(queries)
+            continue
+        place = np.searchsorted(items, index[queries])
+        parts.append(standing(values[np.ix_(queries, items)], place, tolerance=margin))
+    if parts:
+        return {"left_out": left_out, **summarise(parts, ks, ways=ways)}
+    # The same keys with nothing in them, so that a table shows the gap.
+    pair = Standing(np.zeros(1, np.int64), np.zeros(1, np.int64), 2)
+    return {"left_out": left_out, **dict.fromkeys(summarise([pair], ks, ways=ways)), "n": 0}
+
+
+def _codes(name: str, labels: Sequence[Hashable], n: int) -> tuple[list[Hashable], NDArray[np.int64]]:
+    """The different labels in order of appearance, and each item's number among them."""
+    given = list(labels)
+    if len(given) != n:
+        raise InputError(f"{name} has {len(given)} entries for {n} items", allowed="one per item")
+    # NaN is the only label that differs from itself.
+    missing = sum(label is None or label != label for label in given)
+    if missing:
+        raise InputError(f"{name} is missing for {missing} of {n} items", allowed="a label for each")
+    order = {label: number for number, label in enumerate(dict.fromkeys(given))}
+    return list(order), np.array([order[label] for label in given], dtype=np.int64)
+
+
+def _same_labels(name: str, of_query: list[Hashable], of_item: list[Hashable], index: NDArray[np.int64]) -> None:
+    wrong = [number for number, target in enumerate(index.tolist()) if of_query[number] != of_item[target]]
+    if wrong:
+        first = wrong[0]
+        raise InputError(
+            f"{len(wrong)} queries differ from their targets in {name!r}: query {first} has {of_query[first]!r}, "
+            f"its target {of_item[int(index[first])]!r}",
+            allowed="equal labels",
+            remedy="check the pairing of queries and targets",
+        )
+
+
+def _plain(label: Hashable) -> Hashable:
+    """A numpy scalar as Python's own, for JSON."""
+    return label.item() if isinstance(label, np.generic) else label

@@ -1,0 +1,143 @@
+"""The scores themselves: equal to the metrics that they are made of, and scaled by the reference alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eeg2music.errors import ConfigError, InputError
+from eeg2music.evaluation.outside.measure import Space, distances, scaled_by
+from eeg2music.evaluation.outside.page import summary, tables_of
+from eeg2music.evaluation.outside.run import ScoreConfig, run_score
+from eeg2music.metrics.frechet import frechet_distance
+from eeg2music.metrics.kernel import kernel_distance
+from eeg2music.metrics.retrieval import identification_accuracy, topk_accuracy
+
+N, DIM = 24, 4
+
+
+def space(made: np.ndarray, reference: np.ndarray, *, scaled: bool = False) -> Space:
+    generated = {str(number): row for number, row in enumerate(made)}
+    return Space("test", made.shape[1], generated, None, reference, True, scaled)
+
+
+def test_distances_are_those_of_the_metrics() -> None:
+    rng = np.random.default_rng(0)
+    reference, made = rng.standard_normal((40, DIM)), 1.0 + rng.standard_normal((N, DIM))
+    items = [str(number) for number in range(N)]
+    wanted = ("frechet", "kernel", "frechet_infinity", "coverage")
+    found = distances(space(made, reference), items, wanted, allow_small=False, seed=0, condition="brain")
+    assert found is not None and found["enough"]
+    assert found["frechet"] == frechet_distance(reference, made)
+    assert found["kernel"] == pytest.approx(kernel_distance(reference, made))
+    assert found["kernel_reversed"] == pytest.approx(kernel_distance(made, reference))
+    low, high = found["frechet_infinity"]["ci95"]
+    assert low < found["frechet_infinity"]["value"] < high
+    assert 0.0 <= found["coverage"]["coverage"] <= 1.0
+    json.dumps(found, allow_nan=False)
+
+
+def test_units_do_not_matter_where_dimensions_are_scaled() -> None:
+    """And what is judged never enters the scale."""
+    rng = np.random.default_rng(1)
+    reference, made = rng.standard_normal((40, DIM)), rng.standard_normal((N, DIM))
+    units = np.array([1.0, 1e3, 1e-3, 7.0])
+    items = [str(number) for number in range(N)]
+
+    def frechet(factor: np.ndarray) -> float:
+        of = space(made * factor, reference * factor, scaled=True)
+        found = distances(of, items, ("frechet",), allow_small=False, seed=0, condition="brain")
+        assert found is not None
+        return float(found["frechet"])
+
+    assert frechet(units) == pytest.approx(frechet(np.ones(DIM)), rel=1e-9)
+    alone = scaled_by(reference, made[:1])
+    np.testing.assert_allclose(scaled_by(reference, made)[:1], alone)
+
+
+def test_one_clip_is_no_distribution() -> None:
+    found = distances(
+        space(np.ones((1, DIM)), np.eye(DIM)), ["0"], ("kernel",), allow_small=False, seed=0, condition="no_brain"
+    )
+    assert found is not None and "kernel" not in found and "one clip" in found["why"]
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """24 rows: twelve songs of two items each, in two styles, by two subjects and two seeds."""
+    rng = np.random.default_rng(2)
+    heard = rng.standard_normal((N, DIM))
+    np.savez(tmp_path / "heard.npz", heard)
+    np.save(tmp_path / "made.npy", np.concatenate([heard + rng.standard_normal(heard.shape), rng.permuted(heard)]))
+    rows = []
+    for condition, offset in (("brain", 0), ("control", N)):
+        for n in range(N):
+            style = ("waltz", "funk")[n // 12]
+            rows.append(
+                {
+                    "row": offset + n, "reference": n, "song": f"song-{n // 2}", "style": style,
+                    "subject": f"S{n % 2}", "seed": n % 2, "condition": condition,
+                }
+            )  # fmt: skip
+    (tmp_path / "clips.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    header = {"array": "made.npy", "reference_array": "heard.npz", "embedding": "muq", "conditioned_on": ["clap"]}
+    (tmp_path / "clips.json").write_text(json.dumps(header))
+    return tmp_path / "clips.jsonl"
+
+
+def test_identification_is_that_of_the_metrics(manifest: Path, tmp_path: Path) -> None:
+    scores = run_score(manifest, tmp_path / "out", ScoreConfig(permutations=100), device="cpu")
+    found = scores["scores"]["brain"]["muq"]["identification"]
+    made, heard = np.load(tmp_path / "made.npy")[:N], np.load(tmp_path / "heard.npz")["arr_0"]
+    assert found["accuracy"] == pytest.approx(identification_accuracy(made, heard))
+    assert found["top1"] == pytest.approx(topk_accuracy(made, heard, 1))
+    assert (found["n"], found["gallery_size"], found["songs"], found["subjects"]) == (N, N, 12, 2)
+    groups = {(row["group"], row["value"]): row for row in found["breakdown"]}
+    assert groups["subject", "S1"]["n"] == 12 and groups["style", "funk"]["n"] == 12
+    assert groups["within style", None]["gallery_max"] == 12 and groups["within song", None]["gallery_max"] == 2
+    assert {row["seed"] for row in (found,)} == {0} and ("seed", 0) in groups
+
+
+def test_the_files_say_n_chance_and_gallery(manifest: Path, tmp_path: Path) -> None:
+    scores = run_score(manifest, tmp_path / "out", ScoreConfig(permutations=20), device="cpu")
+    text = (tmp_path / "out" / "scores.md").read_text()
+    for expected in ("pairwise (chance 0.5)", "within song", "SHA-256", "nothing was normalised", "muq"):
+        assert expected in text, expected
+    assert str(tmp_path) not in text + (tmp_path / "out" / "scores.json").read_text()
+    assert json.loads((tmp_path / "out" / "scores.json").read_text()) == json.loads(json.dumps(scores))
+    for table in tables_of(scores):
+        assert {len(row) for row in table["rows"]} == {len(table["heads"])}, table["title"]
+    assert "brain, muq" in summary(scores, tmp_path / "out")
+
+
+def test_scores_are_the_same_twice(manifest: Path, tmp_path: Path) -> None:
+    config = ScoreConfig(permutations=50, seed=3)
+    first, second = (run_score(manifest, tmp_path / name, config, device="cpu") for name in ("a", "b"))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "match"),
+    [
+        ({"identification": False}, InputError, "there is no --reference"),
+        ({"reference": "gone.npy"}, InputError, "No reference at gone.npy"),
+        ({"reference": "."}, InputError, "a .npy or .npz file, for a manifest of rows"),
+    ],
+)
+def test_what_cannot_be_asked(
+    manifest: Path, tmp_path: Path, values: dict[str, Any], error: type[Exception], match: str
+) -> None:
+    with pytest.raises(error, match=match):
+        run_score(manifest, tmp_path / "out", ScoreConfig(**values), device="cpu")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_embedding_names_the_known() -> None:
+    from eeg2music.config import build_config
+
+    with pytest.raises(ConfigError, match=r"'vggish' is none of clap-music, classical, encodec, mert, ours, scorer"):
+        build_config(ScoreConfig, {"embedding": ["vggish"]})

@@ -1,0 +1,83 @@
+"""`eeg2music score`, its shipped config, and the thin scripts that call it."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from eeg2music import cli
+
+ROOT = Path(__file__).parents[3]
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the console script, or another, in this process."""
+
+    def call(*arguments: object, script: str | None = None) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", [script or "eeg2music", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main() if script is None else runpy.run_path(str(ROOT / script), run_name="__main__")
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return call
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    heard = rng.standard_normal((8, 3))
+    np.save(tmp_path / "heard.npy", heard)
+    np.save(tmp_path / "made.npy", heard + 0.2 * rng.standard_normal(heard.shape))
+    np.save(tmp_path / "music.npy", rng.standard_normal((30, 3)))
+    (tmp_path / "clips.csv").write_text("row,reference\n" + "".join(f"{n},{n}\n" for n in range(8)))
+    (tmp_path / "clips.json").write_text('{"array": "made.npy", "reference_array": "heard.npy", "embedding": "muq"}')
+    return tmp_path / "clips.csv"
+
+
+def test_it_prints_the_scores_and_where_they_lie(run: Run, manifest: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out[1]"
+    code, printed, err = run("score", manifest, "--out", out, "--reference", tmp_path / "music.npy", "--seed", "4")
+    assert (code, err) == (0, "")
+    assert "brain, muq" in printed and "KAD" in printed and "was not checked" in printed
+    assert str(out / "scores.json") in printed
+    assert json.loads((out / "scores.json").read_text())["seed"] == 4
+
+
+def test_a_mistake_is_one_line(run: Run, manifest: Path, tmp_path: Path) -> None:
+    manifest.with_suffix(".json").write_text('{"array": "../made.npy"}')
+    code, printed, err = run("score", manifest, "--out", tmp_path / "out")
+    assert (code, printed) == (2, "") and err.count("\n") == 1 and "leads out of" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_options_reach_the_config(run: Run, manifest: Path, tmp_path: Path) -> None:
+    code, printed, _ = run(
+        "score", manifest, "--out", tmp_path / "out", "--config", "configs/eval/score.yaml", "--embedding",
+        "mert, classical", "--reference", "music", "--allow-small", "--allow-circular", "--resample",
+        "sources.mert=here", "--dry-run",
+    )  # fmt: skip
+    shown = yaml.safe_load(printed)
+    assert code == 0 and not (tmp_path / "out").exists()
+    assert shown["embedding"] == ["mert", "classical"] and shown["sources"] == {"mert": "here"}
+    assert shown["allow_small"] and shown["allow_circular"] and shown["resample"]
+    assert shown["distances"] == ["kernel", "frechet_infinity", "coverage"] and shown["reference"] == "music"
+
+
+def test_the_scripts_measure_one_thing_each(run: Run, manifest: Path, tmp_path: Path) -> None:
+    music = ("--reference", tmp_path / "music.npy")
+    assert run(manifest, "--out", tmp_path / "fad", *music, script="eval/fad.py")[0] == 0
+    assert run(manifest, "--out", tmp_path / "found", script="eval/retrieval.py")[0] == 0
+    fad, found = (
+        json.loads((tmp_path / name / "scores.json").read_text())["scores"]["brain"]["muq"] for name in ("fad", "found")
+    )
+    assert fad["identification"] is None and fad["distances"]["frechet"] >= 0.0
+    assert found["distances"] is None and found["identification"]["gallery_size"] == 8

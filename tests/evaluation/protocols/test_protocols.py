@@ -1,0 +1,273 @@
+"""Protocols on planted predictions: metrics by brute force, galleries and repeats enforced, leaks never silent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eeg2music.config import build_config, load_config
+from eeg2music.errors import ConfigError, DataError, InputError, LeakError
+from eeg2music.evaluation.protocols import ProtocolConfig, Row, protocol_folds, run_protocol, window_starts
+from eeg2music.evaluation.protocols.scoring import OTHER_DATA, Reference
+from eeg2music.evaluation.splits import Manifest
+
+CONFIGS = Path(__file__).parents[3] / "configs" / "eval" / "protocols"
+NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+FAST = ("permutations=50",)
+
+
+def load(name: str, *overrides: str) -> ProtocolConfig:
+    return load_config(ProtocolConfig, CONFIGS / f"{name}.yaml", (*FAST, *overrides))
+
+
+def clips(count: int = 60, styles: int = 10, repeats: int = 4, subjects: int = 2) -> list[Row]:
+    """Songs of one window each, styles in turn."""
+    return [
+        Row(f"song-{song:02d}", f"style-{song % styles}", f"listener-{subject}", 0.0, repeat + 1)
+        for subject in range(subjects)
+        for song in range(count)
+        for repeat in range(repeats)
+    ]
+
+
+def embed(rows: list[Row], seed: int = 0, dim: int = 24) -> np.ndarray:
+    """One embedding for each stretch of music."""
+    rng = np.random.default_rng(seed)
+    known = {window: rng.normal(size=dim) for window in dict.fromkeys(row.window for row in rows)}
+    return np.stack([known[row.window] for row in rows])
+
+
+def pick(found: list[dict], condition: str, metric: str | None = None) -> dict:  # type: ignore[type-arg]
+    return next(row for row in found if row["condition"] == condition and metric in (None, row["metric"]))
+
+
+def test_there_is_one_for_each_published_way_of_scoring() -> None:
+    assert NAMES == [
+        "brain2music",
+        "brain2music_2025",
+        "brennan2019",
+        "nmedt_leaky",
+        "nmedt_song_held_out",
+        "retrieval_anchored_2026",
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_is_whole_and_says_what_it_waits_for(name: str) -> None:
+    config = load(name)
+    assert config.name == name and config.waits_for and config.source
+    assert name in (CONFIGS / f"{name}.yaml").read_text().splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "figures"),
+    [
+        ("brain2music", [0.876]),
+        ("brain2music_2025", [0.914, 0.741, 0.823]),
+        ("retrieval_anchored_2026", [0.434, 0.14, 0.43]),
+        ("brennan2019", [0.257]),
+        ("nmedt_leaky", []),
+    ],
+)
+def test_published_figures(name: str, figures: list[float]) -> None:
+    assert [one.value for one in load(name).published] == figures
+
+
+def test_brain2music_prints_the_perfect_guess_of_the_genre_beside_the_published_figure() -> None:
+    rows = clips()
+    target = embed(rows)
+    rng = np.random.default_rng(1)
+    found = run_protocol(load("brain2music"), target + 0.5 * rng.normal(size=target.shape), target, rows)
+    decoder = pick(found, "decoder")
+    assert decoder["gallery_size"] == 60 and decoder["n"] == 120 and decoder["chance"] == 0.5
+    assert decoder["published"] == [
+        {"value": 0.876, "what": "identification accuracy, MuLan-music", "note": OTHER_DATA}
+    ]
+    assert pick(found, "perfect guess of the genre")["value"] == pytest.approx(56.5 / 59)
+    assert pick(found, "chance")["value"] == pytest.approx(0.5)
+    assert decoder["value"] > 0.95 and decoder["ci95"][0] < decoder["value"] <= decoder["ci95"][1]
+    assert pick(found, "shuffled")["value"] < 0.6
+
+
+def test_metrics_equal_a_brute_force() -> None:
+    rows = clips(12, 3, repeats=1, subjects=1)
+    target, rng = embed(rows), np.random.default_rng(2)
+    predicted = target + 2.5 * rng.normal(size=target.shape)
+    config = load("retrieval_anchored_2026", "split.test_songs=12")
+    found = run_protocol(config, predicted, target, rows)
+    unit = lambda x: x / np.linalg.norm(x, axis=1, keepdims=True)  # noqa: E731
+    similarity = unit(predicted) @ unit(target).T
+    below = (similarity < np.diag(similarity)[:, None]).sum(axis=1)
+    assert pick(found, "decoder", "pairwise identification")["value"] == pytest.approx(np.mean(below / 11))
+    draws = []
+    for query in range(12):
+        for _ in range(1000):
+            others = rng.choice([item for item in range(12) if item != query], 9, replace=False)
+            draws.append(similarity[query, query] > similarity[query, others].max())
+    ten_way = pick(found, "decoder", "10-way")
+    assert ten_way["value"] == pytest.approx(np.mean(draws), abs=0.03) and ten_way["chance"] == 0.1
+
+
+def test_repeats_are_averaged_and_have_to_be_all_there() -> None:
+    rows = clips()
+    target, rng = embed(rows), np.random.default_rng(3)
+    predicted = target + 6.0 * rng.normal(size=target.shape)
+    averaged = pick(run_protocol(load("brain2music"), predicted, target, rows), "decoder")["value"]
+    first = [number for number, row in enumerate(rows) if row.repeat == 1]
+    one = load("brain2music", "repeats=1")
+    single = pick(run_protocol(one, predicted[first], target[first], [rows[n] for n in first]), "decoder")["value"]
+    assert averaged > single + 0.05
+    with pytest.raises(DataError, match=r"heard song-00@0\.000 3 times"):
+        run_protocol(load("brain2music"), predicted[1:], target[1:], rows[1:])
+
+
+def test_a_truncated_gallery_is_refused() -> None:
+    rows = clips(30)
+    with pytest.raises(DataError, match="gallery holds 30 windows"):
+        run_protocol(load("brain2music"), embed(rows), embed(rows), rows)
+
+
+def test_a_gallery_of_too_few_genres_is_refused() -> None:
+    rows = clips(60, 4)
+    with pytest.raises(DataError, match="gallery holds 4 styles"):
+        run_protocol(load("brain2music"), embed(rows), embed(rows), rows)
+
+
+def test_two_targets_for_one_stretch_are_refused() -> None:
+    rows = clips()
+    target = embed(rows)
+    target[4] += 1.0
+    with pytest.raises(DataError, match="two different targets"):
+        run_protocol(load("brain2music"), target, target, rows)
+
+
+def test_nan_predictions_are_refused() -> None:
+    rows = clips()
+    predicted = embed(rows)
+    predicted[3, 2] = np.nan
+    with pytest.raises(InputError, match="not finite"):
+        run_protocol(load("brain2music"), predicted, embed(rows), rows)
+
+
+def test_a_model_that_was_trained_on_a_tested_song_is_refused() -> None:
+    rows = clips()
+    with pytest.raises(LeakError, match="songs: song-07"):
+        run_protocol(load("brain2music"), embed(rows), embed(rows), rows, train=Manifest(frozenset({"song-07", "x"})))
+    with pytest.raises(InputError, match="leak under the protocol"):
+        run_protocol(load("brain2music"), embed(rows), embed(rows), rows, leak="1 of 60 songs")
+
+
+def test_generated_music_has_rows_of_its_own_and_the_choice_is_named() -> None:
+    rows = clips(60, 10, repeats=4, subjects=1)
+    target, rng = embed(rows), np.random.default_rng(4)
+    config = load("brain2music_2025")
+    without = run_protocol(config, target, target, rows)
+    assert pick(without, "generated")["value"] is None and "generated audio" in pick(without, "generated")["why"]
+    assert pick(without, "best of many")["published"][0]["value"] == 0.823
+    heard = embed([row for row in rows if row.repeat == 1])
+    made = heard[:, None] + 3.0 * rng.normal(size=(60, 20, 24))
+    found = run_protocol(config, target + 0.8 * rng.normal(size=target.shape), target, rows, generated=made)
+    once = pick(found, "generated once")
+    fair, unfair = (pick(found, f"best of 20, {by}") for by in ("nearest what was decoded", "chosen by the answer"))
+    assert once["value"] < fair["value"] <= unfair["value"]
+    assert once["published"][0]["value"] == 0.741 and fair["published"][0]["value"] == 0.823
+    with pytest.raises(InputError, match="Generated embeddings"):
+        run_protocol(config, target, target, rows, generated=made[:5])
+
+
+def test_the_genre_oracle_takes_training_songs_where_there_are_some() -> None:
+    rows = clips(60, 10, repeats=1, subjects=1)
+    rng = np.random.default_rng(5)
+    centre = 10.0 * np.eye(10, 32)
+    style = [int(row.style.rpartition("-")[2]) for row in rows]
+    target = centre[style] + rng.normal(size=(60, 32))
+    train = Reference(
+        centre[style] + rng.normal(size=(60, 32)), [row.style for row in rows], [f"t{n}" for n in range(60)]
+    )
+    config = load("brain2music", "repeats=1")
+    outside = pick(run_protocol(config, target, target, rows, reference=train), "genre oracle")["value"]
+    inside = pick(run_protocol(config, target, target, rows), "genre oracle")["value"]
+    assert outside == pytest.approx(56.5 / 59, abs=0.02) and inside == pytest.approx(54 / 59, abs=0.01)
+
+
+def test_top_10_of_brennan_depends_on_the_gallery() -> None:
+    rows = [Row("story", "speech", f"listener-{s}", 3.0 * k) for s in range(2) for k in range(100)]
+    config = load("brennan2019")
+    found = run_protocol(config, embed(rows, 1), embed(rows), rows)
+    assert pick(found, "decoder")["chance"] == pytest.approx(0.1)
+    assert pick(found, "decoder")["value"] == pytest.approx(0.1, abs=0.08)
+    # One story: its passages are what is independent.
+    assert pick(found, "decoder")["clusters"] == 5
+    assert "no song beside" in pick(found, "genre oracle")["why"]
+
+
+def songs_with_windows(songs: int = 10, windows: int = 6, styles: int = 5) -> list[Row]:
+    return [Row(f"s{n}", f"g{n % styles}", "a", 3.0 * k) for n in range(songs) for k in range(windows)]
+
+
+def test_windows_are_cut_as_said() -> None:
+    config = load("brennan2019")
+    assert window_starts(config, 10.0) == [0.0, 3.0, 6.0]
+    with pytest.raises(DataError, match=r"2 s for windows of 3 s"):
+        window_starts(config, 2.0)
+
+
+def test_held_out_songs_are_on_one_side() -> None:
+    config, rows = load("nmedt_song_held_out"), songs_with_windows()
+    folds = protocol_folds(config, rows)
+    assert len(folds) == 10 and not any(fold.leak for fold in folds)
+    for fold in folds:
+        assert not {rows[n].song for n in fold.train} & {rows[n].song for n in fold.test}
+    assert sorted(n for fold in folds for n in fold.test) == list(range(60))
+
+
+def test_the_leaky_split_is_stamped_with_what_leaks() -> None:
+    folds = protocol_folds(load("nmedt_leaky"), songs_with_windows())
+    assert len(folds) == 5 and all("Training and test share" in fold.leak for fold in folds)
+
+
+def test_passages_do_not_overlap_what_trains() -> None:
+    config = load("brennan2019", "window.step_s=1")
+    rows = [Row("story", "speech", "a", float(k)) for k in range(100)]
+    for fold in protocol_folds(config, rows):
+        gap = min(abs(rows[one].start_s - rows[other].start_s) for one in fold.train for other in fold.test)
+        assert gap >= config.window.seconds and "song" in fold.leak
+
+
+def test_others_train_for_the_one_who_is_tested() -> None:
+    config = load("brain2music_2025", "split.test_songs=20")
+    rows = clips(60, 10, repeats=1, subjects=3)
+    folds = protocol_folds(config, rows)
+    assert len(folds) == 3
+    for fold in folds:
+        tested = {rows[n].subject for n in fold.test}
+        assert len(tested) == 1 and not tested & {rows[n].subject for n in fold.train}
+        assert {style: sum(rows[n].style == style for n in fold.test) for style in {r.style for r in rows}} == {
+            f"style-{k}": 2 for k in range(10)
+        }
+
+
+def test_a_leaky_split_has_to_be_declared() -> None:
+    values = load("nmedt_leaky").model_dump()
+    values["split"]["leaky"] = False
+    with pytest.raises(ConfigError, match="say leaky: true"):
+        build_config(ProtocolConfig, values)
+
+
+def test_unknown_keys_are_refused() -> None:
+    with pytest.raises(ConfigError, match="galery"):
+        load("brain2music", "galery=3")
+
+
+def test_a_fixed_test_set_needs_songs_to_train_on() -> None:
+    with pytest.raises(DataError, match="60 of 60 songs"):
+        protocol_folds(load("brain2music"), clips())
+
+
+def test_rows_carry_their_window_and_trial() -> None:
+    row = Row("s", "g", "a", 1.5, 2)
+    assert row.window == "s@1.500" and row.trial == "s/2"
+    assert replace(row, repeat=1).window == row.window

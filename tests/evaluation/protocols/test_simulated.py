@@ -1,0 +1,102 @@
+"""Whole protocols on small simulated recordings. The point of two of them: what a leak is worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eeg2music.config import load_config
+from eeg2music.evaluation.protocols import ProtocolConfig
+from eeg2music.evaluation.protocols.run import evaluate_protocol, score_simulated
+from eeg2music.evaluation.protocols.sketch import make_songs
+
+CONFIGS = Path(__file__).parents[3] / "configs" / "eval" / "protocols"
+SMALL = ("permutations=200", "simulated.listeners=1", "simulated.song_seconds=18")
+
+
+def load(name: str, *overrides: str) -> ProtocolConfig:
+    return load_config(ProtocolConfig, CONFIGS / f"{name}.yaml", overrides)
+
+
+def pick(scores: dict[str, Any], condition: str) -> dict[str, Any]:
+    return next(row for row in scores["rows"] if row["condition"] == condition)
+
+
+@pytest.fixture(scope="module")
+def leaky() -> dict[str, Any]:
+    return score_simulated(load("nmedt_leaky", *SMALL))
+
+
+@pytest.fixture(scope="module")
+def held_out() -> dict[str, Any]:
+    return score_simulated(load("nmedt_song_held_out", *SMALL))
+
+
+def test_the_leaky_form_exceeds_the_song_held_out_one_on_the_same_recordings(
+    leaky: dict[str, Any], held_out: dict[str, Any]
+) -> None:
+    assert leaky["config"]["simulated"] == held_out["config"]["simulated"]
+    ours, theirs = pick(held_out, "decoder"), pick(leaky, "decoder")
+    assert theirs["metric"] == ours["metric"] == "top-1"
+    assert theirs["gallery_size"] == ours["gallery_size"] == 10 and theirs["chance"] == ours["chance"] == 0.1
+    assert theirs["value"] > ours["value"] + 0.2
+    assert theirs["ci95"][0] > ours["ci95"][1]
+
+
+def test_only_the_leaky_form_scores_without_any_music(leaky: dict[str, Any], held_out: dict[str, Any]) -> None:
+    with_leak, without = (pick(one, "no music in the recording") for one in (leaky, held_out))
+    assert with_leak["value"] > 0.25 and with_leak["p_value"] < 0.05
+    assert without["value"] < 0.25 and without["p_value"] > 0.01
+
+
+def test_the_leak_is_on_every_row(leaky: dict[str, Any], held_out: dict[str, Any]) -> None:
+    assert "Training and test share" in leaky["leak"] and all(row["leak"] for row in leaky["rows"])
+    assert held_out["leak"] == "" and not any(row["leak"] for row in held_out["rows"])
+
+
+def test_a_run_is_reproducible(held_out: dict[str, Any]) -> None:
+    assert score_simulated(load("nmedt_song_held_out", *SMALL)) == held_out
+
+
+def test_brain2music_small(tmp_path: Path) -> None:
+    config = load(
+        "brain2music",
+        "permutations=50",
+        "simulated.songs=60",
+        "simulated.song_seconds=6",
+        "simulated.listeners=1",
+        "simulated.snr_db=0",
+        "window.seconds=6",
+        "split.test_songs=20",
+        "gallery.size=20",
+        "repeats=2",
+    )
+    scores = evaluate_protocol(config, tmp_path / "out")
+    decoder = pick(scores, "decoder")
+    assert decoder["value"] > 0.6 and decoder["n"] == 20 and decoder["gallery_styles"] == 10
+    assert pick(scores, "perfect guess of the genre")["value"] == pytest.approx((18 + 0.5) / 19)
+    assert pick(scores, "genre oracle")["value"] is not None
+    text = (tmp_path / "out" / "scores.md").read_text()
+    assert "0.876 (identification accuracy, MuLan-music)" in text and "other data" in text
+    assert "perfect guess of the genre" in text
+
+
+def test_ten_genres_of_eight_styles() -> None:
+    songs = make_songs(load("brain2music", "simulated.songs=40", "simulated.song_seconds=4").simulated)
+    counts = {style: sum(song.style == style for song in songs) for style in {song.style for song in songs}}
+    assert len(counts) == 10 and set(counts.values()) == {4}
+    slow = [song.song.tempo_bpm for song in songs if song.style == "ballad, slow"]
+    fast = [song.song.tempo_bpm for song in songs if song.style == "ballad, fast"]
+    assert np.max(slow) <= np.min(fast)
+    assert len({song.name for song in songs}) == 40
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.yaml")))
+def test_every_protocol_runs_as_shipped(name: str, tmp_path: Path) -> None:
+    scores = evaluate_protocol(load(name), tmp_path / "out")
+    assert pick(scores, "decoder")["value"] > pick(scores, "decoder")["chance"]
+    assert any(row["condition"] == "genre oracle" for row in scores["rows"])

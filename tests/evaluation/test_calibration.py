@@ -1,0 +1,123 @@
+"""Intervals cover and tests hold their level: the benchmark's own data sets, fewer of them, with binomial bounds."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from eeg2music.evaluation.clusters import ClusterSums, cluster_sums, effective_clusters, jackknife
+from eeg2music.evaluation.statistics import bootstrap_t_interval, cluster_interval, cluster_limits, sign_flips
+
+DATA_SETS = 400
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> ModuleType:
+    """benchmarks/statistics_calibration.py."""
+    path = Path(__file__).parents[2] / "benchmarks" / "statistics_calibration.py"
+    spec = importlib.util.spec_from_file_location("eeg2music_statistics_calibration", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def within(rate: float, limits: tuple[float, float], count: int) -> bool:
+    """Whether `count` data sets of a true rate inside the limits could have given this one (in all but 1 in 10,000)."""
+    low, high = stats.binom.ppf(1e-4, count, limits[0]), stats.binom.ppf(1.0 - 1e-4, count, limits[1])
+    return bool(low <= rate * count <= high)
+
+
+@pytest.mark.parametrize("songs", [8, 12, 25])
+@pytest.mark.parametrize("part", ["interval_rows", "paired_rows"])
+def test_a_few_hundred_data_sets(benchmark: ModuleType, part: str, songs: int) -> None:
+    rows = list(getattr(benchmark, part)(DATA_SETS, songs, np.random.default_rng(songs)))
+    limits = {"covers": benchmark.COVERAGE, "p < 0.05": benchmark.RATE}
+    for row in rows:
+        if row.used:
+            assert within(row.rate, limits[row.what], DATA_SETS), row
+    assert sum(row.used for row in rows) >= 2
+
+
+def test_identification_without_knowledge(benchmark: ModuleType) -> None:
+    rows = list(benchmark.identification_rows(DATA_SETS, 8, np.random.default_rng(0)))
+    limits = {"covers": benchmark.COVERAGE, "p < 0.05": benchmark.RATE}
+    assert all(within(row.rate, limits[row.what], DATA_SETS) for row in rows), rows
+
+
+def test_percentile_bootstraps_would_fail(benchmark: ModuleType) -> None:
+    """The check can fail: what is usually done covers too little at eight songs."""
+    rows = benchmark.interval_rows(DATA_SETS, 8, np.random.default_rng(1))
+    usual = [row for row in rows if row.method == "percentile bootstrap"]
+    assert len(usual) == 4
+    assert not any(within(row.rate, benchmark.COVERAGE, DATA_SETS) for row in usual)
+
+
+@pytest.mark.slow
+def test_two_thousand_data_sets_at_every_size(benchmark: ModuleType) -> None:
+    """The full benchmark: 0.93 to 0.97, and 0.035 to 0.065."""
+    rows = list(benchmark.calibrate(2000, 0))
+    wrong = [row for row in rows if row.used and not row.holds]
+    assert not wrong
+    assert {row.songs for row in rows} == {8, 12, 25}
+
+
+def test_many_data_sets_at_once_equal_one_by_one() -> None:
+    rng = np.random.default_rng(2)
+    labels = np.repeat(np.arange(7), [3, 9, 4, 4, 8, 3, 5])
+    values = rng.random((20, len(labels)))
+    sums = [cluster_sums(row, labels.tolist()) for row in values]
+    stacked = ClusterSums(np.stack([one.total for one in sums]), np.stack([one.number for one in sums]))
+    for bounds in (None, (0.0, 1.0)):
+        low, high = cluster_limits(stacked, bounds=bounds)
+        singly = [cluster_interval(row, labels.tolist(), bounds=bounds) for row in values]
+        np.testing.assert_allclose(low, [one.low for one in singly], rtol=1e-12)
+        np.testing.assert_allclose(high, [one.high for one in singly], rtol=1e-12)
+
+
+def test_the_jackknife_leaves_out_one_song_at_a_time() -> None:
+    rng = np.random.default_rng(3)
+    labels = np.repeat(np.arange(6), [2, 9, 4, 1, 7, 3])
+    values = rng.normal(size=len(labels))
+    without = np.array([values[labels != song].mean() for song in range(6)])
+    expected = np.sqrt(5 / 6 * np.sum((without - values.mean()) ** 2))
+    mean, error = jackknife(cluster_sums(values, labels.tolist()))
+    assert (float(mean), float(error)) == pytest.approx((values.mean(), expected))
+
+
+def test_a_song_with_most_of_the_windows_makes_the_interval_wide() -> None:
+    """Eleven songs with one window and one with sixty: hardly more than one song."""
+    labels = [*range(11), *[11] * 60]
+    values = np.random.default_rng(4).normal(size=71)
+    found = cluster_interval(values, labels)
+    assert float(effective_clusters(np.bincount(labels))) < 1.5
+    assert found.df == 1.0
+    assert found.high - found.low > 2 * (
+        cluster_interval(values[:12], range(12)).high - cluster_interval(values[:12], range(12)).low
+    )
+
+
+def test_sign_flips_of_few_songs_are_all_of_them_and_of_many_a_sample() -> None:
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=4)
+    null = sign_flips(values, rng=rng)
+    signs = 1 - 2 * ((np.arange(1, 16)[:, None] >> np.arange(4)) & 1)
+    np.testing.assert_allclose(np.sort(null), np.sort(signs @ values / 4))
+    many = sign_flips(rng.normal(size=40), rng=rng, permutations=5000)
+    assert len(many) == 5000
+    assert abs(many.mean()) < 5 * many.std() / np.sqrt(5000)
+
+
+def test_bootstrap_t_leans_towards_the_long_tail() -> None:
+    """Scores that are skewed towards 0: the interval reaches further down than up."""
+    labels = np.repeat(np.arange(12), 5)
+    values = np.random.default_rng(6).beta(8, 1.5, size=12)[labels]
+    found = bootstrap_t_interval(values, labels.tolist(), rng=np.random.default_rng(7))
+    assert found.estimate - found.low > 1.1 * (found.high - found.estimate)

@@ -1,0 +1,241 @@
+"""Comparing two runs: paired by song, refused where they are not of the same queries, corrected over the figures."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from eeg2music import cli
+from eeg2music.errors import DataError, InputError
+from eeg2music.evaluation.compare import CompareConfig, compare_runs, comparison_markdown, write_comparison
+from eeg2music.evaluation.identification import identify
+from eeg2music.files import write_json
+from eeg2music.seeding import numpy_rng
+
+SONGS, SUBJECTS, DIM = 10, 3, 12
+
+
+def entry(noise: float, seed: int, *, songs: int = SONGS, gallery: int = SONGS) -> dict[str, Any]:
+    """What `evaluate` stores for one condition and seed. The same seed has the same noise, more or less of it."""
+    rng = numpy_rng(seed, "compare test")
+    items = rng.normal(size=(SONGS, DIM))
+    target = np.tile(np.arange(SONGS), SUBJECTS)
+    query = items[target] + noise * rng.normal(size=(len(target), DIM))
+    keep = target < songs
+    labels = {
+        "songs": [f"song-{item}" for item in target[keep]],
+        "subjects": [f"sub-{place // SONGS}" for place in np.flatnonzero(keep)],
+    }
+    return identify(query[keep], items[:gallery], target[keep], seed=seed, permutations=99, **labels)
+
+
+def run(noise: float, *, seeds: tuple[int, ...] = (0, 1, 2), **more: int) -> dict[str, Any]:
+    by_seed = [{"seed": seed, "embedding": entry(noise, seed, **more), "generated": None} for seed in seeds]
+    level = {
+        "name": "clean",
+        "snr_db": 0.0,
+        "style": "funk",
+        "subjects": ["sub-0", "sub-1", "sub-2"],
+        "scores": {"brain": {**by_seed[0], "seeds": by_seed}},
+    }
+    return {"schema": 2, "material": "simulated", "checkpoint_sha256": f"{noise}", "levels": [level]}
+
+
+@pytest.fixture
+def put(tmp_path: Path) -> Any:
+    """Write scores as a folder of `evaluate`."""
+    count = itertools.count()
+
+    def write(scores: dict[str, Any]) -> Path:
+        folder = tmp_path / f"run-{next(count)}"
+        folder.mkdir()
+        write_json(folder / "scores.json", scores)
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def weak() -> dict[str, Any]:
+    return run(4.0)
+
+
+@pytest.fixture(scope="module")
+def strong() -> dict[str, Any]:
+    return run(2.0)
+
+
+def test_equals_a_paired_test_over_songs(put: Any, weak: dict[str, Any], strong: dict[str, Any]) -> None:
+    """Difference, interval and p-value against the songs' means by hand, scipy's t interval and all sign flips."""
+    found = compare_runs(put(weak), put(strong))
+    by_song = np.zeros((2, SONGS))
+    for side, scores in enumerate((weak, strong)):
+        for seeded in scores["levels"][0]["scores"]["brain"]["seeds"]:
+            cells = seeded["embedding"]["cells"]
+            for song, n, value in zip(cells["song"], cells["n"], cells["accuracy"], strict=True):
+                by_song[side, int(song[5:])] += n * value / (3 * SUBJECTS)
+    difference = by_song[1] - by_song[0]
+    row = found["rows"][0]
+    assert (row["kind"], row["figure"], row["songs"], row["n"]) == ("embedding", "accuracy", SONGS, SONGS * SUBJECTS)
+    assert row["difference"] == pytest.approx(difference.mean())
+    assert row["b"] - row["a"] == pytest.approx(difference.mean())
+    expected = stats.t.interval(0.95, SONGS - 1, loc=difference.mean(), scale=stats.sem(difference))
+    assert row["ci95"] == pytest.approx(list(expected))
+    flips = [abs(np.dot(signs, difference)) for signs in itertools.product((1, -1), repeat=SONGS)]
+    share = np.mean(np.array(flips) >= abs(difference.sum()) - 1e-12)
+    assert row["p_value"] == pytest.approx(share)
+    assert row["p_value"] < 0.01
+    assert [one["seed"] for one in row["by_seed"]] == [0, 1, 2]
+    assert np.mean([one["difference"] for one in row["by_seed"]]) == pytest.approx(row["difference"])
+
+
+def test_the_other_way_round_changes_the_sign(put: Any, weak: dict[str, Any], strong: dict[str, Any]) -> None:
+    there, back = compare_runs(put(weak), put(strong)), compare_runs(put(strong), put(weak))
+    for one, other in zip(there["rows"], back["rows"], strict=True):
+        assert one["difference"] == pytest.approx(-other["difference"])
+        assert one["ci95"] == pytest.approx([-end for end in reversed(other["ci95"])])
+        assert one["p_value"] == pytest.approx(other["p_value"])
+
+
+def test_a_run_against_itself(put: Any, weak: dict[str, Any]) -> None:
+    found = compare_runs(put(weak), put(weak))
+    assert {row["difference"] for row in found["rows"]} == {0.0}
+    assert {row["p_value"] for row in found["rows"]} == {1.0}
+    assert {row["smallest_effect"] for row in found["rows"]} == {None}
+    assert "Both runs are of the same checkpoint." in found["notes"]
+
+
+def test_holm_is_over_all_figures(put: Any, weak: dict[str, Any], strong: dict[str, Any]) -> None:
+    rows = compare_runs(put(weak), put(strong))["rows"]
+    assert len(rows) == 2
+    smaller, larger = sorted(rows, key=lambda row: row["p_value"])
+    assert smaller["p_holm"] == pytest.approx(min(1.0, 2 * smaller["p_value"]))
+    assert larger["p_holm"] == pytest.approx(max(smaller["p_holm"], larger["p_value"]))
+    alone = compare_runs(put(weak), put(strong), CompareConfig(figures=("accuracy",)))["rows"]
+    assert alone[0]["p_holm"] == alone[0]["p_value"]
+
+
+def test_cells_may_come_in_another_order(put: Any, weak: dict[str, Any], strong: dict[str, Any]) -> None:
+    turned = copy.deepcopy(strong)
+    for seeded in turned["levels"][0]["scores"]["brain"]["seeds"]:
+        seeded["embedding"]["cells"] = {key: of[::-1] for key, of in seeded["embedding"]["cells"].items()}
+    plain = compare_runs(put(weak), put(strong))["rows"][0]
+    other = compare_runs(put(weak), put(turned))["rows"][0]
+    assert other["difference"] == pytest.approx(plain["difference"])
+    assert other["ci95"] == pytest.approx(plain["ci95"])
+
+
+def test_too_few_songs_are_said(put: Any) -> None:
+    few = [run(noise, songs=5) for noise in (4.0, 1.0)]
+    found = compare_runs(*map(put, few))
+    assert any("With 5 songs no p-value can be below 0.062" in note for note in found["notes"])
+    assert min(row["p_value"] for row in found["rows"]) >= 0.0625
+
+
+def planted(scores: dict[str, Any], what: str) -> dict[str, Any]:
+    """The run with one thing changed."""
+    other = copy.deepcopy(scores)
+    level = other["levels"][0]
+    seeded = level["scores"]["brain"]["seeds"][1]
+    if what == "seeds":
+        seeded["seed"] = 9
+    elif what == "levels":
+        level["name"] = "real"
+    elif what == "songs":
+        seeded["embedding"]["cells"]["song"] = [f"other-{song}" for song in seeded["embedding"]["cells"]["song"]]
+    elif what == "windows":
+        seeded["embedding"]["cells"]["n"][0] += 1
+    elif what == "listeners":
+        level["subjects"] = ["sub-0", "sub-1"]
+    elif what == "gallery list":
+        level["gallery"] = ["song-0"]
+    elif what == "only":
+        seeded["generated"] = seeded["embedding"]
+    elif what == "material":
+        other["material"] = "prepared"
+    elif what == "scorer":
+        scores["scorer_sha256"], other["scorer_sha256"] = "a", "b"
+    return other
+
+
+@pytest.mark.parametrize(
+    ("what", "named"),
+    [
+        ("seeds", r"seeds of brain \(0, 1, 2 and 0, 9, 2\)"),
+        ("levels", r"levels \(clean and real\)"),
+        ("songs", r"songs \(only in A: song-0, song-1, song-2 and 7 more; only in B: other-song-0"),
+        ("windows", "windows for each song and listener"),
+        ("listeners", "subjects"),
+        ("gallery list", "gallery"),
+        ("only", r"only B has it"),
+        ("material", r"material \(simulated and prepared\)"),
+        ("scorer", "the scorer that judged"),
+    ],
+)
+def test_runs_that_differ_are_refused_by_name(put: Any, weak: dict[str, Any], what: str, named: str) -> None:
+    ours = copy.deepcopy(weak)
+    theirs = planted(ours, what)
+    with pytest.raises(DataError, match=f"The runs differ in .*{named}"):
+        compare_runs(put(ours), put(theirs))
+
+
+def test_results_without_scores_by_song_are_refused(put: Any, weak: dict[str, Any]) -> None:
+    old = copy.deepcopy(weak)
+    for seeded in old["levels"][0]["scores"]["brain"]["seeds"]:
+        del seeded["embedding"]["cells"]
+    with pytest.raises(DataError, match="no scores by song"):
+        compare_runs(put(old), put(weak))
+
+
+def test_bad_input_is_named(put: Any, weak: dict[str, Any], tmp_path: Path) -> None:
+    folder = put(weak)
+    with pytest.raises(InputError, match="No result at"):
+        compare_runs(folder, tmp_path / "gone")
+    with pytest.raises(InputError, match="'oracle' was not scored in A"):
+        compare_runs(folder, folder, CompareConfig(conditions=("oracle",)))
+    with pytest.raises(InputError, match="'mrr'"):
+        compare_runs(folder, folder, CompareConfig(figures=("mrr",)))
+    (tmp_path / "words.json").write_text("words")
+    with pytest.raises(DataError, match="is not JSON"):
+        compare_runs(folder, tmp_path / "words.json")
+    (tmp_path / "list.json").write_text("[]")
+    with pytest.raises(DataError, match="no levels"):
+        compare_runs(folder, tmp_path / "list.json")
+    with pytest.raises(InputError, match="is a folder"):
+        write_comparison(tmp_path, compare_runs(folder, folder))
+
+
+def test_the_command_prints_the_table_and_writes_both_files(
+    put: Any,
+    weak: dict[str, Any],
+    strong: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first, second, out = put(weak), put(strong), tmp_path / "there" / "comparison.json"
+    monkeypatch.setattr(
+        "sys.argv", ["eeg2music", "compare", str(first), str(second / "scores.json"), "--out", str(out)]
+    )
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    printed = capsys.readouterr().out
+    stored = json.loads(out.read_text())
+    assert stored == compare_runs(
+        first, second / "scores.json"
+    )  # the same numbers again: they depend on the seed alone
+    assert out.with_suffix(".md").read_text() == comparison_markdown(stored)
+    assert comparison_markdown(stored).strip() in printed
+    assert "| clean: brain, embedding, accuracy |" in printed
+    monkeypatch.setattr("sys.argv", ["eeg2music", "compare", str(first), str(tmp_path / "gone")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
