@@ -20,7 +20,7 @@ from eeg2music import __version__, cli
 from eeg2music.seeding import numpy_rng
 from eeg2music.weights import WEIGHTS_NAME
 
-COMMANDS = ("demo", "simulate", "prepare", "train", "generate", "evaluate", "info")
+COMMANDS = ("demo", "simulate", "prepare", "train", "generate", "evaluate", "info", "score", "compare")
 CONFIGS = Path(__file__).parents[1] / "configs"
 
 
