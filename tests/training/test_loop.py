@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from eeg2music.errors import ConfigError, DataError, InputError
+from eeg2music.pipeline import pick_device
 from eeg2music.training import checkpoint, runtime
 from eeg2music.training.__main__ import main
 from eeg2music.training.config import TrainConfig, resolve
@@ -216,6 +217,23 @@ def test_a_numbered_gpu_is_for_one_process(monkeypatch: pytest.MonkeyPatch) -> N
     runtime._choose_device("cuda")  # each gets its own
     with pytest.raises(ConfigError, match="one GPU, but several processes"):
         runtime._choose_device("cuda:1")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "name", "gpu"),
+    [
+        (False, True, "auto", False), (False, True, "mps", True), (False, False, "mps", False),
+        (True, False, "auto", True), (True, True, "cpu", False),
+    ],
+)  # fmt: skip
+def test_auto_is_the_device_that_generation_takes(
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, name: str, gpu: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert runtime._on_gpu(TrainConfig(out="x", device=name)) is gpu
+    if name == "auto":
+        assert (pick_device("auto").type != "cpu") is gpu
 
 
 # -- the loop --------------------------------------------------------------------------------------
