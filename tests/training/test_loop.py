@@ -134,11 +134,6 @@ def test_vectors_are_not_shrunk_and_frozen_parameters_are_left_out() -> None:
     assert shapes == {0.1: [(4, 3)], 0.0: [(4,), (4,), (4,), (2,)]}
 
 
-def test_allocator_is_set_without_harm() -> None:
-    assert runtime.keep_freed_memory() in (True, False)
-    assert torch.ones(1000, 1000).sum() == 1e6
-
-
 @pytest.mark.parametrize(("precision", "during"), [("no", "highest"), ("bf16", "medium")])
 @pytest.mark.parametrize("fails", [False, True])
 def test_fp32_is_fp32_and_what_later_work_feels_is_put_back(
