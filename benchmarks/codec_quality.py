@@ -31,10 +31,10 @@ from eeg2music.codec.encodec import Codec
 from eeg2music.codec.losses import log_mel_distance as audible_log_mel_distance
 from eeg2music.errors import DataError, LeakError
 from eeg2music.files import read_json, sha256_file, write_json, write_text
+from eeg2music.memory import keep_freed_memory
 from eeg2music.metrics.audio import log_mel_distance, multi_scale_stft_distance, si_sdr
 from eeg2music.seeding import derive_seed
 from eeg2music.training.data import MIX, StimuliFolder
-from eeg2music.training.runtime import keep_freed_memory
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS, FloatArray
 
 SECONDS = 8.0

@@ -35,12 +35,13 @@ from eeg2music.diffusion.guidance import Dials
 from eeg2music.diffusion.transformer import JointStemTransformer
 from eeg2music.files import write_json
 from eeg2music.generation import TITLE, GenerateConfig, Take, make_result
+from eeg2music.memory import keep_freed_memory
 from eeg2music.pipeline import BrainToMusicPipeline, SamplingConfig, default_checkpoint, load_pipeline
 from eeg2music.report.result import write_clip
 from eeg2music.seeding import derive_seed, torch_noise
 from eeg2music.simulation.listening import draw_listener
 from eeg2music.simulation.session import Trial, simulate_listener, stimulus_from_song
-from eeg2music.training.runtime import hardware, keep_freed_memory
+from eeg2music.training.runtime import hardware
 from eeg2music.types import CURVE_RATE_HZ, CURVES, FRAME_RATE_HZ, Conditions, Recording
 from eeg2music.weights import checkpoint_sha256
 
@@ -223,7 +224,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--threads", type=int, help="all cores by default")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--keep-freed-memory", action="store_true", help="raise glibc's thresholds, as training does")
+    parser.add_argument(
+        "--keep-freed-memory", action=argparse.BooleanOptionalAction, default=True,
+        help="raise glibc's thresholds, as the commands do",
+    )  # fmt: skip
     parser.add_argument("--no-peer", action="store_true", help="leave AudioLDM's U-Net out")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()

@@ -40,6 +40,7 @@ from eeg2music.evaluation.heard import Heard, audio_conditions
 from eeg2music.evaluation.known import refuse_known
 from eeg2music.evaluation.material import ListeningConfig, listening_songs, simulated_heard
 from eeg2music.files import read_json, write_json
+from eeg2music.memory import keep_freed_memory
 from eeg2music.metrics.harmony import chroma_similarity, diatonic_collection, fifths_apart, tempo_agreement
 from eeg2music.metrics.nearest import nearest_song
 from eeg2music.mixing.harmony import analyse_harmony, scale_fit
@@ -50,7 +51,6 @@ from eeg2music.simulation.composer import compose
 from eeg2music.simulation.theory import Scale
 from eeg2music.targets.pretrained import load_clap
 from eeg2music.training.data import StimuliFolder
-from eeg2music.training.runtime import keep_freed_memory
 from eeg2music.types import STEMS, WINDOW_S, FloatArray
 from eeg2music.weights import load_model
 

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from eeg2music import __version__
 from eeg2music.errors import Eeg2MusicError
+from eeg2music.memory import keep_freed_memory
 
 app = typer.Typer(
     name="eeg2music",
@@ -44,6 +45,7 @@ Overrides = Annotated[list[str] | None, typer.Argument(help="Dotted overrides, e
 def main() -> None:
     """Entry point of the console script."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    keep_freed_memory()
     try:
         code = app(standalone_mode=False)
     except Eeg2MusicError as error:

@@ -104,7 +104,7 @@ def run_demo(
     played, heard = longer_clip(config)
     clean, clip, silent = decode(Take.raw(heard), pipeline, settings, watch=watch, hook=hook)
     report = {
-        **sound_report(clip.mixed, watch.seconds, config.seed),
+        **sound_report(clip, watch.seconds, config.seed),
         "checkpoint_sha256": checkpoint_sha256(folder),
         "identification": {kind: scores["brain"][kind] for kind in ("embedding", "generated")},
         "controls": {name: scores[name] for name in CONTROLS},
@@ -112,8 +112,8 @@ def run_demo(
         "style": evidence.heard.style,
         "snr_db": config.snr_db,
         "real_snr_db": REAL_SNR_DB,
-        "recording": recording_report(heard, clean),
-        "warnings": [DEMO.format(snr=config.snr_db, real=REAL_SNR_DB), *surprises(scores)],
+        "recording": recording_report(heard, clean, clip.reading),
+        "warnings": [DEMO.format(snr=config.snr_db, real=REAL_SNR_DB), *pipeline.warnings, *surprises(scores)],
     }
     hook("writing")
     write_result(

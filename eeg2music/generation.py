@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+import numpy as np
+from pydantic import Field, field_validator
 
+from eeg2music.audio import read_audio
 from eeg2music.config import Config
-from eeg2music.errors import InputError
+from eeg2music.diffusion.transformer import StemState
+from eeg2music.encoders.base import Encoder, Reading
+from eeg2music.errors import ConfigError, InputError
 from eeg2music.files import check_result_folder
 from eeg2music.mixing.mixer import MixerConfig, mix
 from eeg2music.pipeline import (
@@ -24,11 +28,13 @@ from eeg2music.pipeline import (
     default_checkpoint,
     load_pipeline,
     no_hook,
+    stem_states,
 )
 from eeg2music.preprocess.eeg import PreprocessConfig, preprocess
 from eeg2music.preprocess.windows import covering_windows
 from eeg2music.recordings.prepared import PreparedDataset, is_prepared
 from eeg2music.recordings.read import MIN_DURATION_S, content_key, read_recording
+from eeg2music.report import words
 from eeg2music.report.result import (
     RESULT_FILES,
     Clip,
@@ -38,8 +44,7 @@ from eeg2music.report.result import (
     sound_report,
     write_result,
 )
-from eeg2music.report.words import SIMULATED
-from eeg2music.types import EEG_RATE_HZ, REGIONS, Conditions, Recording
+from eeg2music.types import EEG_RATE_HZ, REGIONS, SAMPLE_RATE_HZ, STEMS, FloatArray, Recording
 from eeg2music.weights import checkpoint_sha256
 
 # Encoder windows of 5 s overlap by half.
@@ -57,6 +62,8 @@ class GenerateConfig(Config):
     recording : one recording of a prepared cache, as one clip of its whole length
     clips : of a prepared cache without `recording`: a clip for each stimulus heard, at most so many (0: all)
     channels, montage, start_s, stop_s, line_freq_hz : as in `read_recording`
+    only : the stems to generate, such as [drums,bass]; all that are not given by default
+    given : folder with a sound file NAME.wav for each stem that is there already; the others are made to go with them
     """
 
     seed: int = 0
@@ -67,9 +74,18 @@ class GenerateConfig(Config):
     stop_s: float | None = None
     line_freq_hz: float | None = None
     clips: int = Field(default=16, ge=0)
+    only: tuple[str, ...] | None = None
+    given: str | None = None
     preprocess: PreprocessConfig = PreprocessConfig()
     sampling: SamplingConfig = SamplingConfig()
     mixer: MixerConfig = MixerConfig()
+
+    @field_validator("only")
+    @classmethod
+    def _are_stems(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names is not None and (not names or set(names) - set(STEMS)):
+            raise ConfigError(f"only = {', '.join(names) or 'nothing'}", allowed=", ".join(STEMS))
+        return names
 
 
 @dataclass(frozen=True)
@@ -134,17 +150,56 @@ def run_generate(
 def make_result(
     take: Take, pipeline: BrainToMusicPipeline, config: GenerateConfig, checkpoint_hash: str, *, hook: Hook = no_hook
 ) -> Result:
-    """Everything that is written for one recording."""
+    """Everything that is written for one recording.
+
+    Raises
+    ------
+    InputError
+        If the encoder cannot take such signals, or given stems do not fit.
+    """
+    other_kind = kind_warnings(take.recording.kind, pipeline.encoder)
     watch = Stopwatch()
     clean, clip, silent = decode(take, pipeline, config, watch=watch, hook=hook)
+    given = sorted(given_files(config.given))
+    absent = [name for name in STEMS if name not in clip.names]
+    notes = list(clean.notes)
+    notes += [words.LISTENER_KNOWN] if clip.reading is not None and clip.reading.listener_known else []
+    notes += [words.STEMS_GIVEN.format(names=", ".join(given))] if given else []
+    notes += [words.STEMS_ABSENT.format(names=", ".join(absent))] if absent else []
     report = {
-        **sound_report(clip.mixed, watch.seconds, config.seed),
+        **sound_report(clip, watch.seconds, config.seed),
+        "stems_given": given,
+        "stems_absent": absent,
         "checkpoint_sha256": checkpoint_hash,
-        "recording": recording_report(take.recording, clean),
-        "notes": list(clean.notes),
-        "warnings": [SIMULATED],
+        "recording": recording_report(take.recording, clean, clip.reading),
+        "notes": notes,
+        "warnings": [words.SIMULATED, *other_kind, *pipeline.warnings],
     }
     return Result(report, clip, silent, clean)
+
+
+def kind_warnings(recorded: str, encoder: Encoder) -> list[str]:
+    """What is to be said about a recording of another kind than the encoder was trained on.
+
+    Intracranial contacts measure potentials as scalp electrodes do, and their positions are not used: the encoder can
+    run on them, for what that is worth. MEG sensors measure fields: interpolating those as potentials cannot be right.
+
+    Raises
+    ------
+    InputError
+        For MEG with an encoder of potentials, and the other way round.
+    """
+    trained = encoder.spec.kind
+    if recorded == trained:
+        return []
+    names = {"recorded": words.KINDS.get(recorded, recorded), "trained": words.KINDS.get(trained, trained)}
+    if "meg" in (recorded, trained):
+        raise InputError(
+            f"The recording is {names['recorded']}, and the brain encoder was trained on {names['trained']}",
+            allowed=f"{names['trained']} with this encoder",
+            remedy="train an encoder on such recordings with eeg2music train encoder",
+        )
+    return [words.OTHER_KIND.format(**names)]
 
 
 def refuse_decided(source: Path, config: GenerateConfig, names: Sequence[str]) -> None:
@@ -225,8 +280,8 @@ def decode(
         windows = covering_windows(clean, hop_s=WINDOW_HOP_S)
     hook("decoding the brain")
     with watch("encode"):
-        conditions = pipeline.clip_conditions(windows, clean.duration_s)
-    clip = make_clip(pipeline, conditions, clean.duration_s, config, watch=watch, noise_id=take.noise_id, hook=hook)
+        reading = pipeline.read_clip(windows, clean.duration_s)
+    clip = make_clip(pipeline, reading, clean.duration_s, config, watch=watch, noise_id=take.noise_id, hook=hook)
     hook("the same seed without the brain")
     silent = make_clip(pipeline, None, clean.duration_s, config, watch=Stopwatch(), noise_id=take.noise_id)
     return clean, clip, silent
@@ -234,7 +289,7 @@ def decode(
 
 def make_clip(
     pipeline: BrainToMusicPipeline,
-    conditions: Conditions | None,
+    reading: Reading | None,
     duration_s: float,
     config: GenerateConfig,
     *,
@@ -242,13 +297,55 @@ def make_clip(
     noise_id: str,
     hook: Hook = no_hook,
 ) -> Clip:
-    """Generate and mix one clip."""
+    """Generate and mix one clip; without a brain if `reading` is None.
+
+    Where stems are given, the mixer corrects neither keys nor tempi: the given ones stay what they are.
+    """
     hook("generating the stems")
+    given = read_given(config.given, duration_s)
     with watch("generate"):
         output = pipeline(
-            conditions, sample_ids=[noise_id], seed=config.seed, duration_s=duration_s, sampling=config.sampling
+            None if reading is None else reading.conditions,
+            sample_ids=[noise_id],
+            seed=config.seed,
+            duration_s=duration_s,
+            sampling=config.sampling,
+            given=given,
+            only=config.only,
         )
     hook("mixing")
+    mixer = config.mixer.model_copy(update={"transpose": False, "stretch": False}) if given else config.mixer
     with watch("mix"):
-        mixed = mix(output.stems[0], config.mixer, regions=REGIONS)
-    return Clip(output.stems[0], mixed, conditions)
+        mixed = mix(output.stems[0], mixer, regions=REGIONS)
+    states = stem_states(given, config.only)
+    names = tuple(name for name in STEMS if states[name] != StemState.ABSENT)
+    return Clip(output.stems[0], mixed, reading, names)
+
+
+def given_files(folder: str | None) -> dict[str, Path]:
+    """The sound files of given stems by name.
+
+    Raises
+    ------
+    InputError
+        If the folder holds none.
+    """
+    if folder is None:
+        return {}
+    files = {name: Path(folder) / f"{name}.wav" for name in STEMS}
+    found = {name: path for name, path in files.items() if path.is_file()}
+    if not found:
+        raise InputError(
+            f"No given stem in {folder}", allowed=" or ".join(f"{name}.wav" for name in STEMS), remedy="check given="
+        )
+    return found
+
+
+def read_given(folder: str | None, duration_s: float) -> dict[str, FloatArray]:
+    """The given stems' sound (1, samples), cut to the clip's length; silence follows where a file is shorter."""
+    samples = round(duration_s * SAMPLE_RATE_HZ)
+    sounds = {}
+    for name, path in given_files(folder).items():
+        audio = read_audio(path, duration_s=duration_s)
+        sounds[name] = np.pad(audio[:samples], (0, max(0, samples - audio.size)))[None]
+    return sounds

@@ -89,7 +89,9 @@ def totals(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     `stems` and `mix` are those of the first clip; loudness is the mean; times are sums. `clips` holds each clip's own.
     """
     first = entries[0]
-    same = ("schema", "stems", "mix", "sample_rate_hz", "seed", "checkpoint_sha256", "warnings")
+    same = ("schema", "stems", "mix", "sample_rate_hz", "seed", "checkpoint_sha256")
+    # Each once, in order.
+    warnings = list(dict.fromkeys(text for entry in entries for text in entry["warnings"]))
     stages = {name: sum(entry["seconds_by_stage"][name] for entry in entries) for name in first["seconds_by_stage"]}
     duration_s = sum(entry["duration_s"] for entry in entries)
     return {
@@ -99,6 +101,7 @@ def totals(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "real_time_factor": sum(stages.values()) / duration_s,
         "seconds_by_stage": stages,
         "notes": [],
+        "warnings": warnings,
         "clips": list(entries),
     }
 

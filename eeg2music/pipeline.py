@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,32 +20,38 @@ import torch
 from eeg2music.compat import mend_torchaudio
 from eeg2music.config import Config, shipped_folder
 from eeg2music.errors import CheckpointError, InputError
-from eeg2music.files import write_json
+from eeg2music.files import read_json, write_json
 from eeg2music.types import (
     CURVE_RATE_HZ,
     CURVES,
     FRAME_RATE_HZ,
     SAMPLE_RATE_HZ,
+    STEMS,
     WINDOW_S,
     Conditions,
     FloatArray,
     Window,
 )
-from eeg2music.weights import load_model, refuse_pickle
+from eeg2music.weights import LATENT_SPACE, MANIFEST_NAME, load_model, refuse_pickle
 
 mend_torchaudio()
 
 from diffusers import DiffusionPipeline  # noqa: E402
 
 from eeg2music.codec.encodec import Codec  # noqa: E402
-from eeg2music.diffusion.generate import generate_latents  # noqa: E402
+from eeg2music.diffusion.generate import Given, generate_latents  # noqa: E402
 from eeg2music.diffusion.guidance import Dials  # noqa: E402
-from eeg2music.diffusion.transformer import JointStemTransformer  # noqa: E402
+from eeg2music.diffusion.transformer import JointStemTransformer, StemState  # noqa: E402
+from eeg2music.encoders.base import BrainConditions, Reading  # noqa: E402
 from eeg2music.encoders.brain import BrainEncoder  # noqa: E402
 
 # The models that make music, and those that score it.
 MAKING = ("encoder", "diffusion", "codec")
 SCORING = ("clap", "scorer")
+NO_LATENT_SPACE = (
+    "The diffusion model does not say which codec's latents it makes: only their number of channels was compared. "
+    "With another codec than its own the sound would be noise."
+)
 
 
 class Hook(Protocol):
@@ -83,20 +89,38 @@ class PipelineOutput:
 class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
     """Stems from the conditions that a brain encoder decodes.
 
+    Loaded and saved by its own `from_pretrained` and `save_pretrained`; `DiffusionPipeline.from_pretrained` does not
+    know its layout.
+
     Components
     ----------
     encoder : BrainEncoder, (batch, channel, time) -> Conditions
     transformer : JointStemTransformer, denoises all stems jointly
     codec : Codec, latents -> sound
+
+    Attributes
+    ----------
+    manifests : by the name of a model in MAKING, what it was trained on, as far as that is known
+    warnings : sentences about the models that belong into every report
     """
 
     encoder: BrainEncoder
     transformer: JointStemTransformer
     codec: Codec
 
-    def __init__(self, encoder: BrainEncoder, transformer: JointStemTransformer, codec: Codec) -> None:
+    def __init__(
+        self,
+        encoder: BrainEncoder,
+        transformer: JointStemTransformer,
+        codec: Codec,
+        *,
+        manifests: Mapping[str, Mapping[str, Any]] | None = None,
+        warnings: Sequence[str] = (),
+    ) -> None:
         super().__init__()
         self.register_modules(encoder=encoder, transformer=transformer, codec=codec)  # type: ignore[attr-defined]
+        self.manifests = dict(manifests or {})
+        self.warnings = tuple(warnings)
 
     @classmethod
     def from_pretrained(cls, folder: str | os.PathLike[str], **_: Any) -> BrainToMusicPipeline:
@@ -105,7 +129,8 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
         Raises
         ------
         CheckpointError
-            If a part is missing, pickled, damaged or of another shape.
+            If a part is missing, pickled, damaged or of another shape, or the diffusion model makes latents of another
+            codec.
         """
         root = Path(folder)
         quiet_libraries()
@@ -113,40 +138,53 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
         encoder = load_model(BrainEncoder, root / "encoder")
         transformer = load_model(JointStemTransformer, root / "diffusion")
         codec = Codec.from_pretrained(root / "codec")
-        if codec.channels != transformer.config["latent_dim"]:
-            raise CheckpointError(
-                f"The parts of {root} do not fit: the codec has {codec.channels} latent channels, "
-                f"the diffusion model {transformer.config['latent_dim']}",
-                remedy="use a codec and a diffusion model that were trained together",
-            )
-        return cls(encoder, transformer, codec)
+        manifests = {name: read_manifest(root / name) for name in MAKING if (root / name / MANIFEST_NAME).is_file()}
+        space = manifests.get("diffusion", {}).get(LATENT_SPACE)
+        check_latents(root, codec, int(transformer.config["latent_dim"]), space)
+        return cls(encoder, transformer, codec, manifests=manifests, warnings=() if space else (NO_LATENT_SPACE,))
 
     def save_pretrained(self, folder: str | os.PathLike[str], **_: Any) -> None:
-        """Write every component in its own folder, and a model_index.json."""
+        """Write each model and what it was trained on into a folder of its own, as `from_pretrained` reads them.
+
+        `evaluate` takes such a folder when those of the models that score, clap/ and scorer/, are copied beside them.
+        """
         from eeg2music.weights import save_model
 
         root = Path(folder)
         save_model(self.encoder, root / "encoder")
         save_model(self.transformer, root / "diffusion")
         self.codec.save_pretrained(root / "codec")
-        write_model_index(root)
+        for name in MAKING:
+            if name in self.manifests:
+                write_json(root / name / MANIFEST_NAME, self.manifests[name])
+            else:
+                # Of an earlier model that lay there.
+                (root / name / MANIFEST_NAME).unlink(missing_ok=True)
 
     def with_encoder(self, encoder: BrainEncoder) -> BrainToMusicPipeline:
         """The same generator behind another encoder."""
-        return BrainToMusicPipeline(encoder, self.transformer, self.codec)
+        known = {name: manifest for name, manifest in self.manifests.items() if name != "encoder"}
+        return BrainToMusicPipeline(encoder, self.transformer, self.codec, manifests=known, warnings=self.warnings)
+
+    def encode(self, windows: Sequence[Window], *, batch_size: int = 32) -> Conditions:
+        """Decode conditions from windows, which must share one length.
+
+        Computed in batches; where channels differ, missing ones are masked. A person whom the encoder was trained on is
+        known by the label of their windows, and gets what it learned of them.
+        """
+        return self._encode(windows, batch_size)[0]
 
     @torch.no_grad()
-    def encode(self, windows: Sequence[Window], *, batch_size: int = 32) -> Conditions:
-        """Decode conditions from windows, which must share one length (channels may differ).
-
-        Each window is computed by itself when channels differ, otherwise in batches.
-        """
+    def _encode(self, windows: Sequence[Window], batch_size: int = 32) -> tuple[Conditions, torch.Tensor]:
+        """Conditions, and for each window whether the regions were told apart."""
         parts = []
         for start in range(0, len(windows), batch_size):
-            parts.append(self._encode_batch(windows[start : start + batch_size]))
-        return concatenate(parts)
+            parts.append(self.encoder(*self._inputs(windows[start : start + batch_size])))
+        decoded = BrainConditions(*(torch.cat(values) for values in zip(*parts, strict=True)))
+        return Conditions(decoded.global_embedding, decoded.stem_embedding, decoded.curves), decoded.regions_known
 
-    def _encode_batch(self, windows: Sequence[Window]) -> Conditions:
+    def _inputs(self, windows: Sequence[Window]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What `Encoder.forward` takes."""
         widest = max(window.eeg.shape[0] for window in windows)
         eeg = np.zeros((len(windows), widest, windows[0].eeg.shape[1]), dtype=np.float32)
         positions = np.full((len(windows), widest, 3), np.nan, dtype=np.float32)
@@ -159,14 +197,13 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
                 window.channel_mask,
             )
         device = self.encoder.device
-        subject = torch.full((len(windows),), -1, dtype=torch.long, device=device)
-        decoded = self.encoder(
+        subject = self.encoder.subject_index([window.subject for window in windows])
+        return (
             torch.from_numpy(eeg).to(device),
             torch.from_numpy(positions).to(device),
             torch.from_numpy(mask).to(device),
-            subject,
+            subject.to(device),
         )
-        return Conditions(decoded.global_embedding, decoded.stem_embedding, decoded.curves)
 
     @torch.no_grad()
     def __call__(
@@ -177,6 +214,8 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
         seed: int = 0,
         duration_s: float = WINDOW_S,
         sampling: SamplingConfig | None = None,
+        given: Mapping[str, FloatArray | torch.Tensor] | None = None,
+        only: Sequence[str] | None = None,
         hook: Hook = no_hook,
     ) -> PipelineOutput:
         """Generate one clip per row of `conditions`; None generates without a brain.
@@ -184,25 +223,71 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
         Parameters
         ----------
         conditions : one row per clip; embeddings for the whole clip or for equal sections of it
-            (batch, section, …), as `clip_conditions` gives them
+            (batch, section, …), as `read_clip` gives them
         sample_ids : names the clips; a clip depends on (seed, its id) and not on its batch
+        given : stems that are there already, by name: sound (batch, samples) or normalised latents
+            (batch, channel, frame). The others are made to go with them, and they come back as they are
+        only : names of the stems that are generated, None for all that are not given. What is neither generated nor
+            given is silent, and the others are made without it
+
+        Raises
+        ------
+        InputError
+            If a name is no stem, a given stem has not the clip's length, or nothing is left to generate.
         """
         sampling = sampling or SamplingConfig()
-        given = no_conditions(len(sample_ids), duration_s, self.transformer) if conditions is None else conditions
+        if conditions is None:
+            conditions = no_conditions(len(sample_ids), duration_s, self.transformer)
+        # Up, so that the sound reaches to the clip's end; the small step down is for rounding errors.
+        frames, samples = math.ceil(duration_s * FRAME_RATE_HZ - 1e-6), round(duration_s * SAMPLE_RATE_HZ)
+        states = stem_states(given or (), only)
         latents = generate_latents(
             self.transformer,
-            given.to(self.transformer.device),
-            # Up, so that the sound reaches to the clip's end; the small step down is for rounding errors.
-            math.ceil(duration_s * FRAME_RATE_HZ - 1e-6),
+            conditions.to(self.transformer.device),
+            frames,
             steps=sampling.steps,
             dials=Dials(embedding_scale=sampling.embedding_scale, curve_scale=sampling.curve_scale),
             seed=seed,
             sample_ids=list(sample_ids),
+            given=self._given(given or {}, states, (len(sample_ids), frames, samples)),
         )
         hook("latents generated", latents)
-        stems = self.decode(latents, round(duration_s * SAMPLE_RATE_HZ))
+        stems = self.decode(latents, samples)
+        for row, name in enumerate(STEMS):
+            if states[name] == StemState.ABSENT:
+                stems[:, row] = 0.0
+            elif given and name in given and given[name].ndim == 2:
+                stems[:, row] = np.asarray(given[name], dtype=np.float32)
         hook("stems decoded", stems)
-        return PipelineOutput(stems, given)
+        return PipelineOutput(stems, conditions)
+
+    def _given(
+        self,
+        given: Mapping[str, FloatArray | torch.Tensor],
+        states: Mapping[str, StemState],
+        sizes: tuple[int, int, int],
+    ) -> Given | None:
+        """The given stems as latents beside all stems' states; None where every stem is generated."""
+        if all(state == StemState.GENERATE for state in states.values()):
+            return None
+        count, frames, samples = sizes
+        device = self.transformer.device
+        latents = torch.zeros(count, len(STEMS), self.codec.channels, frames, device=device)
+        for name, values in given.items():
+            part = torch.as_tensor(values, dtype=torch.float32, device=device)
+            sound = part.ndim == 2
+            expected = (count, samples) if sound else (count, self.codec.channels, frames)
+            if tuple(part.shape) != expected or not bool(torch.isfinite(part).all()):
+                raise InputError(
+                    f"The given {name} has shape {tuple(part.shape)} or values that are not finite",
+                    allowed=f"finite sound {(count, samples)} or latents {(count, self.codec.channels, frames)}",
+                )
+            if sound:
+                padded = torch.nn.functional.pad(part, (0, frames * self.codec.hop - samples))
+                part = self.codec.normalize(self.codec.encode(padded))
+            latents[:, STEMS.index(name)] = part
+        state = torch.tensor([int(states[name]) for name in STEMS], device=device)
+        return Given(latents, state.expand(count, -1))
 
     @torch.no_grad()
     def decode(self, latents: torch.Tensor, samples: int) -> FloatArray:
@@ -216,22 +301,96 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
             clips.append(audio[:, :samples].float().cpu().numpy())
         return np.stack(clips)
 
-    def clip_conditions(self, windows: Sequence[Window], duration_s: float) -> Conditions:
-        """Conditions of one clip of `duration_s` from evenly spread windows over it.
+    def read_clip(self, windows: Sequence[Window], duration_s: float) -> Reading:
+        """What the encoder reads off one clip of `duration_s`, from evenly spread windows of one recording over it.
 
         Returns
         -------
-        One row: embeddings by section (1, section, …), one section per window; curves (1, stem, curve, frame)
-        cross-faded where windows overlap.
+        Its conditions are one row: embeddings by section (1, section, …), one section per window; curves
+        (1, stem, curve, frame) cross-faded where windows overlap.
         """
-        decoded = self.encode(windows)
+        decoded, regions_known = self._encode(windows)
+        # The windows of a recording share its channels.
+        _, *channels, subject = self._inputs(windows[:1])
+        weights = self.encoder.channel_weights(*channels, subject)
         frames = max(1, round(duration_s * CURVE_RATE_HZ))
         offsets = [round((window.start_s - windows[0].start_s) * CURVE_RATE_HZ) for window in windows]
-        return Conditions(
+        conditions = Conditions(
             decoded.global_embedding[None],
             decoded.stem_embedding[None],
             crossfade(decoded.curves, offsets, frames)[None],
         )
+        return Reading(
+            conditions,
+            regions_known.cpu().numpy(),
+            listener_known=bool((subject >= 0).all()),
+            channel_weights=None if weights is None else weights[0].float().cpu().numpy(),
+        )
+
+
+def stem_states(given: Collection[str], only: Sequence[str] | None) -> dict[str, StemState]:
+    """What happens to each stem: given, generated or absent.
+
+    Raises
+    ------
+    InputError
+        If a name is no stem, or nothing is left to generate.
+    """
+    unknown = [name for name in (*given, *(only or ())) if name not in STEMS]
+    if unknown:
+        raise InputError(f"No stem is named {unknown[0]!r}", allowed=", ".join(STEMS))
+    wanted = STEMS if only is None else only
+    states = {
+        name: StemState.GIVEN if name in given else StemState.GENERATE if name in wanted else StemState.ABSENT
+        for name in STEMS
+    }
+    if StemState.GENERATE not in states.values():
+        raise InputError(
+            "Nothing is left to generate", allowed="at least one stem that is not given", remedy="name another in only="
+        )
+    return states
+
+
+def check_latents(folder: Path, codec: Codec, channels: int, space: str | None) -> None:
+    """Refuse a diffusion model that makes other latents than the codec's.
+
+    Parameters
+    ----------
+    channels, space : number and `Codec.latent_space` of those that the diffusion model was trained on, None if unknown
+
+    Raises
+    ------
+    CheckpointError
+    """
+    remedy = "use a codec and a diffusion model that were trained together"
+    if codec.channels != channels:
+        raise CheckpointError(
+            f"The parts of {folder} do not fit: the codec has {codec.channels} latent channels, "
+            f"the diffusion model {channels}",
+            remedy=remedy,
+        )
+    if space is not None and codec.latent_space() != space:
+        raise CheckpointError(
+            f"The parts of {folder} do not fit: the diffusion model was trained on the latents of another codec "
+            f"({space[:12]}, this one's are {codec.latent_space()[:12]})",
+            remedy=remedy,
+        )
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """What the model in a folder was trained on.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged.
+    """
+    try:
+        return dict(read_json(folder / MANIFEST_NAME))
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"{folder / MANIFEST_NAME} is damaged ({error})", allowed="a JSON object", remedy="copy it again"
+        ) from None
 
 
 def quiet_libraries() -> None:
@@ -286,19 +445,6 @@ def concatenate(parts: Sequence[Conditions]) -> Conditions:
     return Conditions(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
 
 
-def write_model_index(folder: Path) -> None:
-    """The diffusers index that says which class lies in which folder."""
-    write_json(
-        folder / "model_index.json",
-        {
-            "_class_name": "BrainToMusicPipeline",
-            "encoder": ["eeg2music", "BrainEncoder"],
-            "diffusion": ["eeg2music", "JointStemTransformer"],
-            "codec": ["transformers", "EncodecModel"],
-        },
-    )
-
-
 def default_checkpoint() -> Path:
     """The small models that ship."""
     return shipped_folder("checkpoints") / "mini"
@@ -346,7 +492,7 @@ def load_pipeline(checkpoint: Path | None = None, device: str = "auto") -> Brain
 
 
 def pick_device(name: str) -> torch.device:
-    """The named device, or the best one there is for "auto"."""
+    """The named device; "auto" is a CUDA GPU where there is one, else the CPU. mps is taken only by name."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

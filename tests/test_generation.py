@@ -15,13 +15,25 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 
-from eeg2music.errors import InputError
-from eeg2music.generation import GenerateConfig, Take, decode, read_source, run_generate
+from eeg2music.audio import read_audio, write_audio
+from eeg2music.config import load_config
+from eeg2music.errors import ConfigError, InputError
+from eeg2music.generation import (
+    GenerateConfig,
+    Take,
+    decode,
+    kind_warnings,
+    make_result,
+    read_source,
+    run_generate,
+)
 from eeg2music.generation_batch import run_generate_prepared
-from eeg2music.pipeline import BrainToMusicPipeline, SamplingConfig, load_pipeline
+from eeg2music.pipeline import NO_LATENT_SPACE, BrainToMusicPipeline, SamplingConfig, load_pipeline
 from eeg2music.preparation import PrepareConfig, prepare
 from eeg2music.recordings.prepared import PreparedDataset
+from eeg2music.report import words
 from eeg2music.report.result import Stopwatch, write_result
 from eeg2music.seeding import numpy_rng
 from eeg2music.types import EEG_RATE_HZ, SAMPLE_RATE_HZ, STEMS, FloatArray
@@ -166,6 +178,147 @@ def test_nobody_is_named(result: Path) -> None:
             assert "ovelace" not in path.name
 
 
+def test_regions_are_drawn_by_what_the_encoder_has_learned(
+    recording_file: Path, pipeline: BrainToMusicPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[Any, ...]] = []
+
+    def draw(*arguments: Any) -> bytes:
+        drawn.append(arguments)
+        return b""
+
+    monkeypatch.setattr("eeg2music.report.figures.head_regions", draw)
+    take = read_source(recording_file, CONFIG)
+    take = replace(take, recording=take.recording.replace(bad_channels={"C4": "told so"}))
+    result = make_result(take, pipeline, CONFIG, "0" * 64)
+    write_result(tmp_path / "out", result, title="Title")
+    _, weights, _, good = drawn[0]
+    row = result.clean.channel_names.index("C4")
+    assert not good[row] and good.sum() == 7
+    inputs = (torch.from_numpy(result.clean.positions_m)[None], torch.from_numpy(good)[None], torch.tensor([-1]))
+    expected = pipeline.encoder.channel_weights(*inputs)
+    assert expected is not None
+    assert np.array_equal(weights, expected[0].numpy())
+    assert not weights[:, row].any()
+    assert words.REGION_WEIGHTS.split(".")[0] in (tmp_path / "out/report.html").read_text().replace("&#39;", "'")
+
+
+def test_an_encoder_without_weights_by_region_says_so(
+    recording_file: Path, pipeline: BrainToMusicPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline.encoder, "channel_weights", lambda *_: None)
+    result = make_result(read_source(recording_file, CONFIG), pipeline, CONFIG, "0" * 64)
+    write_result(tmp_path / "out", result, title="Title")
+    page = (tmp_path / "out/report.html").read_text()
+    assert words.NO_WEIGHTS in page
+    assert page.count("data:image/png;base64,") == 2
+
+
+def test_too_few_positions_are_global_decoding_and_the_report_says_so(
+    recording_file: Path, pipeline: BrainToMusicPipeline, tmp_path: Path
+) -> None:
+    take = read_source(recording_file, CONFIG)
+    places = take.recording.positions_m.copy()
+    places[4:] = np.nan
+    # Four positions, but one of them is of a bad channel.
+    few = take.recording.replace(positions_m=places, bad_channels={"Cz": "told so"})
+    result = make_result(replace(take, recording=few), pipeline, CONFIG, "0" * 64)
+    told = result.report["recording"]
+    assert told["regions_known"] is False
+    assert told["coverage"].startswith("regions could not be told apart: global decoding only (")
+    assert "position unknown: 4 electrodes" in told["coverage"]
+    write_result(tmp_path / "out", result, title="Title")
+    page = (tmp_path / "out/report.html").read_text()
+    assert told["coverage"] in page and words.NO_REGIONS in page
+    assert "one for each region" not in page and "bass (whole recording)" in page
+    assert page.count("data:image/png;base64,") == 2
+    curves = result.clip.reading.conditions.curves[0]  # type: ignore[union-attr]
+    assert torch.equal(curves[0], curves[3])
+    whole = make_result(take, pipeline, CONFIG, "0" * 64).report["recording"]
+    assert whole["regions_known"] is True
+    assert "electrode" in whole["coverage"] and "global" not in whole["coverage"]
+
+
+def test_bad_channels_cover_no_region(recording_file: Path, pipeline: BrainToMusicPipeline) -> None:
+    take = read_source(recording_file, CONFIG)
+    without = replace(take, recording=take.recording.replace(bad_channels={"T8": "told so"}))
+    reports = [make_result(one, pipeline, CONFIG, "").report["recording"]["coverage"] for one in (take, without)]
+    assert "right_temporal: 2 electrodes;" in reports[0]
+    assert "right_temporal: 1 electrode;" in reports[1]
+
+
+# -- other signals and known people ------------------------------------------------------------
+
+
+def test_intracranial_signals_are_warned_of_and_magnetic_ones_refused(
+    recording_file: Path, pipeline: BrainToMusicPipeline
+) -> None:
+    take = read_source(recording_file, CONFIG)
+    assert kind_warnings("eeg", pipeline.encoder) == []
+    inside = replace(take, recording=take.recording.replace(kind="ieeg"))
+    warnings = make_result(inside, pipeline, CONFIG, "").report["warnings"]
+    assert any("is intracranial EEG" in text and "trained on scalp EEG" in text for text in warnings)
+    magnetic = replace(take, recording=take.recording.replace(kind="meg"))
+    with pytest.raises(InputError, match=r"is MEG.*trained on scalp EEG.*Remedy: train an encoder") as caught:
+        make_result(magnetic, pipeline, CONFIG, "")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_known_listener_is_told_of_and_not_named(recording_file: Path, pipeline: BrainToMusicPipeline) -> None:
+    take = read_source(recording_file, CONFIG)
+    assert make_result(take, pipeline, CONFIG, "").report["recording"]["listener_known"] is False
+    known = replace(take, recording=take.recording.replace(subject="sub-train01"))
+    report = make_result(known, pipeline, CONFIG, "").report
+    assert report["recording"]["listener_known"] is True
+    assert words.LISTENER_KNOWN in report["notes"]
+    assert "train01" not in json.dumps(report)
+
+
+def test_what_is_to_be_said_about_the_models_stands_in_the_report(
+    recording_file: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
+    (copy / "diffusion" / "training_manifest.json").unlink()
+    result = make_result(read_source(recording_file, CONFIG), load_pipeline(copy, "cpu"), CONFIG, "")
+    assert NO_LATENT_SPACE in result.report["warnings"]
+
+
+# -- some stems alone --------------------------------------------------------------------------
+
+
+def test_stems_alone_and_beside_given_ones(recording_file: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "band"
+    bass = 0.4 * numpy_rng(0, "bass").uniform(-1, 1, round(2.5 * SAMPLE_RATE_HZ)).astype(np.float32)
+    write_audio(folder / "bass.wav", bass)
+    chosen = [f"given={folder}", "only=[drums,melody]", "sampling.steps=2"]
+    config = load_config(GenerateConfig, None, chosen)
+    out = tmp_path / "out"
+    report = run_generate(recording_file, out, config, checkpoint=tiny_checkpoint, device="cpu")
+    assert report == report_of(out)
+    assert set(report["stems"]) == {"drums", "bass", "melody"}
+    assert report["stems_given"] == ["bass"]
+    assert report["stems_absent"] == ["harmony"]
+    for place in (out, out / "no_brain"):
+        assert {path.stem for path in (place / "stems").iterdir()} == set(report["stems"])
+        written = read_audio(place / "stems/bass.wav")
+        expected = read_audio(folder / "bass.wav")[: written.size] * report["stems_gain"]
+        assert np.abs(written - expected).max() <= 1.0 / 32768
+    page = (out / "report.html").read_text()
+    assert "bass (given)" in page and "harmony (" not in page
+    assert any("Given, not generated: bass" in note for note in report["notes"])
+    assert any("Left out by choice: harmony" in note for note in report["notes"])
+    assert (out / "mix.wav").read_bytes() != (out / "no_brain/mix.wav").read_bytes()
+
+
+def test_stems_that_are_not_there(recording_file: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"only = trumpet.*Allowed: drums"):
+        load_config(GenerateConfig, None, ["only=[trumpet]"])
+    config = CONFIG.model_copy(update={"given": str(tmp_path)})
+    with pytest.raises(InputError, match=r"No given stem in .*drums\.wav"):
+        run_generate(recording_file, tmp_path / "out", config, checkpoint=tiny_checkpoint, device="cpu")
+    assert not (tmp_path / "out").exists()
+
+
 # -- the same music for the same brain -----------------------------------------------------------
 
 
@@ -187,8 +340,6 @@ def test_run_again_it_is_the_same_to_the_byte(
 def test_in_a_process_of_its_own_it_is_the_same_and_errors_stay_silent(
     result: Path, tiny_checkpoint: Path, recording_file: Path, tmp_path: Path
 ) -> None:
-    import torch
-
     script = f"import torch; torch.set_num_threads({torch.get_num_threads()}); from eeg2music.cli import main; main()"
     options = ["--out", str(tmp_path / "out"), "--checkpoint", str(tiny_checkpoint), "--device", "cpu"]
     done = subprocess.run(

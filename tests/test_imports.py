@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "eeg2music"
 
 # Each may import those before it.
-FOUNDATION = ("types", "errors", "compat", "config", "registry", "seeding", "files", "audio", "weights")
+FOUNDATION = ("types", "errors", "compat", "config", "registry", "seeding", "files", "audio", "weights", "memory")
 # Each may import the foundation, none of them each other: they meet in what comes after.
 STAGES = (
     "recordings",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from eeg2music.errors import CheckpointError, ConfigError, InputError
+from eeg2music.codec.encodec import Codec
+from eeg2music.errors import CheckpointError, ConfigError, InputError, LeakError
+from eeg2music.evaluation.heard import Heard
+from eeg2music.evaluation.known import refuse_known
 from eeg2music.pipeline import (
+    NO_LATENT_SPACE,
     BrainToMusicPipeline,
     PipelineOutput,
     SamplingConfig,
@@ -22,8 +28,8 @@ from eeg2music.pipeline import (
     pick_device,
 )
 from eeg2music.seeding import numpy_rng, torch_noise
-from eeg2music.types import CURVE_RATE_HZ, EEG_RATE_HZ, SAMPLE_RATE_HZ, STEMS, Conditions, Window
-from eeg2music.weights import checkpoint_sha256
+from eeg2music.types import CURVE_RATE_HZ, EEG_RATE_HZ, SAMPLE_RATE_HZ, STEMS, Conditions, FloatArray, Window
+from eeg2music.weights import MANIFEST_NAME, checkpoint_sha256
 
 FAST = SamplingConfig(steps=2)
 SECONDS = 2.0
@@ -56,7 +62,7 @@ def window(name: str, *, channels: int = 10, seconds: float = 3.0, start_s: floa
     )
 
 
-def make(pipeline: BrainToMusicPipeline, given: Conditions | None, ids: str, **changes: object) -> PipelineOutput:
+def make(pipeline: BrainToMusicPipeline, given: Conditions | None, ids: str, /, **changes: object) -> PipelineOutput:
     options: dict[str, object] = {"duration_s": SECONDS, "sampling": FAST} | changes
     return pipeline(given, sample_ids=list(ids), **options)  # type: ignore[arg-type]
 
@@ -167,7 +173,10 @@ def test_what_a_bad_channel_holds_does_not_matter(pipeline: BrainToMusicPipeline
 def test_a_long_clip_takes_its_conditions_from_windows_along_it(pipeline: BrainToMusicPipeline) -> None:
     starts = (0.0, 2.5, 5.0, 7.0)
     windows = [window(f"w{start}", seconds=5.0, start_s=start) for start in starts]
-    of_clip = pipeline.clip_conditions(windows, 12.0)
+    reading = pipeline.read_clip(windows, 12.0)
+    of_clip = reading.conditions
+    assert reading.regions_known.tolist() == [True] * 4
+    assert not reading.listener_known
     alone = pipeline.encode(windows)
     assert of_clip.global_embedding.shape == (1, 4, 128)
     assert torch.equal(of_clip.stem_embedding[0], alone.stem_embedding)
@@ -181,7 +190,113 @@ def test_a_long_clip_takes_its_conditions_from_windows_along_it(pipeline: BrainT
 def test_a_recording_that_does_not_begin_at_zero(pipeline: BrainToMusicPipeline) -> None:
     windows = [window(f"w{start}", seconds=5.0, start_s=start) for start in (0.0, 2.5)]
     later = [replace(w, start_s=w.start_s + 30.0) for w in windows]
-    assert torch.equal(pipeline.clip_conditions(windows, 7.5).curves, pipeline.clip_conditions(later, 7.5).curves)
+    one, other = (pipeline.read_clip(some, 7.5).conditions for some in (windows, later))
+    assert torch.equal(one.curves, other.curves)
+
+
+def test_channel_weights_are_the_encoders_own_without_bad_channels(pipeline: BrainToMusicPipeline) -> None:
+    good = window("a")
+    mask = good.channel_mask.copy()
+    mask[3] = False
+    weights = pipeline.read_clip([replace(good, channel_mask=mask)], 3.0).channel_weights
+    assert weights is not None and weights.shape == (len(STEMS), 10)
+    inputs = (torch.from_numpy(good.positions_m)[None], torch.from_numpy(mask)[None], torch.tensor([-1]))
+    expected = pipeline.encoder.channel_weights(*inputs)
+    assert expected is not None
+    assert np.array_equal(weights, expected[0].numpy())
+    assert not weights[:, 3].any()
+    assert (np.delete(weights, 3, axis=1) > 0).all()
+
+
+def test_with_three_good_positions_regions_are_said_not_to_be_told_apart(pipeline: BrainToMusicPipeline) -> None:
+    few = window("a")
+    places = few.positions_m.copy()
+    places[4:] = np.nan
+    told = pipeline.read_clip([replace(few, positions_m=places)], 3.0)
+    mask = few.channel_mask.copy()
+    mask[0] = False  # a bad one of the four
+    untold = pipeline.read_clip([replace(few, positions_m=places, channel_mask=mask)], 3.0)
+    assert told.regions_known.tolist() == [True]
+    assert untold.regions_known.tolist() == [False]
+    assert untold.channel_weights is not None and not untold.channel_weights.any()
+
+
+def test_a_person_who_was_trained_on_gets_what_was_learned_of_them(pipeline: BrainToMusicPipeline) -> None:
+    encoder = deepcopy(pipeline.encoder)
+    with torch.no_grad():
+        encoder.unmix.personal.fill_(0.5)
+    learned = pipeline.with_encoder(encoder)
+    somebody = window("a")
+    known = replace(somebody, subject="sub-train01")
+    assert learned.read_clip([known], 3.0).listener_known
+    assert not learned.read_clip([somebody], 3.0).listener_known
+    both = learned.encode([known, somebody])
+    alone = pipeline.encode([somebody, known])
+    # The shared path is that of a stranger, whatever was learned of others.
+    assert torch.allclose(both.curves[1], alone.curves[0], atol=1e-6)
+    assert torch.allclose(alone.curves[1], alone.curves[0], atol=1e-6)
+    assert not torch.allclose(both.curves[0], both.curves[1], atol=1e-3)
+
+
+# -- some stems alone ------------------------------------------------------------------------
+
+
+def sound(*shape: int) -> FloatArray:
+    return np.asarray(0.1 * numpy_rng(0, "sound").standard_normal(shape), dtype=np.float32)
+
+
+def test_stems_that_are_not_wanted_are_silent_and_not_heard_by_the_others(pipeline: BrainToMusicPipeline) -> None:
+    given = conditions(2)
+    whole = make(pipeline, given, "ab").stems
+    some = make(pipeline, given, "ab", only=["bass", "drums"]).stems
+    assert not some[:, 2:].any()
+    assert (some[:, :2].std(axis=-1) > 0).all()
+    assert not np.array_equal(some[:, :2], whole[:, :2])
+    other = given.replace(curves=given.curves.clone())
+    other.curves[:, 2:] += 1.0
+    assert np.array_equal(make(pipeline, other, "ab", only=["drums", "bass"]).stems, some)
+    every = make(pipeline, given, "ab", only=list(STEMS)).stems
+    assert np.array_equal(every, whole)
+
+
+@pytest.mark.parametrize("seconds", [SECONDS, 2.005])
+def test_given_sound_comes_back_as_it_was_and_is_heard(pipeline: BrainToMusicPipeline, seconds: float) -> None:
+    bass = sound(1, round(seconds * SAMPLE_RATE_HZ))
+    options = {"duration_s": seconds, "only": ["melody"]}
+    stems = make(pipeline, None, "a", given={"bass": bass}, **options).stems
+    assert np.array_equal(stems[:, 1], bass)
+    assert not stems[:, [0, 2]].any()
+    assert stems[:, 3].std() > 0
+    other = make(pipeline, None, "a", given={"bass": bass[:, ::-1].copy()}, **options).stems
+    assert not np.array_equal(other[:, 3], stems[:, 3])
+
+
+def test_given_latents_come_back_as_they_were(pipeline: BrainToMusicPipeline) -> None:
+    seen: dict[str, torch.Tensor] = {}
+    latents = torch_noise((1, 8, 150), 5)
+    stems = make(pipeline, None, "a", given={"bass": latents}, hook=seen.__setitem__).stems
+    assert torch.equal(seen["latents generated"][:, 1], latents)
+    # Decoded beside other stems: the same but for rounding.
+    np.testing.assert_allclose(stems[:, 1], pipeline.decode(latents[:, None], stems.shape[-1])[:, 0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("given", "only", "message"),
+    [
+        ({}, ["trumpet"], "No stem is named 'trumpet'.*drums"),
+        ({"voice": (1, 48_000)}, None, "No stem is named 'voice'"),
+        ({}, [], "Nothing is left to generate"),
+        ({"bass": (1, 48_000)}, ["bass"], "Nothing is left to generate"),
+        ({"bass": (1, 47_999)}, None, r"given bass has shape \(1, 47999\).*\(1, 48000\)"),
+        ({"bass": (2, 48_000)}, None, r"given bass has shape \(2, 48000\)"),
+        ({"bass": (1, 7, 150)}, None, r"given bass has shape \(1, 7, 150\).*\(1, 8, 150\)"),
+    ],
+)
+def test_stems_that_cannot_be_given_or_made(
+    pipeline: BrainToMusicPipeline, given: dict[str, tuple[int, ...]], only: list[str] | None, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        make(pipeline, None, "a", given={name: sound(*shape) for name, shape in given.items()}, only=only)
 
 
 # -- cross-fade --------------------------------------------------------------------------------
@@ -241,6 +356,35 @@ def test_saved_and_loaded_it_is_the_same(pipeline: BrainToMusicPipeline, tmp_pat
     assert checkpoint_sha256(tmp_path / "second" / "diffusion") == checkpoint_sha256(tmp_path / "diffusion")
 
 
+def test_what_was_trained_on_is_saved_with_the_models(
+    tiny_checkpoint: Path, tmp_path: Path, pipeline: BrainToMusicPipeline
+) -> None:
+    pipeline.save_pretrained(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"encoder", "diffusion", "codec"}
+    again = load_pipeline(tmp_path, "cpu")
+    assert again.manifests == pipeline.manifests
+    assert again.warnings == ()
+    for name in ("clap", "scorer"):
+        shutil.copytree(tiny_checkpoint / name, tmp_path / name)
+    refuse_known(tmp_path, heard("song-0"))
+    with pytest.raises(LeakError, match="tiny-train"):
+        refuse_known(tmp_path, heard("tiny-train"))
+
+
+def heard(song: str) -> Heard:
+    stems = np.zeros((1, len(STEMS), 1), dtype=np.float32)
+    return Heard((replace(window("a"), stimulus_id=song),), np.array([0]), stems, (song,), "mixed")
+
+
+def test_another_encoder_does_not_take_over_what_the_first_was_trained_on(
+    pipeline: BrainToMusicPipeline, tmp_path: Path
+) -> None:
+    pipeline.save_pretrained(tmp_path)
+    pipeline.with_encoder(pipeline.encoder).save_pretrained(tmp_path)
+    assert not (tmp_path / "encoder" / MANIFEST_NAME).exists()
+    assert (tmp_path / "diffusion" / MANIFEST_NAME).is_file()
+
+
 def test_another_encoder_before_the_same_generator(pipeline: BrainToMusicPipeline) -> None:
     other = pipeline.with_encoder(pipeline.encoder)
     assert other.transformer is pipeline.transformer
@@ -270,8 +414,6 @@ def test_a_missing_part(copy: Path) -> None:
 
 
 def test_a_codec_of_another_family(copy: Path) -> None:
-    from eeg2music.codec.encodec import Codec
-
     other = Codec.from_config(
         hidden_size=12, num_filters=4, num_residual_layers=1, upsampling_ratios=[5, 4, 4, 4], num_lstm_layers=1,
         codebook_size=16,
@@ -279,6 +421,32 @@ def test_a_codec_of_another_family(copy: Path) -> None:
     shutil.rmtree(copy / "codec")
     other.save_pretrained(copy / "codec")
     refused(copy, "the codec has 12 latent channels, the diffusion model 8.*Remedy")
+
+
+def test_a_codec_of_the_same_sizes_that_makes_other_latents(copy: Path) -> None:
+    codec = Codec.from_pretrained(copy / "codec")
+    codec.set_statistics(codec.latent_mean + 0.1, codec.latent_std)
+    codec.save_pretrained(copy / "codec")
+    refused(copy, "the diffusion model was trained on the latents of another codec.*Remedy: use a codec and")
+
+
+def test_a_decoder_can_be_exchanged(copy: Path) -> None:
+    codec = Codec.from_pretrained(copy / "codec")
+    with torch.no_grad():
+        for parameter in codec.encodec.decoder.parameters():
+            parameter.mul_(1.1)
+    codec.save_pretrained(copy / "codec")
+    assert load_pipeline(copy, "cpu").warnings == ()
+
+
+def test_a_diffusion_model_that_does_not_name_its_latents_is_warned_of(copy: Path) -> None:
+    file = copy / "diffusion" / MANIFEST_NAME
+    file.write_text(json.dumps({"songs": ["tiny-train"]}))
+    assert load_pipeline(copy, "cpu").warnings == (NO_LATENT_SPACE,)
+    file.unlink()
+    assert load_pipeline(copy, "cpu").warnings == (NO_LATENT_SPACE,)
+    file.write_text("[")
+    refused(copy, r"training_manifest\.json is damaged.*Remedy")
 
 
 @pytest.mark.parametrize("part", ["encoder", "diffusion", "codec"])

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from eeg2music.files import read_json
-from eeg2music.pipeline import write_model_index
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,7 +33,6 @@ def test_from_nothing_to_music(tmp_path: Path) -> None:
     checkpoint.mkdir()
     for name in ("codec", "clap", "scorer", "encoder", "diffusion"):
         (tmp_path / "runs" / f"{name}-smoke" / "export").rename(checkpoint / name)
-    write_model_index(checkpoint)
     recording = next((tmp_path / "data/music").rglob("*_eeg.vhdr"))
     _run("generate", str(recording), "--out", "out/one", "--checkpoint", "checkpoint", "--stop", "12", cwd=tmp_path)
     report = read_json(tmp_path / "out/one/report.json")

@@ -10,11 +10,10 @@ from eeg2music.codec.encodec import Codec
 from eeg2music.diffusion.transformer import JointStemTransformer
 from eeg2music.encoders.brain import BrainEncoder
 from eeg2music.files import write_json
-from eeg2music.pipeline import write_model_index
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.targets.clap import ClapMini
 from eeg2music.types import EEG_RATE_HZ, SignalSpec
-from eeg2music.weights import save_model
+from eeg2music.weights import LATENT_SPACE, MANIFEST_NAME, save_model
 
 LATENT_DIM = 8
 VOCABULARY = ("<pad>", "<unk>", "<start>", "slow", "fast", "piano")
@@ -48,6 +47,6 @@ def write_tiny_checkpoint(folder: Path, *, seed: int = 0) -> Path:
     for name in ("encoder", "diffusion", "codec", "clap", "scorer"):
         # The scorer judges the others and therefore shares no song with them.
         songs = ["tiny-judge"] if name == "scorer" else ["tiny-train"]
-        write_json(folder / name / "training_manifest.json", {"songs": songs})
-    write_model_index(folder)
+        space = {LATENT_SPACE: codec.latent_space()} if name == "diffusion" else {}
+        write_json(folder / name / MANIFEST_NAME, {"songs": songs, **space})
     return folder

@@ -8,24 +8,29 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from eeg2music.compat import mend_torchaudio
 from eeg2music.errors import InputError
-from eeg2music.types import EEG_RATE_HZ, REGIONS, SignalSpec
+from eeg2music.types import EEG_RATE_HZ, REGIONS, Conditions, FloatArray, SignalSpec
 
 mend_torchaudio()
 from diffusers.configuration_utils import ConfigMixin, register_to_config  # noqa: E402
 from diffusers.models.modeling_utils import ModelMixin  # noqa: E402
 
 __all__ = [
-    "BrainConditions", "Encoder", "check_subjects", "clean_inputs", "register_to_config", "spec_from_dict",
+    "BrainConditions", "Encoder", "Reading", "check_subjects", "clean_inputs", "register_to_config", "spec_from_dict",
 ]  # fmt: skip
 
 UNSEEN = -1
+# The subject of a recording that does not say whose it is.
+NOBODY = "unknown"
 # Below this many positioned channels, four regions cannot be told apart.
 MIN_POSITIONED_CHANNELS = 4
 # Robust deviations; beyond lies an artefact (Défossez et al. 2023, section "Preprocessing").
@@ -48,6 +53,24 @@ class BrainConditions(NamedTuple):
     stem_embedding: Tensor
     curves: Tensor
     regions_known: Tensor
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read off the brain for one clip.
+
+    Attributes
+    ----------
+    conditions : one row
+    regions_known : (window,) bool, as in `BrainConditions`
+    listener_known : whether the encoder was trained on this person, and used what it learned of them
+    channel_weights : (region, channel) as in `Encoder.channel_weights`, None where the encoder has none
+    """
+
+    conditions: Conditions
+    regions_known: NDArray[np.bool_]
+    listener_known: bool = False
+    channel_weights: FloatArray | None = None
 
 
 class Encoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
@@ -91,14 +114,22 @@ class Encoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """
         raise InputError(f"{type(self).__name__} is trained by gradients", remedy="use `eeg2music train encoder`")
 
+    def channel_weights(self, positions_m: Tensor, channel_mask: Tensor, subject: Tensor) -> Tensor | None:
+        """How strongly each region's stream weighs each channel; None for encoders without such weights.
+
+        (batch, channel, 3), (batch, channel), (batch,) -> (batch, region, channel), non-negative, sums to one over
+        channels; zeros for channels that take no part, and all zeros where the regions are not told apart.
+        """
+        return None
+
     @property
     def spec(self) -> SignalSpec:
         """The sizes that the training data decided."""
         return spec_from_dict(self.config["signal_spec"])
 
     def subject_index(self, labels: Sequence[str]) -> Tensor:
-        """(batch,) int64: each label's index, -1 for people not trained on."""
-        known = {label: index for index, label in enumerate(self.spec.subjects)}
+        """(batch,) int64: each label's index, -1 for people not trained on and for recordings that name nobody."""
+        known = {label: index for index, label in enumerate(self.spec.subjects) if label != NOBODY}
         return torch.tensor([known.get(label, UNSEEN) for label in labels], dtype=torch.int64)
 
 

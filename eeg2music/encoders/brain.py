@@ -109,16 +109,13 @@ class BrainEncoder(Encoder):
         return mix, stems, curves
 
     @torch.no_grad()
-    def channel_weights(self, positions_m: Tensor, channel_mask: Tensor) -> Tensor:
-        """How much each channel counts for each region, for drawing on a head.
-
-        (batch, channel, 3), (batch, channel) -> (batch, region, channel), non-negative, sums to one
-        over channels (zeros where positions are missing).
-        """
+    def channel_weights(self, positions_m: Tensor, channel_mask: Tensor, subject: Tensor) -> Tensor:
+        """See `Encoder.channel_weights`: the root mean square over each region's filters."""
         positioned = channel_mask.bool() & torch.isfinite(positions_m).all(-1)
-        spline = self.spline.weights(positions_m, positioned)
-        filters = self.unmix.shared.float().reshape(len(STEMS), -1, spline.shape[1])
-        size = torch.einsum("rfp,bpc->brfc", filters, spline).square().sum(2).sqrt()
+        regions_known = positioned.sum(1) >= MIN_POSITIONED_CHANNELS
+        spline = self.spline.weights(positions_m, positioned & regions_known[:, None])
+        filters = self.unmix.of(subject).float().unflatten(1, (len(STEMS), -1))
+        size = torch.einsum("brfp,bpc->brfc", filters, spline).square().mean(2).sqrt()
         return size / size.sum(-1, keepdim=True).clamp_min(1e-9)
 
 

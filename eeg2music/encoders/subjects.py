@@ -36,14 +36,15 @@ class SubjectFilters(nn.Module):
 
     def forward(self, virtual: Tensor, subject: Tensor) -> Tensor:
         """(batch, point, time), (batch,) -> (batch, region * filter, time)."""
+        sources = torch.bmm(self.of(subject).to(virtual.dtype), virtual)
+        if self.response.shape[0] == 0:
+            return sources
+        return sources + self._respond(sources, _chosen(self.response, subject))
+
+    def of(self, subject: Tensor) -> Tensor:
+        """The spatial filters of each person: (batch,) -> (batch, region * filter, point)."""
         filters = self.shared.expand(len(subject), -1, -1)
-        if self.personal.shape[0] == 0:
-            return torch.bmm(filters.to(virtual.dtype), virtual)
-        known = (subject >= 0).to(self.shared.dtype)
-        index = subject.clamp_min(0)
-        filters = filters + self.personal[index] * known[:, None, None]
-        sources = torch.bmm(filters.to(virtual.dtype), virtual)
-        return sources + self._respond(sources, self.response[index] * known[:, None, None])
+        return filters if self.personal.shape[0] == 0 else filters + _chosen(self.personal, subject)
 
     def _respond(self, sources: Tensor, taps: Tensor) -> Tensor:
         """Convolve each region's sources with its person's response."""
@@ -55,3 +56,9 @@ class SubjectFilters(nn.Module):
         for lag in range(1, TAPS):
             out = torch.addcmul(out, padded[..., lag : lag + time], taps[:, :, :, lag])
         return out.reshape(batch, -1, time)
+
+
+def _chosen(values: Tensor, subject: Tensor) -> Tensor:
+    """(subject, a, b), (batch,) -> (batch, a, b); zeros for people not trained on."""
+    known = (subject >= 0).to(values.dtype)
+    return values[subject.clamp_min(0)] * known[:, None, None]

@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 from eeg2music.errors import Eeg2MusicError
 from eeg2music.evaluation.config import EvaluateConfig
 from eeg2music.evaluation.units import Bench, Unit, UnitResult
+from eeg2music.memory import keep_freed_memory
 from eeg2music.pipeline import Hook
 
 _LOG = logging.getLogger(__name__)
@@ -130,6 +131,7 @@ def _enter(threads: int) -> None:
     # Ctrl-C reaches every process of a terminal: the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    keep_freed_memory()
     torch.set_num_threads(threads)
     threadpool_limits(threads)
 

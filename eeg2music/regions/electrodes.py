@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeg2music.registry import Registry
-from eeg2music.types import REGIONS, FloatArray
+from eeg2music.types import HEAD_CENTRE_M, REGIONS, FloatArray
 
-# Average head: centre of the sphere through the 10-05 electrodes in head coordinates, and its radius.
-HEAD_CENTRE_M = np.array([0.0, 0.0146, 0.0432])
+_CENTRE_M = np.array(HEAD_CENTRE_M)
+# Of the sphere through the 10-05 electrodes.
 HEAD_RADIUS_M = 0.096
 _DIRECTIONS = {
     "central": (0.0, 0.0, 1.0),
@@ -27,7 +27,7 @@ _DIRECTIONS = {
 }
 # Vertex, above both auditory cortices (near T7 and T8), forehead (near AFz); metres in head coordinates.
 REGION_CENTRES_M: FloatArray = np.stack(
-    [HEAD_CENTRE_M + HEAD_RADIUS_M * np.asarray(_DIRECTIONS[region]) for region in REGIONS]
+    [_CENTRE_M + HEAD_RADIUS_M * np.asarray(_DIRECTIONS[region]) for region in REGIONS]
 ).astype(np.float32)
 WIDTH_DEG = 25.0
 REACH_DEG = 45.0
@@ -54,7 +54,7 @@ class ElectrodeMap:
 
 def angles_deg(positions_m: FloatArray) -> NDArray[np.float64]:
     """(region, channel) angle between electrode and region centre seen from the centre of the head; NaN if unknown."""
-    places = np.asarray(positions_m, dtype=float).reshape(-1, 3) - HEAD_CENTRE_M
+    places = np.asarray(positions_m, dtype=float).reshape(-1, 3) - _CENTRE_M
     length = np.linalg.norm(places, axis=1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         unit = np.where(length > 0, places / length, np.nan)
@@ -95,10 +95,19 @@ class Coverage:
     unknown: int
     elsewhere: int
 
-    def in_words(self) -> str:
-        """Such as "central: 14 electrodes; left_temporal: none"."""
+    def in_words(self, *, regions_known: bool = True) -> str:
+        """Such as "central: 14 electrodes; left_temporal: none".
+
+        Parameters
+        ----------
+        regions_known : whether the decoder told the regions apart
+        """
         if not any(self.electrodes.values()) and not self.elsewhere:
             return "no electrode has a known position: global decoding only"
+        words = self._counts()
+        return words if regions_known else f"regions could not be told apart: global decoding only ({words})"
+
+    def _counts(self) -> str:
         parts = [f"{region}: {_count(number)}" for region, number in self.electrodes.items()]
         parts += [f"elsewhere: {_count(self.elsewhere)}"] if self.elsewhere else []
         parts += [f"position unknown: {_count(self.unknown)}"] if self.unknown else []
@@ -113,11 +122,6 @@ def coverage(positions_m: FloatArray) -> Coverage:
     within = known & (np.where(known, angles.min(axis=0), np.inf) <= REACH_DEG)
     counts = {region: int((within & (nearest == index)).sum()) for index, region in enumerate(REGIONS)}
     return Coverage(counts, int((~known).sum()), int((known & ~within).sum()))
-
-
-def coverage_in_words(positions_m: FloatArray) -> str:
-    """Which regions (channel, 3) positions cover, such as "central: 14 electrodes; left_temporal: none"."""
-    return coverage(positions_m).in_words()
 
 
 def _count(number: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from eeg2music.config import Config
 from eeg2music.errors import CheckpointError, InputError
 from eeg2music.files import read_json
-from eeg2music.weights import refuse_pickle
+from eeg2music.weights import MANIFEST_NAME, refuse_pickle
 
 
 class InfoConfig(Config):
@@ -52,7 +52,7 @@ def _describe_checkpoint(folder: Path) -> Iterator[str]:
         size = sum(path.stat().st_size for path in weights) / 1e6
         parameters = sum(_count_numbers(path) for path in weights)
         yield f"{model.name}: {name}, {parameters / 1e6:.1f} M numbers, {size:.1f} MB"
-        manifest = model / "training_manifest.json"
+        manifest = model / MANIFEST_NAME
         if manifest.is_file():
             facts = read_json(manifest)
             trained = [f"{len(facts[key])} {key}" for key in ("songs", "subjects") if facts.get(key)]

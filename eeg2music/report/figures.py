@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eeg2music.types import CURVE_RATE_HZ, CURVES, SAMPLE_RATE_HZ, FloatArray
 
@@ -86,14 +87,19 @@ def control_curves(decoded: FloatArray, names: Sequence[str], heard: FloatArray 
     return _png(figure)
 
 
-def head_regions(positions_m: FloatArray, weights: FloatArray, regions: Sequence[str]) -> bytes:
+def head_regions(
+    positions_m: FloatArray, weights: FloatArray, regions: Sequence[str], good: NDArray[np.bool_] | None = None
+) -> bytes:
     """Electrodes seen from above, one head per region, coloured by how much the region draws on them.
 
-    positions_m (channel, 3), weights (region, channel). Channels without a position are left out.
+    positions_m (channel, 3), weights (region, channel). Channels without a position are left out; those that are not
+    `good` (channel,) are crosses without a colour.
     """
     figure, axes = _figure(2.6 * len(regions), 2.7, 1, len(regions))
     known = np.isfinite(positions_m).all(axis=1)
-    flat = _azimuthal(positions_m[known])
+    bad = known & ~good if good is not None else np.zeros_like(known)
+    known &= ~bad
+    flat, crosses = _azimuthal(positions_m[known]), _azimuthal(positions_m[bad])
     for axis, name, weight in zip(axes[0], regions, weights, strict=True):
         angle = np.linspace(0, 2 * np.pi, 100)
         axis.plot(np.cos(angle), np.sin(angle), color=INK, lw=1)
@@ -102,6 +108,7 @@ def head_regions(positions_m: FloatArray, weights: FloatArray, regions: Sequence
             strength = np.abs(weight[known])
             axis.scatter(flat[:, 0], flat[:, 1], c=strength / max(strength.max(), 1e-9), cmap="OrRd", s=26,
                          edgecolors=INK, linewidths=0.3)  # fmt: skip
+        axis.scatter(crosses[:, 0], crosses[:, 1], c=GREY, marker="x", s=18, linewidths=1)
         axis.set(xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), aspect="equal", title=name.replace("_", " "))
         axis.title.set_fontsize(9)
         axis.axis("off")

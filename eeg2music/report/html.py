@@ -40,9 +40,12 @@ _PAGE = """<!doctype html>
 {% for row in table.rows %}<tr>{% for cell in row %}<td class="num">{{ cell }}</td>{% endfor %}</tr>
 {% endfor %}</table>{% endfor %}
 {% for figure in figures %}<h2>{{ figure.title }}</h2>{% if figure.note %}<p>{{ figure.note }}</p>{% endif %}
-<img alt="{{ figure.title }}" src="data:image/png;base64,{{ figure.data }}">{% endfor %}
+{% if figure.data %}<img alt="{{ figure.title }}" src="data:image/png;base64,{{ figure.data }}">{% endif %}{% endfor %}
 </body></html>
 """
+
+
+Picture = tuple[str, str, bytes | None]
 
 
 def write_page(
@@ -53,19 +56,21 @@ def write_page(
     warnings: Sequence[str] = (),
     players: Sequence[Mapping[str, Any]] = (),
     tables: Sequence[Mapping[str, Any]] = (),
-    figures: Sequence[tuple[str, str, bytes]] = (),
+    figures: Sequence[Picture] = (),
 ) -> None:
     """Write the page.
 
     players: {"title", "note", "link", "sounds": [{"label", "file"}]}, files and the link to another page relative to
     this one.
-    tables: {"title", "note", "heads", "rows"}. figures: (title, note, PNG bytes).
+    tables: {"title", "note", "heads", "rows"}. figures: (title, note, PNG bytes or None for words
+    alone).
     """
     import jinja2
 
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     drawn = [
-        {"title": name, "note": note, "data": base64.b64encode(data).decode("ascii")} for name, note, data in figures
+        {"title": name, "note": note, "data": None if data is None else base64.b64encode(data).decode("ascii")}
+        for name, note, data in figures
     ]
     html = environment.from_string(_PAGE).render(
         title=title,

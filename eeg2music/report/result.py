@@ -6,19 +6,25 @@ Takes what was made and writes it, all or nothing; generates and measures nothin
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from eeg2music.audio import write_audio
 from eeg2music.files import atomic_folder, check_result_folder, write_json
 from eeg2music.mixing.mixer import MixResult
-from eeg2music.regions.electrodes import coverage_in_words, region_weights
-from eeg2music.report import figures
-from eeg2music.report.html import write_page
-from eeg2music.types import REGIONS, SAMPLE_RATE_HZ, STEMS, Conditions, FloatArray, Recording
+from eeg2music.preprocess.eeg import channel_mask
+from eeg2music.regions.electrodes import coverage
+from eeg2music.report import figures, words
+from eeg2music.report.html import Picture, write_page
+from eeg2music.types import REGION_OF_STEM, REGIONS, SAMPLE_RATE_HZ, STEMS, FloatArray, Recording
+
+if TYPE_CHECKING:
+    from eeg2music.encoders.base import Reading
 
 REPORT_SCHEMA = 1
 # Whatever a result may hold: a folder with anything else in it is not replaced.
@@ -40,11 +46,20 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Clip:
-    """A finished clip: stems as generated, and what the mixer made of them."""
+    """A finished clip.
+
+    Attributes
+    ----------
+    stems : as generated
+    mixed : what the mixer made of them
+    reading : what was read off the brain for it, if anything
+    names : of the stems that are there; the others were left out and are silent
+    """
 
     stems: FloatArray
     mixed: MixResult
-    conditions: Conditions | None
+    reading: Reading | None
+    names: tuple[str, ...] = STEMS
 
 
 @dataclass(frozen=True)
@@ -64,12 +79,13 @@ class Result:
     clean: Recording
 
 
-def sound_report(mixed: MixResult, seconds: Mapping[str, float], seed: int) -> dict[str, Any]:
+def sound_report(clip: Clip, seconds: Mapping[str, float], seed: int) -> dict[str, Any]:
     """What every report says about its sound."""
+    mixed = clip.mixed
     duration_s = mixed.stereo.shape[-1] / SAMPLE_RATE_HZ
     return {
         "schema": REPORT_SCHEMA,
-        "stems": {name: f"stems/{name}.wav" for name in STEMS},
+        "stems": {name: f"stems/{name}.wav" for name in clip.names},
         "mix": "mix.wav",
         "sample_rate_hz": SAMPLE_RATE_HZ,
         "duration_s": duration_s,
@@ -81,8 +97,10 @@ def sound_report(mixed: MixResult, seconds: Mapping[str, float], seed: int) -> d
     }
 
 
-def recording_report(recording: Recording, clean: Recording) -> dict[str, Any]:
-    """What a report says about the recording: channels and quality, nothing about the person."""
+def recording_report(recording: Recording, clean: Recording, reading: Reading | None) -> dict[str, Any]:
+    """What a report says about the recording: channels, quality and how it was read, nothing about the person."""
+    regions_known = reading is not None and bool(reading.regions_known.all())
+    covered = coverage(clean.positions_m[channel_mask(clean)])
     return {
         "kind": recording.kind,
         "sfreq_hz": recording.sfreq_hz,
@@ -90,14 +108,30 @@ def recording_report(recording: Recording, clean: Recording) -> dict[str, Any]:
         "channels": list(recording.channel_names),
         "left_out": dict(recording.left_out),
         "bad_channels": dict(clean.bad_channels),
-        "coverage": coverage_in_words(clean.positions_m),
+        "coverage": covered.in_words(regions_known=regions_known),
+        "regions_known": regions_known,
+        "listener_known": reading is not None and reading.listener_known,
     }
 
 
-def write_sound(folder: Path, mixed: MixResult) -> None:
-    """Write stems/<name>.wav (after the mixer's corrections) and the stereo mix.wav."""
+def common_gain(*mixes: MixResult) -> float:
+    """The factor that keeps every stem of all mixes within full scale: 1 where none would clip."""
+    peak = max(float(np.abs(mixed.stems).max(initial=0.0)) for mixed in mixes)
+    return 1.0 if peak <= 1.0 else 1.0 / peak
+
+
+def write_sound(folder: Path, mixed: MixResult, *, gain: float | None = None, names: Sequence[str] = STEMS) -> None:
+    """Write stems/<name>.wav (after the mixer's corrections, times `gain`) and the stereo mix.wav.
+
+    Parameters
+    ----------
+    gain : of all stems alike; None takes what keeps them from clipping
+    names : of the stems that are written
+    """
+    gain = common_gain(mixed) if gain is None else gain
     for name, audio in zip(STEMS, mixed.stems, strict=True):
-        write_audio(folder / "stems" / f"{name}.wav", audio)
+        if name in names:
+            write_audio(folder / "stems" / f"{name}.wav", audio * np.float32(gain))
     write_audio(folder / "mix.wav", mixed.stereo)
 
 
@@ -107,7 +141,7 @@ def write_result(
     *,
     title: str,
     tables: Sequence[Mapping[str, Any]] = (),
-    pictures: Sequence[tuple[str, str, bytes]] = (),
+    pictures: Sequence[Picture] = (),
     sounds: Sequence[Mapping[str, Any]] = (),
     extra: Mapping[str, FloatArray] | None = None,
 ) -> None:
@@ -125,7 +159,7 @@ def write_clip(
     *,
     title: str,
     tables: Sequence[Mapping[str, Any]] = (),
-    pictures: Sequence[tuple[str, str, bytes]] = (),
+    pictures: Sequence[Picture] = (),
     sounds: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Write the sounds, report.json and report.html of a clip into a folder.
@@ -133,18 +167,20 @@ def write_clip(
     Completes the report by the time that writing the stems and the mix took.
     """
     report, watch = result.report, Stopwatch()
+    clip, silent = result.clip, result.silent
+    report["stems_gain"] = common_gain(clip.mixed, silent.mixed)
     with watch("write"):
-        write_sound(folder, result.clip.mixed)
+        write_sound(folder, clip.mixed, gain=report["stems_gain"], names=clip.names)
     report["seconds_by_stage"] |= watch.seconds
     report["real_time_factor"] = sum(report["seconds_by_stage"].values()) / report["duration_s"]
-    write_sound(folder / "no_brain", result.silent.mixed)
+    write_sound(folder / "no_brain", silent.mixed, gain=report["stems_gain"], names=silent.names)
     write_json(folder / "report.json", report)
     write_page(
         folder / "report.html",
         title=title,
         lead=_lead(report),
         warnings=report["warnings"],
-        players=[*_players(), *sounds],
+        players=[*_players(report), *sounds],
         tables=[*tables, *_recording_tables(report)],
         figures=[*pictures, *_figures(result)],
     )
@@ -157,16 +193,28 @@ def _lead(report: Mapping[str, Any]) -> str:
     )
 
 
-def _players() -> list[dict[str, Any]]:
+def _players(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     pair = [
         {"label": "with the brain", "file": "mix.wav"},
         {"label": "the same seed without the brain", "file": "no_brain/mix.wav"},
     ]
+    by_region = report["recording"]["regions_known"]
+    given = report.get("stems_given", ())
     stems = [
-        {"label": f"{name} ({region.replace('_', ' ')})", "file": f"stems/{name}.wav"}
-        for name, region in zip(STEMS, REGIONS, strict=True)
+        {"label": f"{name} ({_origin(name, given, by_region)})", "file": file} for name, file in report["stems"].items()
     ]
-    return [{"title": "Mix", "sounds": pair}, {"title": "Stems, one for each region", "sounds": stems}]
+    title = "Stems, one for each region" if by_region else "Stems, all from one decoding of the whole recording"
+    note = None
+    if report["stems_gain"] < 1.0:
+        note = f"All stems were made quieter by the factor {report['stems_gain']:.3f}, so that none clips."
+    return [{"title": "Mix", "sounds": pair}, {"title": title, "note": note, "sounds": stems}]
+
+
+def _origin(name: str, given: Collection[str], by_region: bool) -> str:
+    """Where a stem comes from."""
+    if name in given:
+        return "given"
+    return REGION_OF_STEM[name].replace("_", " ") if by_region else "whole recording"
 
 
 def _recording_tables(report: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -183,20 +231,23 @@ def _recording_tables(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _figures(result: Result) -> list[tuple[str, str, bytes]]:
-    clip, silent, clean = result.clip, result.silent, result.clean
+def _figures(result: Result) -> list[Picture]:
+    clip, silent = result.clip, result.silent
     panels = {"mix": clip.stems.sum(0), "mix without the brain": silent.stems.sum(0)}
-    panels |= dict(zip(STEMS, clip.stems, strict=True))
-    drawn = [("Spectrograms", "Stems as generated, before the mixer.", figures.spectrograms(panels))]
-    if clip.conditions is not None:
-        curves = clip.conditions.curves[0].float().cpu().numpy()
+    panels |= {name: audio for name, audio in zip(STEMS, clip.stems, strict=True) if name in clip.names}
+    drawn: list[Picture] = [("Spectrograms", "Stems before the mixer.", figures.spectrograms(panels))]
+    if clip.reading is not None:
+        curves = clip.reading.conditions.curves[0].float().cpu().numpy()
         drawn.append(("Control curves decoded from the recording", "", figures.control_curves(curves, STEMS)))
-    weights = region_weights(clean.positions_m)
-    drawn.append(
-        (
-            "Regions",
-            "How much each electrode counts for each region.",
-            figures.head_regions(clean.positions_m, weights, REGIONS),
-        )
-    )
+        drawn.append(_regions(clip.reading, result.clean))
     return drawn
+
+
+def _regions(reading: Reading, clean: Recording) -> Picture:
+    """The encoder's weights on a head, or why there are none."""
+    if not reading.regions_known.all():
+        return "Regions", words.NO_REGIONS, None
+    if reading.channel_weights is None:
+        return "Regions", words.NO_WEIGHTS, None
+    head = figures.head_regions(clean.positions_m, reading.channel_weights, REGIONS, channel_mask(clean))
+    return "Regions", words.REGION_WEIGHTS, head

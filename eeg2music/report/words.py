@@ -11,9 +11,30 @@ SIMULATED = (
     "been shown to decode what was heard: take this music as a sonification of the recording."
 )
 DEMO = (
-    "The listener is simulated, at an SNR of {snr:g} dB. Recordings of people lie near {real:g} dB: "
-    "these scores are not a result on people."
+    "The listener is simulated, at an SNR of {snr:g} dB at an electrode. By what a learned weighting of 64 channels "
+    "finds in them, recordings of people lie near {real:g} dB on that scale (by the best single electrode, near "
+    "-27.3 dB): these scores are not a result on people."
 )
+
+
+OTHER_KIND = (
+    "The recording is {recorded}, and the brain encoder was trained on {trained}: it has never met such signals, and "
+    "what it decodes from them has not been tested."
+)
+LISTENER_KNOWN = (
+    "The recording's subject label is one that the brain encoder was trained on, and what it learned of that person "
+    "was used. A person of another study with the same label would be taken for them."
+)
+STEMS_GIVEN = "Given, not generated: {names}. Keys and tempi were left as they are."
+STEMS_ABSENT = "Left out by choice: {names}."
+REGION_WEIGHTS = (
+    "How strongly the brain encoder's trained spatial filters of each region weigh each electrode (root mean square "
+    "over the region's filters, relative to its strongest electrode). What later layers make of it is not shown. "
+    "Crosses are bad channels, which take no part."
+)
+NO_REGIONS = "Too few good electrodes have a known position: all stems follow one decoding of the whole recording."
+NO_WEIGHTS = "This brain encoder has no spatial filters by region that could be drawn."
+KINDS = {"eeg": "scalp EEG", "ieeg": "intracranial EEG", "meg": "MEG"}
 
 
 def score_line(name: str, score: Mapping[str, Any] | None) -> str:

@@ -34,7 +34,7 @@ class TrainConfig(Config):
     "cooldown" stays and falls linearly to zero over the last `cooldown_steps` before `steps` (so that a run
     of unknown length can be ended well by resuming it with its final `steps`).
     `precision`: "no" is fp32 throughout; "bf16" and "fp16" are mixed precision.
-    `device`: auto (a GPU where there is one), cpu, cuda, mps, or cuda:N for a single process on that GPU; under a
+    `device`: auto (a CUDA GPU where there is one), cpu, cuda, mps, or cuda:N for a single process on that GPU; under a
     launcher, cuda gives each process its own. With cpu, launched processes train on the CPU.
     `time_limit_minutes` ends this start of the run with a checkpoint and an export; the same command goes on.
     """

@@ -7,10 +7,8 @@ Nothing here knows models or data.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
-import sys
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -18,6 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from eeg2music.errors import ConfigError
+from eeg2music.memory import keep_freed_memory
 from eeg2music.seeding import derive_seed
 from eeg2music.training.config import TrainConfig
 
@@ -25,23 +24,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 logger = logging.getLogger(__name__)
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-
-
-def keep_freed_memory() -> bool:
-    """Let glibc keep the large buffers it would give back and take again at every step.
-
-    Halves the time of a step of the audio models on CPU. Returns False where it does not apply.
-    """
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):  # no glibc
-        return False
-    gibibyte = 1 << 30
-    return bool(mallopt(_M_MMAP_THRESHOLD, gibibyte)) and bool(mallopt(_M_TRIM_THRESHOLD, gibibyte))
 
 
 @contextlib.contextmanager
@@ -107,7 +89,9 @@ def start(config: TrainConfig) -> Accelerator:
 
 
 def _on_gpu(config: TrainConfig) -> bool:
-    return config.device != "cpu" and (torch.cuda.is_available() or torch.backends.mps.is_available())
+    # As in `pipeline.pick_device`, "auto" never takes mps.
+    apple = config.device == "mps" and torch.backends.mps.is_available()
+    return config.device != "cpu" and (torch.cuda.is_available() or apple)
 
 
 def _choose_device(name: str) -> None:

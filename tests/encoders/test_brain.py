@@ -126,10 +126,32 @@ def test_a_stranger_takes_the_shared_path(encoder: BrainEncoder) -> None:
 def test_channel_weights_sum_to_one_and_leave_masked_channels_out(encoder: BrainEncoder) -> None:
     values = windows()
     values["channel_mask"][0, 4] = False
-    weights = encoder.channel_weights(values["positions_m"], values["channel_mask"])
+    weights = encoder.channel_weights(values["positions_m"], values["channel_mask"], values["subject"])
     assert weights.shape == (2, 4, 32)
     torch.testing.assert_close(weights.sum(-1), torch.ones(2, 4))
     assert float(weights[0, :, 4].abs().max()) == 0.0 and float(weights.min()) >= 0.0
+
+
+def test_channel_weights_are_those_of_the_filters_of_the_person(encoder: BrainEncoder) -> None:
+    values = windows()
+    places, mask = values["positions_m"], values["channel_mask"]
+    stranger = encoder.channel_weights(places, mask, torch.tensor([-1, -1]))
+    known = encoder.channel_weights(places, mask, torch.tensor([-1, 1]))
+    torch.testing.assert_close(known[0], stranger[0])
+    assert (known[1] - stranger[1]).abs().max() > 1e-3
+    with torch.no_grad():
+        encoder.unmix.shared[: SMALL["filters"]] *= torch.randn(SMALL["filters"], SMALL["points"])
+    changed = encoder.channel_weights(places, mask, torch.tensor([-1, -1]))
+    assert (changed[:, 0] - stranger[:, 0]).abs().max() > 1e-3
+    torch.testing.assert_close(changed[:, 1:], stranger[:, 1:])
+
+
+def test_there_are_no_channel_weights_where_regions_are_not_told_apart(encoder: BrainEncoder) -> None:
+    values = windows()
+    values["positions_m"][1, 3:] = float("nan")
+    assert decode(encoder, values).regions_known.tolist() == [True, False]
+    weights = encoder.channel_weights(values["positions_m"], values["channel_mask"], values["subject"])
+    assert weights[0].any() and not weights[1].any()
 
 
 def test_the_default_is_small_enough_to_ship(tmp_path: Path) -> None:

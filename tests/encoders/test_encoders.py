@@ -198,5 +198,11 @@ def test_subjects_are_numbered_and_strangers_are_unseen(built: Callable[[str], E
     assert built("brain").subject_index(["sub-02", "someone", "sub-01"]).tolist() == [1, -1, 0]
 
 
+def test_a_recording_that_names_nobody_is_nobodys() -> None:
+    spec = SignalSpec(kind="eeg", sfreq_hz=64.0, subjects=("unknown", "sub-01"))
+    encoder = ENCODERS["ridge"].build(spec)
+    assert encoder.subject_index(["unknown", "sub-01"]).tolist() == [-1, 1]
+
+
 def test_spec_survives_its_dictionary() -> None:
     assert spec_from_dict(SPEC.to_dict()) == SPEC

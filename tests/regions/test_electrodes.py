@@ -10,7 +10,6 @@ from eeg2music.regions.electrodes import (
     REGION_CENTRES_M,
     REGION_MAPS,
     coverage,
-    coverage_in_words,
     region_weights,
 )
 from eeg2music.types import REGIONS
@@ -42,9 +41,9 @@ def test_unknown_positions_weigh_nothing() -> None:
     weights = region_weights(np.full((3, 3), np.nan, dtype=np.float32))
     assert weights.shape == (4, 3)
     assert not weights.any()
-    assert coverage_in_words(np.full((3, 3), np.nan, np.float32)) == (
-        "no electrode has a known position: global decoding only"
-    )
+    nowhere = coverage(np.full((3, 3), np.nan, np.float32))
+    for known in (False, True):
+        assert nowhere.in_words(regions_known=known) == "no electrode has a known position: global decoding only"
 
 
 def test_coverage_counts_each_electrode_once() -> None:
@@ -56,6 +55,11 @@ def test_coverage_counts_each_electrode_once() -> None:
         "central: 2 electrodes; left_temporal: none; right_temporal: 1 electrode; frontal: none; "
         "elsewhere: 1 electrode; position unknown: 1 electrode"
     )
+
+
+def test_electrodes_that_do_not_tell_regions_apart_are_said_not_to() -> None:
+    words = coverage(match_montage(["Cz", "C1"], "10-05")).in_words(regions_known=False)
+    assert words.startswith("regions could not be told apart: global decoding only (central: 2 electrodes; ")
 
 
 def test_every_region_map_takes_positions_without_a_meaning() -> None:

@@ -67,6 +67,11 @@ def test_heads_show_the_weights() -> None:
     assert figures.head_regions(places, weights[::-1], REGIONS) != first
     unknown = figures.head_regions(np.full((12, 3), np.nan, dtype=np.float32), weights, REGIONS)
     assert pixels(unknown).shape == pixels(first).shape
+    good = np.arange(12) != 3
+    marked = figures.head_regions(places, weights, REGIONS, good)
+    assert marked != first
+    other = np.where(good, weights, 0.0).astype(np.float32)
+    assert figures.head_regions(places, other, REGIONS, good) == marked
 
 
 def test_the_vertex_is_in_the_middle_and_the_nose_up() -> None:

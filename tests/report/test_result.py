@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from eeg2music.audio import read_audio
 from eeg2music.errors import InputError
 from eeg2music.files import check_result_folder
-from eeg2music.report.result import RESULT_FILES, Stopwatch
+from eeg2music.mixing.mixer import MixResult
+from eeg2music.report.result import (
+    RESULT_FILES,
+    Clip,
+    Result,
+    Stopwatch,
+    common_gain,
+    recording_report,
+    sound_report,
+    write_clip,
+    write_sound,
+)
+from eeg2music.types import STEMS, Recording
 
 
 def test_new_empty_and_earlier_results_may_be_replaced(tmp_path: Path) -> None:
@@ -41,6 +55,41 @@ def test_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(InputError, match=r"thesis\.tex"):
         check_result_folder(".", RESULT_FILES)
+
+
+def mixed(*peaks: float) -> MixResult:
+    stems = np.zeros((len(STEMS), 240), dtype=np.float32)
+    stems[:, 7] = peaks
+    return MixResult(np.zeros((2, 240), dtype=np.float32), stems, {})
+
+
+def test_stems_that_would_clip_are_all_scaled_alike(tmp_path: Path) -> None:
+    loud, calm = mixed(0.5, -2.5, 1.0, 0.25), mixed(0.5, -1.0, 1.0, 0.25)
+    assert common_gain(calm) == 1.0
+    assert common_gain(loud, calm) == common_gain(calm, loud) == pytest.approx(0.4)
+    write_sound(tmp_path / "loud", loud)
+    write_sound(tmp_path / "calm", calm)
+    for folder, expected in (("loud", [0.2, -1.0, 0.4, 0.1]), ("calm", [0.5, -1.0, 1.0, 0.25])):
+        written = [read_audio(tmp_path / folder / f"stems/{name}.wav")[7] for name in STEMS]
+        assert written == pytest.approx(expected, abs=1 / 32768)
+
+
+def test_a_clip_and_its_companion_are_scaled_alike_and_the_report_says_so(tmp_path: Path) -> None:
+    clip, silent = (Clip(one.stems, one, None) for one in (mixed(0.5, 0.1, 0.1, 0.1), mixed(2.0, 0.1, 0.1, 0.1)))
+    recording = Recording(
+        np.zeros((1, 64), np.float32), 64.0, ("Cz",), np.full((1, 3), np.nan, np.float32), kind="eeg", key="a"
+    )
+    facts = recording_report(recording, recording, None)
+    loud = MixResult(clip.mixed.stereo, clip.mixed.stems, {"loudness_lufs": -16.0})
+    clip = Clip(clip.stems, loud, None)
+    report = {
+        **sound_report(clip, {}, 0), "checkpoint_sha256": "0", "recording": facts, "notes": [], "warnings": [],
+    }  # fmt: skip
+    write_clip(tmp_path, Result(report, clip, silent, recording), title="Title")
+    assert report["stems_gain"] == pytest.approx(0.5)
+    assert read_audio(tmp_path / "stems/drums.wav")[7] == pytest.approx(0.25, abs=1 / 32768)
+    assert read_audio(tmp_path / "no_brain/stems/drums.wav")[7] == pytest.approx(1.0, abs=1 / 32768)
+    assert "by the factor 0.500, so that none clips" in (tmp_path / "report.html").read_text()
 
 
 def test_time_adds_up_by_stage(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,9 @@ class FakeCodec:
 
     latent_std = torch.full((4,), 0.1)
 
+    def latent_space(self) -> str:
+        return "four statistics"
+
     def encode(self, audio: Tensor) -> Tensor:
         frames = audio.unflatten(-1, (-1, 320))
         return torch.stack([frames.mean(-1), frames.std(-1), frames[..., 0], frames[..., 9]], dim=1)

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from eeg2music.errors import ConfigError, DataError, InputError
+from eeg2music.pipeline import pick_device
 from eeg2music.training import checkpoint, runtime
 from eeg2music.training.__main__ import main
 from eeg2music.training.config import TrainConfig, resolve
@@ -133,11 +134,6 @@ def test_vectors_are_not_shrunk_and_frozen_parameters_are_left_out() -> None:
     assert shapes == {0.1: [(4, 3)], 0.0: [(4,), (4,), (4,), (2,)]}
 
 
-def test_allocator_is_set_without_harm() -> None:
-    assert runtime.keep_freed_memory() in (True, False)
-    assert torch.ones(1000, 1000).sum() == 1e6
-
-
 @pytest.mark.parametrize(("precision", "during"), [("no", "highest"), ("bf16", "medium")])
 @pytest.mark.parametrize("fails", [False, True])
 def test_fp32_is_fp32_and_what_later_work_feels_is_put_back(
@@ -216,6 +212,23 @@ def test_a_numbered_gpu_is_for_one_process(monkeypatch: pytest.MonkeyPatch) -> N
     runtime._choose_device("cuda")  # each gets its own
     with pytest.raises(ConfigError, match="one GPU, but several processes"):
         runtime._choose_device("cuda:1")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "name", "gpu"),
+    [
+        (False, True, "auto", False), (False, True, "mps", True), (False, False, "mps", False),
+        (True, False, "auto", True), (True, True, "cpu", False),
+    ],
+)  # fmt: skip
+def test_auto_is_the_device_that_generation_takes(
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, name: str, gpu: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert runtime._on_gpu(TrainConfig(out="x", device=name)) is gpu
+    if name == "auto":
+        assert (pick_device("auto").type != "cpu") is gpu
 
 
 # -- the loop --------------------------------------------------------------------------------------
