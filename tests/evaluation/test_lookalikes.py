@@ -81,7 +81,8 @@ def test_stretches_that_overlap_only_in_part(music: dict[str, FloatArray]) -> No
     match = compare_fingerprints(fingerprint(first), fingerprint(second))
     assert match.overlap_s == pytest.approx(3.0, abs=0.15)
     assert match.offset_s == pytest.approx(3.0, abs=0.02)
-    assert match.share > 0.5
+    # Landmarks reach up to 1.9 s ahead: near the end of the one their second peaks lie outside it.
+    assert match.share > 4 * SHARE
 
 
 def test_songs_of_one_style_are_not_alike(prints: dict[str, Fingerprint]) -> None:

@@ -73,11 +73,14 @@ class GalleryRule(Config):
     of : "windows" has every distinct tested window; "songs" every tested song, its windows' mean
     size : how many there must be; any number where it is not given
     styles : how many genres they must come from
+    same_fold : a query meets only what its own fold held out. Songs that train attract every prediction: beside them a
+        held-out song lies below chance, whatever was decoded
     """
 
     of: Literal["windows", "songs"]
     size: int | None = Field(default=None, ge=2)
     styles: int | None = Field(default=None, ge=1)
+    same_fold: bool = False
 
 
 class MetricRule(Config):
@@ -128,7 +131,7 @@ class SimulatedRule(Config):
         otherwise: it belongs to the presentation, not to the music
     """
 
-    songs: int = Field(ge=2)
+    songs: int = Field(ge=1)
     song_seconds: float = Field(gt=1.0)
     styles: int = Field(default=8, ge=1, le=16)
     listeners: int = Field(default=2, ge=1)

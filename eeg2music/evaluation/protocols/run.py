@@ -50,6 +50,7 @@ def score_simulated(config: ProtocolConfig) -> dict[str, Any]:
         made.target,
         made.rows,
         leak=made.leak,
+        folds=made.folds,
         controls=made.controls,
         reference=made.reference,
     )
@@ -69,7 +70,7 @@ def protocol_tables(config: ProtocolConfig, rows: Sequence[Mapping[str, Any]]) -
     for metric in dict.fromkeys(row["metric"] for row in rows):
         own = [row for row in rows if row["metric"] == metric]
         note = f"Gallery of {own[0]['gallery_size']} {config.gallery.of} of {own[0]['gallery_styles']} genres. "
-        note += f"Published figures are {config.source}'s, on other data: not comparable as they stand."
+        note += "Published figures were measured on other data: not comparable as they stand."
         cells = [_cells(row) for row in own]
         tables.append({"title": f"{config.name}: {metric}", "note": note, "heads": HEADS, "rows": cells})
     rows_of = [[name, text] for name, text in WORDS.items() if any(row["condition"] == name for row in rows)]

@@ -50,6 +50,7 @@ class Simulated:
     rows, predicted, target : of the tested windows
     controls : "signal-blind" (metadata alone) and "no music in the recording" (the same listeners and presentations,
         noise only, trained and tested alike)
+    folds : which fold tested each row
     leak : what leaks in the folds, in words
     """
 
@@ -58,6 +59,7 @@ class Simulated:
     target: Float64
     controls: dict[str, Float64]
     reference: Reference | None
+    folds: list[int]
     leak: str
 
 
@@ -105,6 +107,7 @@ def simulate_protocol(config: ProtocolConfig) -> Simulated:
         target=heard.target[order],
         controls={"signal-blind": blind, "no music in the recording": _decode(silent, folds)},
         reference=reference,
+        folds=[fold.number for fold in folds for _ in fold.test],
         leak=next((fold.leak for fold in folds if fold.leak), ""),
     )
 

@@ -52,11 +52,15 @@ class Row:
 
 @dataclass(frozen=True)
 class ProtocolFold:
-    """Numbers of the rows of each side, and in words what leaks between them; empty where nothing does."""
+    """Numbers of the rows of each side, and in words what leaks between them; empty where nothing does.
+
+    number : of the fold, the same for all listeners
+    """
 
     train: tuple[int, ...]
     test: tuple[int, ...]
     leak: str = ""
+    number: int = 0
 
 
 def window_starts(config: ProtocolConfig, song_seconds: float) -> list[float]:
@@ -103,7 +107,7 @@ def protocol_folds(config: ProtocolConfig, rows: Sequence[Row]) -> list[Protocol
                     allowed="one or more each",
                     remedy="use more songs, or fewer folds",
                 )
-            folds.append(ProtocolFold(train, test, _leak(config, rows, train, test)))
+            folds.append(ProtocolFold(train, test, _leak(config, rows, train, test), number))
     return folds
 
 
@@ -133,7 +137,8 @@ def _groups(config: ProtocolConfig, rows: Sequence[Row]) -> list[int]:
         else:
             if rule.folds > len(order):
                 raise DataError(f"{rule.folds} folds of {len(order)} songs", remedy="use more songs, or fewer folds")
-            place = {song: number % rule.folds for number, song in enumerate(order)}
+            # Styles come in turn: neighbours, which are held out together, are of different ones.
+            place = {song: number * rule.folds // len(order) for number, song in enumerate(order)}
         return [place[row.song] for row in rows]
     if rule.by == "windows":
         names = sorted({row.window for row in rows})
