@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from eeg2music.errors import DataError, InputError
 from eeg2music.evaluation.clusters import cluster_codes
+from eeg2music.evaluation.power import power_note
 from eeg2music.evaluation.statistics import Interval, cluster_interval, permutation_p_value, song_permutations
 from eeg2music.metrics.retrieval import (
     TIE_TOLERANCE,
@@ -103,6 +104,7 @@ def identify(
         "seed": seed,
         "permutations": permutations,
         "interval": interval.method,
+        "power": power_note(interval, len(set(songs))),
         "cells": _cells(songs, subjects, pairwise, top1),
     }
 

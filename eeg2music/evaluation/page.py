@@ -106,6 +106,8 @@ def _summary(level: Mapping[str, Any], kind: str, entries: Mapping[str, Sequence
     ]
     rows += _absent(level, len(heads))
     note = f"{_note(level)} The interval is one seed's, over songs: seeds share songs and listeners."
+    if BRAIN in entries:
+        note += f" {entries[BRAIN][0][kind]['power']}"
     return {"title": _title(level, f"{kind}, mean of {_seeds(len(first))}"), "note": note, "heads": heads, "rows": rows}
 
 

@@ -34,7 +34,7 @@ from eeg2music.weights import checkpoint_sha256, load_model
 
 __all__ = ["EvaluateConfig", "LevelConfig", "distance", "refuse_known", "run_evaluation"]
 
-SCHEMA = 2
+SCHEMA = 3
 RECORDED = "recorded"
 SCORE_FILES = ("scores.json", "scores.md", "split.json", "report.html")
 
@@ -58,6 +58,7 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
     scores = {
         "schema": SCHEMA,
         "checkpoint_sha256": checkpoint_sha256(folder),
+        "scorer_sha256": checkpoint_sha256(folder / "scorer"),
         # How many processes shared the work is no part of the result.
         "config": config.model_dump(mode="json", exclude={"workers"}),
         "material": "prepared" if config.prepared else "simulated",
@@ -119,8 +120,7 @@ def _level_scores(
     """What scores.json says about one level."""
     scores: dict[str, dict[str, Any]] = {}
     apart: dict[str, Any] = {}
-    facts: dict[str, Any] = {"style": None, "subjects": []}
-    shown = tuple(facts)
+    facts: dict[str, Any] = {"style": None, "subjects": [], "songs": []}
     for name in level.conditions:
         results = [read(unit_of(level, name, config.seed + offset)) for offset in config.seeds]
         facts = results[0].facts
@@ -139,7 +139,9 @@ def _level_scores(
     return {
         "name": level.name,
         "snr_db": level.snr_db,
-        **{key: facts[key] for key in shown},
+        "style": facts["style"],
+        "subjects": facts["subjects"],
+        "gallery": facts["songs"],
         "scores": scores,
         "distances": apart,
         "surprises": [f"{level.name}: {text}" for text in surprises(scores)],

@@ -11,7 +11,10 @@ from eeg2music.evaluation.page import score_tables
 
 def score(accuracy: float, top1: float) -> dict[str, Any]:
     ci95 = [accuracy - 0.1, accuracy + 0.1]
-    return {"accuracy": accuracy, "top1": top1, "ci95": ci95, "p_value": 0.01, "n": 20, "gallery_size": 5}
+    power = f"What {accuracy} can see."
+    return {
+        "accuracy": accuracy, "top1": top1, "ci95": ci95, "p_value": 0.01, "n": 20, "gallery_size": 5, "power": power,
+    }  # fmt: skip
 
 
 def follow(mean: float | None, by_listener: float | None, null: float | None) -> dict[str, Any]:
@@ -60,6 +63,7 @@ def test_means_over_seeds_stand_above_the_seeds(level: dict[str, Any]) -> None:
     ]
     summary, by_seed = tables[2], tables[3]
     assert summary["heads"][2] == "95 % interval of seed 3"
+    assert "What 0.6 can see." in summary["note"]
     assert summary["rows"][0] == ["brain", "0.650", "0.500 to 0.700", "0.300", "20", "5"]
     assert [row[0] for row in summary["rows"]] == ["brain", "oracle"]
     assert [row[0] for row in by_seed["rows"]] == [
