@@ -312,20 +312,25 @@ def evaluate(
     """Retrieval, identification and FAD, each beside its controls.
 
     What is finished is kept in OUT.parts until the whole is: stopped, the same command goes on, also with levels added.
-    With workers=2 two processes share the work.
+    With workers=2 two processes share the work. A config with `kind: recorded` scores features of people's recordings,
+    one with `kind: protocol` a published way of scoring.
     """
-    from eeg2music.config import load_config
-    from eeg2music.evaluation.runner import EvaluateConfig, run_evaluation
+    from eeg2music.evaluation.config import EvaluateConfig
+    from eeg2music.evaluation.kinds import load_evaluation, run
 
-    config = load_config(EvaluateConfig, config_file, _seeded(overrides, seed))
+    config = load_evaluation(config_file, _seeded(overrides, seed))
     _check_device(device)
     if dry_run:
         return _show(config)
     with _Steps() as hook:
-        scores = run_evaluation(config, folder, device=device, hook=hook)
-    from eeg2music.report.words import evaluation_summary
+        scores = run(config, folder, device=device, hook=hook)
+    if isinstance(config, EvaluateConfig):
+        from eeg2music.report.words import evaluation_summary
 
-    out.print(evaluation_summary(scores, folder), soft_wrap=True, markup=False)
+        out.print(evaluation_summary(scores, folder), soft_wrap=True, markup=False)
+    else:
+        out.print((folder / "scores.md").read_text(encoding="utf-8"), soft_wrap=True, markup=False)
+        out.print(f"Wrote {folder}", soft_wrap=True, markup=False)
     return None
 
 

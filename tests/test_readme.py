@@ -93,7 +93,9 @@ def test_every_config_and_script_it_shows_exists() -> None:
 
 # Made by commands; everything else is in the repository, or the reader's own.
 MADE = ("data/", "runs/", "out/")
-READERS_OWN = ("recording.edf", "$EEG2MUSIC_REAL_DATA/openmiir_features")
+READERS_OWN = (
+    "recording.edf", "$EEG2MUSIC_REAL_DATA/openmiir_features", "clips.csv", "music", "out/eval-a", "out/eval-b",
+)  # fmt: skip
 TASK_READS = ("data", "valid_data", "caches", "valid_caches", "clap", "codec", "start_from")
 TASK_WRITES = ("cache", "targets")
 DryRun = Callable[[list[str]], dict[str, Any]]
@@ -139,7 +141,11 @@ def reads_and_writes(words: list[str], config: dict[str, Any]) -> tuple[set[str]
         read = [words[2], *(task.get(key) for key in TASK_READS)]
         return strings(read), strings([f"{config['train']['out']}/export", *(task.get(key) for key in TASK_WRITES)])
     if verb == "evaluate":
-        return strings([words[1], config["checkpoint"], config["prepared"]]), strings([out])
+        return strings([words[1], *(config.get(key) for key in ("checkpoint", "prepared", "data"))]), strings([out])
+    if verb == "score":
+        return strings([words[1], options.get("--reference"), options.get("--config")]), strings([out])
+    if verb == "compare":
+        return strings(words[1:3]), strings([out])
     assert verb in ("demo", "generate", "info"), f"say here what {verb} reads and writes"
     return strings(words[1:2] if verb != "demo" else []), strings([out])
 

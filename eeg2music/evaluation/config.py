@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, field_validator
 
 from eeg2music.config import Config
@@ -61,6 +63,7 @@ class EvaluateConfig(Config):
         Scores do not depend on it, beyond the last digit that the number of threads decides
     """
 
+    kind: Literal["identification"] = "identification"
     checkpoint: str | None = None
     prepared: str | None = None
     seed: int = 0

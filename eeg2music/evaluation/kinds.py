@@ -1,0 +1,57 @@
+"""What `eeg2music evaluate CONFIG` runs: the `kind` of the config decides. Scores nothing itself.
+
+identification   simulated listeners or a prepared cache, decoded by our models (the default)
+recorded         features of people's recordings, decoded by ridge
+protocol         a published way of scoring
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from eeg2music.config import Config, load_config, read_yaml
+from eeg2music.errors import ConfigError
+from eeg2music.evaluation.config import EvaluateConfig
+from eeg2music.evaluation.protocols.config import ProtocolConfig
+from eeg2music.evaluation.recorded import RecordedConfig
+from eeg2music.pipeline import Hook, no_hook
+
+KINDS: dict[str, type[Config]] = {
+    "identification": EvaluateConfig,
+    "recorded": RecordedConfig,
+    "protocol": ProtocolConfig,
+}
+
+
+def load_evaluation(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Config:
+    """The config of an evaluation, of whichever kind.
+
+    Raises
+    ------
+    ConfigError
+        For a kind that does not exist, or as `load_config` does.
+    """
+    kind = read_yaml(path).get("kind", "identification")
+    if kind not in KINDS:
+        raise ConfigError(f"kind: {kind!r} in {path}", allowed=", ".join(KINDS))
+    return load_config(KINDS[kind], path, overrides)
+
+
+def run(config: Config, out: Path, *, device: str = "auto", hook: Hook = no_hook) -> dict[str, Any]:
+    """Run it, write scores.json, scores.md and report.html into `out`, and return the scores."""
+    if isinstance(config, RecordedConfig):
+        from eeg2music.evaluation.recorded import evaluate_recorded
+
+        return evaluate_recorded(config, out)
+    if isinstance(config, ProtocolConfig):
+        from eeg2music.evaluation.protocols.run import evaluate_protocol
+
+        return evaluate_protocol(config, out)
+    if not isinstance(config, EvaluateConfig):
+        raise ConfigError(f"A config of the type {type(config).__name__}", allowed=", ".join(KINDS))
+    from eeg2music.evaluation.runner import run_evaluation
+
+    return run_evaluation(config, out, device=device, hook=hook)
