@@ -248,7 +248,6 @@ def train(
     given = _seeded(overrides, seed, key="train.seed")
     if device != "auto":
         given.append(f"train.device={device}")
-    _check_device(device)
     resolved = training_config.resolve(name, str(config_file), given)
     if dry_run:
         return _show(resolved)

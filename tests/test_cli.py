@@ -401,7 +401,7 @@ def test_a_device_that_is_not_there(run: Run, tiny_checkpoint: Path, recording_f
 @pytest.mark.parametrize(
     "arguments",
     [["prepare", "gone", "--out", "OUT"], ["simulate", "OUT"], ["info", "gone.edf"], ["demo", "--out", "OUT"],
-     ["generate", "gone.edf", "--out", "OUT"], ["train", "codec", CONFIGS / "codec" / "smoke.yaml"],
+     ["generate", "gone.edf", "--out", "OUT"],
      ["evaluate", CONFIGS / "eval" / "smoke.yaml", "--out", "OUT"]],
     ids=lambda words: words[0],
 )  # fmt: skip

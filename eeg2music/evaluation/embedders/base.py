@@ -164,13 +164,14 @@ def names_of(source: str, *, part_of_generator: bool) -> frozenset[str]:
     part_of_generator : the hash of the whole checkpoint that a folder belongs to counts too, because the clips made
         with that checkpoint were made with this model
     """
+    from eeg2music.pipeline import MAKING
     from eeg2music.weights import checkpoint_sha256
 
     known = {source, *(sha256_file(file) for file in weight_files(source))}
     folder = Path(source)
     if folder.is_dir():
         known.add(checkpoint_sha256(folder))
-        if part_of_generator and (folder.parent / "model_index.json").is_file():
+        if part_of_generator and all((folder.parent / name).is_dir() for name in MAKING):
             known.add(checkpoint_sha256(folder.parent))
     return frozenset(known)
 
