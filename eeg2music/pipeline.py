@@ -311,8 +311,8 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
         """
         decoded, regions_known = self._encode(windows)
         # The windows of a recording share its channels.
-        _, *channels, subject = self._inputs(windows[:1])
-        weights = self.encoder.channel_weights(*channels, subject)
+        _, positions_m, mask, subject = self._inputs(windows[:1])
+        weights = self.encoder.channel_weights(positions_m, mask, subject)
         frames = max(1, round(duration_s * CURVE_RATE_HZ))
         offsets = [round((window.start_s - windows[0].start_s) * CURVE_RATE_HZ) for window in windows]
         conditions = Conditions(
