@@ -23,7 +23,7 @@ WORDS = {
     "perfect guess of the genre": "knows each clip's genre and nothing more; ties count one half",
     "genre oracle": "mean embedding of other songs of the true genre",
     "song oracle": "mean embedding of the song's other windows",
-    "shuffled": "control: another song's true embedding",
+    "shuffled": "control: another song's true embedding; at chance or below, since it is never the right one",
 }
 
 
