@@ -23,7 +23,7 @@ WORDS = {
     "perfect guess of the genre": "knows each clip's genre and nothing more; ties count one half",
     "genre oracle": "mean embedding of other songs of the true genre",
     "song oracle": "mean embedding of the song's other windows",
-    "shuffled": "control: another song's true embedding",
+    "shuffled": "control: another song's true embedding; at chance or below, since it is never the right one",
 }
 
 
@@ -89,8 +89,9 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 
 def _lead(config: ProtocolConfig) -> str:
     text = (
-        f"Source: {config.source}. Scored here on simulated EEG with a linear decoder; on real recordings it waits for "
-        f"{config.waits_for}. Windows of {config.window.seconds:g} s every {config.window.step:g} s"
+        f"Source: {config.source}. Scored here on simulated EEG with a linear decoder, at a signal-to-noise ratio of our "
+        f"choice ({config.simulated.snr_db:g} dB): how high the decoder comes says nothing about people. On real "
+        f"recordings it waits for {config.waits_for}. Windows of {config.window.seconds:g} s every {config.window.step:g} s"
         + (f", recordings taken {config.window.delay_s:g} s later" if config.window.delay_s else "")
         + f"; {config.repeats} presentation{'s' if config.repeats > 1 else ''} averaged. "
     )
