@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 EXPECTED: dict[str, tuple[str, tuple[float, float]]] = {
     "circular shift": (
         "the recording turned round by a random time, at least a quarter of its length. It keeps the tempo of what was "
-        "heard, so where music is periodic a shift can lie ABOVE chance (0.5 to 0.7 has been found on these pieces); it "
+        "heard, so where music is periodic a shift can lie ABOVE chance (0.5 to 0.7 was found on these pieces); it "
         "is no clean null; over many shifts it may average out. Phase randomisation and song permutation are cleaner",
         (0.40, 0.75),
     ),
