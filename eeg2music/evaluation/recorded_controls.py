@@ -27,8 +27,8 @@ Array = NDArray[np.float64]
 EXPECTED: dict[str, tuple[str, tuple[float, float]]] = {
     "circular shift": (
         "the recording turned round by a random time, at least a quarter of its length. It keeps the tempo of what was "
-        "heard: where music is periodic a single shift can lie well above chance (0.5 to 0.7 on these pieces; see the "
-        "range of draws), so it is no clean null. Phase randomisation and song permutation are",
+        "heard, so where music is periodic a shift can lie ABOVE chance (0.5 to 0.7 was found on these pieces); it "
+        "is no clean null; over many shifts it may average out. Phase randomisation and song permutation are cleaner",
         (0.40, 0.75),
     ),
     "phase randomisation": ("the recording's spectrum with random timing: at chance", (0.42, 0.58)),

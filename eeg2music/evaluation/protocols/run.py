@@ -89,9 +89,10 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 
 def _lead(config: ProtocolConfig) -> str:
     text = (
-        f"Source: {config.source}. Scored here on simulated EEG with a linear decoder, at a signal-to-noise ratio of our "
-        f"choice ({config.simulated.snr_db:g} dB): how high the decoder comes says nothing about people. On real "
-        f"recordings it waits for {config.waits_for}. Windows of {config.window.seconds:g} s every {config.window.step:g} s"
+        f"Source: {config.source}. Scored here on simulated EEG with a linear decoder, at a signal-to-noise ratio of "
+        f"our choice ({config.simulated.snr_db:g} dB): how high the decoder comes says nothing about people. On real "
+        f"recordings it waits for {config.waits_for}. "
+        f"Windows of {config.window.seconds:g} s every {config.window.step:g} s"
         + (f", recordings taken {config.window.delay_s:g} s later" if config.window.delay_s else "")
         + f"; {config.repeats} presentation{'s' if config.repeats > 1 else ''} averaged. "
     )
