@@ -36,6 +36,7 @@ from eeg2music.metrics.audio import log_mel_distance, multi_scale_stft_distance,
 from eeg2music.seeding import derive_seed
 from eeg2music.training.data import MIX, StimuliFolder
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS, FloatArray
+from eeg2music.weights import MANIFEST_NAME
 
 SECONDS = 8.0
 SILENT_DBFS = -50.0
@@ -82,7 +83,7 @@ def held_out(data: str, codec: Path, count: int) -> StimuliFolder:
     LeakError
         If the codec was trained on one of them, or does not say what it was trained on.
     """
-    manifest = codec / "training_manifest.json"
+    manifest = codec / MANIFEST_NAME
     if not manifest.is_file():
         raise LeakError(f"{codec} does not say what it was trained on", allowed=f"a codec with {manifest.name}")
     songs = StimuliFolder(data).songs

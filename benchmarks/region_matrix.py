@@ -27,7 +27,6 @@ from eeg2music.config import shipped_folder
 from eeg2music.encoders.base import BrainConditions, Encoder
 from eeg2music.encoders.brain import BrainEncoder
 from eeg2music.errors import CheckpointError
-from eeg2music.evaluation.known import MANIFEST
 from eeg2music.evaluation.splits import Manifest, refuse_leaks
 from eeg2music.files import read_json, write_json
 from eeg2music.preprocess.eeg import channel_mask, preprocess
@@ -36,7 +35,7 @@ from eeg2music.simulation.library import song_ids
 from eeg2music.simulation.listening import draw_listener
 from eeg2music.simulation.session import MUSIC, Stimulus, Trial, simulate_listener, stimulus_from_song
 from eeg2music.types import EEG_RATE_HZ, REGIONS, STEMS, WINDOW_S, Recording
-from eeg2music.weights import load_model
+from eeg2music.weights import MANIFEST_NAME, load_model
 
 Matrix = NDArray[np.float64]
 MEASURES = ("cosine", "curves_squared", "euclidean", "curves")
@@ -86,9 +85,11 @@ def refuse_met(folder: Path, songs: Sequence[str], listeners: Sequence[str]) -> 
     CheckpointError
         If it does not say what it was trained on.
     """
-    if not (folder / MANIFEST).is_file():
-        raise CheckpointError(f"{folder} does not say what it was trained on", allowed=f"an encoder with {MANIFEST}")
-    met = read_json(folder / MANIFEST)
+    if not (folder / MANIFEST_NAME).is_file():
+        raise CheckpointError(
+            f"{folder} does not say what it was trained on", allowed=f"an encoder with {MANIFEST_NAME}"
+        )
+    met = read_json(folder / MANIFEST_NAME)
     heard = Manifest(songs=frozenset(songs), subjects=frozenset(f"sub-{name}" for name in listeners))
     for part in (met, {"songs": [], **(met.get("valid") or {})}):
         refuse_leaks(part, heard, kinds=("subject",))

@@ -52,7 +52,7 @@ from eeg2music.simulation.theory import Scale
 from eeg2music.targets.pretrained import load_clap
 from eeg2music.training.data import StimuliFolder
 from eeg2music.types import STEMS, WINDOW_S, FloatArray
-from eeg2music.weights import load_model
+from eeg2music.weights import MANIFEST_NAME, load_model
 
 TONAL = ("bass", "harmony", "melody")
 CONDITIONS = ("brain", "oracle", "no_brain")
@@ -199,7 +199,7 @@ def table(report: dict[str, Any], names: tuple[str, ...]) -> str:
 
 def training_bank(folder: Path, checkpoint: Path, most: int) -> StimuliFolder:
     """The songs that the diffusion model was trained on, or `most` of them spread over all."""
-    trained = read_json(checkpoint / "diffusion" / "training_manifest.json")["songs"]
+    trained = read_json(checkpoint / "diffusion" / MANIFEST_NAME)["songs"]
     places = np.unique(np.linspace(0, len(trained) - 1, min(most, len(trained))).round().astype(int))
     return StimuliFolder(folder, [sorted(trained)[place] for place in places])
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from support import load_file
 
 from eeg2music.errors import CheckpointError, LeakError
 from eeg2music.files import write_json
@@ -16,20 +15,11 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
 
 
-def load(script: Path) -> ModuleType:
-    """The script as a module, main not run."""
-    spec = importlib.util.spec_from_file_location(f"benchmark_{script.stem}", script)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
 def test_it_imports_and_answers_help(
     script: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    module = load(script)
+    module = load_file(script)
     monkeypatch.setattr(sys, "argv", [script.name, "--help"])
     with pytest.raises(SystemExit) as stopped:
         module.main()
@@ -51,7 +41,7 @@ def test_there_are_benchmarks() -> None:
     ],
 )
 def test_region_matrix_refuses_what_the_encoder_met(met: dict[str, object], message: str, tmp_path: Path) -> None:
-    module = load(FOLDER / "region_matrix.py")
+    module = load_file(FOLDER / "region_matrix.py")
     write_json(tmp_path / "training_manifest.json", met)
     with pytest.raises(LeakError, match=message):
         module.refuse_met(tmp_path, ["funk-9041-0000"], ["regions00"])
@@ -61,4 +51,4 @@ def test_region_matrix_refuses_what_the_encoder_met(met: dict[str, object], mess
 
 def test_region_matrix_refuses_an_encoder_of_unknown_training(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="does not say"):
-        load(FOLDER / "region_matrix.py").refuse_met(tmp_path, ["funk-9041-0000"], ["regions00"])
+        load_file(FOLDER / "region_matrix.py").refuse_met(tmp_path, ["funk-9041-0000"], ["regions00"])

@@ -22,8 +22,8 @@ from eeg2music.simulation.library import song_ids
 from eeg2music.targets.clap import ClapMini
 from eeg2music.targets.pretrained import load_clap
 from eeg2music.training.first_stage import earlier_stages
-from eeg2music.training.ship import CARD, MANIFEST
-from eeg2music.weights import load_model
+from eeg2music.training.ship import CARD
+from eeg2music.weights import MANIFEST_NAME, load_model
 
 SHIPPED = Path(__file__).parents[1] / "checkpoints" / "mini"
 LARGEST_FILE_BYTES = 16 * 2**20
@@ -70,7 +70,7 @@ def test_the_card_is_of_these_files(name: str) -> None:
 
 @models
 def test_card_and_manifest_tell_the_same(name: str) -> None:
-    manifest = read_json(SHIPPED / name / MANIFEST)
+    manifest = read_json(SHIPPED / name / MANIFEST_NAME)
     lines = re.findall(r"^\| (\S[^|]*\S) \| (.*) \|$", (SHIPPED / name / CARD).read_text(), re.MULTILINE)
     rows = dict(reversed(lines))  # a figure may be named as a fact is: the facts come first
     assert manifest["trained"] == name
@@ -85,7 +85,7 @@ def test_card_and_manifest_tell_the_same(name: str) -> None:
 
 @models
 def test_the_manifest_says_what_was_trained_on_and_what_chose_it(name: str) -> None:
-    manifest = read_json(SHIPPED / name / MANIFEST)
+    manifest = read_json(SHIPPED / name / MANIFEST_NAME)
     trained, chosen = set(manifest["songs"]), set(manifest["valid"]["songs"])
     assert trained and chosen and not trained & chosen
     # The family that the demonstration and the evaluation take their songs from.

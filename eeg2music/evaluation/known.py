@@ -14,10 +14,10 @@ from eeg2music.errors import CheckpointError, LeakError
 from eeg2music.evaluation.heard import Heard
 from eeg2music.evaluation.splits import SCHEMA, Manifest, refuse_leaks
 from eeg2music.files import read_json, sha256_file, sha256_json
+from eeg2music.weights import MANIFEST_NAME
 
 MODELS = ("encoder", "diffusion", "clap", "codec", "scorer")
 JUDGE = "scorer"
-MANIFEST = "training_manifest.json"
 KINDS = ("song", "work", "subject")
 
 
@@ -53,14 +53,14 @@ def check_split(folder: Path, test: Manifest) -> dict[str, Any]:
     {"test": what is scored, "models": {name: hash of its training manifest and how many songs and listeners it knows,
     trained on and chosen by}, "checked": kinds of overlap that were excluded, ...}
     """
-    missing = [name for name in MODELS if not (folder / name / MANIFEST).is_file()]
+    missing = [name for name in MODELS if not (folder / name / MANIFEST_NAME).is_file()]
     if missing:
         raise CheckpointError(
-            f"{folder} does not say what was trained on: {MANIFEST} is missing in {', '.join(missing)}",
-            allowed=f"a {MANIFEST} beside the weights of {', '.join(MODELS)}",
+            f"{folder} does not say what was trained on: {MANIFEST_NAME} is missing in {', '.join(missing)}",
+            allowed=f"a {MANIFEST_NAME} beside the weights of {', '.join(MODELS)}",
             remedy="copy the whole exported folder of each training",
         )
-    seen = {name: _seen(read_json(folder / name / MANIFEST)) for name in MODELS}
+    seen = {name: _seen(read_json(folder / name / MANIFEST_NAME)) for name in MODELS}
     for manifest in seen.values():
         refuse_leaks(manifest, test, kinds=KINDS)
     for name in MODELS:
@@ -77,7 +77,7 @@ def check_split(folder: Path, test: Manifest) -> dict[str, Any]:
         "checked": sorted(KINDS),
         "passed": True,
         "independent_judge": JUDGE,
-        "models": {name: _side(folder / name / MANIFEST, seen[name]) for name in MODELS},
+        "models": {name: _side(folder / name / MANIFEST_NAME, seen[name]) for name in MODELS},
         "test": test.to_dict(),
     }
     return {**body, "sha256": sha256_json(body)}

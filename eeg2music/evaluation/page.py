@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eeg2music.evaluation.config import BRAIN
+from eeg2music.evaluation.tables import markdown
 from eeg2music.files import atomic_folder, write_json, write_text
 from eeg2music.report import figures
 from eeg2music.report.html import SCORE_HEADS, score_row, write_page
@@ -32,7 +33,7 @@ def write_scores(out: Path, scores: Mapping[str, Any], split: Mapping[str, Any])
     with atomic_folder(out) as folder:
         write_json(folder / "scores.json", dict(scores))
         write_json(folder / "split.json", dict(split))
-        write_text(folder / "scores.md", _markdown(tables))
+        write_text(folder / "scores.md", markdown(tables))
         write_page(
             folder / "report.html",
             title="Evaluation",
@@ -207,16 +208,6 @@ def _number(value: float | None) -> str:
 def _share(value: float | None, ceiling: float | None) -> str:
     # A share of nothing, or of less, says nothing.
     return "" if value is None or ceiling is None or ceiling <= 0 else f"{value / ceiling:.2f}"
-
-
-def _markdown(tables: Sequence[Mapping[str, Any]]) -> str:
-    parts = []
-    for table in tables:
-        lines = [f"## {table['title']}", "", table["note"], "", "| " + " | ".join(table["heads"]) + " |"]
-        lines.append("|" + "---|" * len(table["heads"]))
-        lines += ["| " + " | ".join(row) + " |" for row in table["rows"]]
-        parts.append("\n".join(lines))
-    return "\n\n".join(parts) + "\n"
 
 
 def _pictures(scores: Mapping[str, Any]) -> Sequence[tuple[str, str, bytes]]:

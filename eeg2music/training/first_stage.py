@@ -11,7 +11,7 @@ from typing import Any
 
 from eeg2music.errors import CheckpointError, LeakError
 from eeg2music.files import read_json
-from eeg2music.training.task import MANIFEST_FILE
+from eeg2music.weights import MANIFEST_NAME
 
 
 def refuse_known(folder: Path, songs: Collection[str], subjects: Collection[str] = ()) -> None:
@@ -23,9 +23,9 @@ def refuse_known(folder: Path, songs: Collection[str], subjects: Collection[str]
         If the folder does not say what they were trained on.
     LeakError
     """
-    if not (folder / MANIFEST_FILE).is_file():
+    if not (folder / MANIFEST_NAME).is_file():
         raise CheckpointError(f"The model in {folder} does not say what it was trained on")
-    met = read_json(folder / MANIFEST_FILE)
+    met = read_json(folder / MANIFEST_NAME)
     for what, held_out in (("songs", songs), ("subjects", subjects)):
         both = sorted(set(held_out) & set(met.get(what) or ()))
         if both:
@@ -42,7 +42,7 @@ def stages_until(folder: str | Path | None) -> list[dict[str, Any]]:
     """
     if folder is None:
         return []
-    file = Path(folder) / MANIFEST_FILE
+    file = Path(folder) / MANIFEST_NAME
     if not file.is_file():
         return [{}]
     manifest = read_json(file)

@@ -35,7 +35,8 @@ from eeg2music.training.optimization import learning_rate, make_optimizer
 from eeg2music.training.order import Plan, micro_batches
 from eeg2music.training.origin import code_origin
 from eeg2music.training.registry import TASKS
-from eeg2music.training.task import MANIFEST_FILE, Batch
+from eeg2music.training.task import Batch
+from eeg2music.weights import MANIFEST_NAME
 
 logger = logging.getLogger(__name__)
 
@@ -290,12 +291,12 @@ class _Loop:
         if self.main:
             with atomic_folder(self.out / "export") as folder, torch.no_grad():
                 self.task.export(self.ema.model, folder)
-                write_json(folder / MANIFEST_FILE, self._card())
+                write_json(folder / MANIFEST_NAME, self._card())
             logger.info("%s exported at step %d", self.name, self.step)
         self.accelerator.wait_for_everyone()
 
     def _is_exported(self) -> bool:
-        file = self.out / "export" / MANIFEST_FILE
+        file = self.out / "export" / MANIFEST_NAME
         return file.is_file() and read_json(file)["step"] == self.step
 
     def _card(self) -> dict[str, Any]:

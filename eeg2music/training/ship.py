@@ -17,8 +17,8 @@ from eeg2music.errors import CheckpointError
 from eeg2music.files import atomic_folder, atomic_path, read_json, sha256_file, write_json, write_text
 from eeg2music.training.first_stage import earlier_stages, stage_of
 from eeg2music.training.origin import code_origin, described
+from eeg2music.weights import MANIFEST_NAME
 
-MANIFEST = "training_manifest.json"
 CARD = "README.md"
 ARITHMETIC = {"no": "fp32"}
 
@@ -48,17 +48,17 @@ def ship(export: Path, out: Path, *, command: str, data: str, bf16: bool = True,
         for path in sorted(export.iterdir()):
             if path.suffix == ".safetensors":
                 _store(path, folder / path.name, bf16=bf16 and "statistics" not in path.name)
-            elif path.name not in (MANIFEST, CARD) and path.is_file():
+            elif path.name not in (MANIFEST_NAME, CARD) and path.is_file():
                 shutil.copyfile(path, folder / path.name)
-        write_json(folder / MANIFEST, {**manifest, "config": _without_paths(manifest["config"])})
+        write_json(folder / MANIFEST_NAME, {**manifest, "config": _without_paths(manifest["config"])})
         write_text(folder / CARD, card(out.name, manifest, folder, command=command, data=data, bf16=bf16))
     return out
 
 
 def _manifest(export: Path) -> dict[str, Any]:
-    if not (export / MANIFEST).is_file():
-        raise CheckpointError(f"{export} is not the export of a training run", allowed=f"a folder with {MANIFEST}")
-    manifest = dict(read_json(export / MANIFEST))
+    if not (export / MANIFEST_NAME).is_file():
+        raise CheckpointError(f"{export} is not the export of a training run", allowed=f"a folder with {MANIFEST_NAME}")
+    manifest = dict(read_json(export / MANIFEST_NAME))
     if "held_out_songs" in manifest:  # what runs of codec and diffusion once called it
         manifest.setdefault("valid", {"songs": manifest.pop("held_out_songs")})
     return manifest

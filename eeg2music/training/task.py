@@ -15,9 +15,6 @@ from torch import Tensor, nn
 
 from eeg2music.config import Config
 
-# Beside exported weights: how they were trained, and on what.
-MANIFEST_FILE = "training_manifest.json"
-
 Batch = dict[str, Tensor]
 Gather = Callable[[Tensor], Tensor]
 

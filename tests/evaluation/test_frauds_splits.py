@@ -19,7 +19,7 @@ from eeg2music.errors import CheckpointError, DataError, LeakError
 from eeg2music.evaluation.compare import compare_runs
 from eeg2music.evaluation.heard import Heard
 from eeg2music.evaluation.identification import identify
-from eeg2music.evaluation.known import MANIFEST, MODELS, refuse_known
+from eeg2music.evaluation.known import MODELS, refuse_known
 from eeg2music.evaluation.lookalikes import (
     fingerprint,
     fingerprint_files,
@@ -42,6 +42,7 @@ from eeg2music.seeding import numpy_rng
 from eeg2music.simulation.composer import compose
 from eeg2music.simulation.rendering import render
 from eeg2music.types import SAMPLE_RATE_HZ
+from eeg2music.weights import MANIFEST_NAME
 
 MakeHeard = Callable[..., Heard]
 
@@ -182,7 +183,7 @@ def models(tmp_path: Path) -> Path:
     for name in MODELS:
         songs = [f"scorer-{i}" for i in range(3)] if name == "scorer" else [f"train-{i}" for i in range(3)]
         (tmp_path / "models" / name).mkdir(parents=True)
-        write_json(tmp_path / "models" / name / MANIFEST, {"songs": songs, "subjects": ["sub-x"]})
+        write_json(tmp_path / "models" / name / MANIFEST_NAME, {"songs": songs, "subjects": ["sub-x"]})
     return tmp_path / "models"
 
 
@@ -190,28 +191,28 @@ def models(tmp_path: Path) -> Path:
 def test_model_that_has_seen_the_test_song_is_caught(models: Path, make_heard: MakeHeard, name: str) -> None:
     heard = make_heard(4)
     refuse_known(models, heard)
-    write_json(models / name / MANIFEST, {"songs": ["train-0", "song-2"], "subjects": []})
+    write_json(models / name / MANIFEST_NAME, {"songs": ["train-0", "song-2"], "subjects": []})
     with pytest.raises(LeakError, match="1 of 4 songs: song-2"):
         refuse_known(models, heard)
 
 
 def test_best_state_chosen_on_the_test_song_is_caught(models: Path, make_heard: MakeHeard) -> None:
-    write_json(models / "encoder" / MANIFEST, {"songs": ["train-0"], "valid": {"songs": ["song-1"]}})
+    write_json(models / "encoder" / MANIFEST_NAME, {"songs": ["train-0"], "valid": {"songs": ["song-1"]}})
     with pytest.raises(LeakError, match="songs: song-1"):
         refuse_known(models, make_heard(4))
 
 
 def test_scorer_trained_on_test_songs_is_caught(models: Path, make_heard: MakeHeard) -> None:
-    write_json(models / "scorer" / MANIFEST, {"songs": ["scorer-0", "song-3"]})
+    write_json(models / "scorer" / MANIFEST_NAME, {"songs": ["scorer-0", "song-3"]})
     with pytest.raises(LeakError, match="songs: song-3"):
         refuse_known(models, make_heard(4))
-    write_json(models / "scorer" / MANIFEST, {"songs": ["scorer-0", "train-1"]})
+    write_json(models / "scorer" / MANIFEST_NAME, {"songs": ["scorer-0", "train-1"]})
     with pytest.raises(LeakError, match="The scorer and the encoder were trained on 1 songs together, such as train-1"):
         refuse_known(models, make_heard(4))
 
 
 def test_model_without_a_manifest_is_caught(models: Path, make_heard: MakeHeard) -> None:
-    (models / "clap" / MANIFEST).unlink()
+    (models / "clap" / MANIFEST_NAME).unlink()
     with pytest.raises(CheckpointError, match="missing in clap"):
         refuse_known(models, make_heard(4))
 

@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 from eeg2music.errors import CheckpointError
 from eeg2music.files import read_json, sha256_file, write_json
 from eeg2music.training.first_stage import stages_until
-from eeg2music.training.ship import CARD, MANIFEST, ship
+from eeg2music.training.ship import CARD, ship
+from eeg2music.weights import MANIFEST_NAME
 
 
 def _export(folder: Path) -> Path:
@@ -21,7 +22,7 @@ def _export(folder: Path) -> Path:
     save_file({"mean": torch.linspace(0, 1, 7)}, folder / "latent_statistics.safetensors")
     write_json(folder / "config.json", {"width": 5})
     write_json(
-        folder / MANIFEST,
+        folder / MANIFEST_NAME,
         {
             "trained": "toy", "version": "0", "step": 3, "parameters": 50, "seconds": 120.0, "processes": 1,
             "hardware": "CPU, 1 threads",
@@ -50,7 +51,7 @@ def test_no_path_of_the_machine_leaves_it(tmp_path: Path) -> None:
     text = "".join(path.read_text() for path in out.iterdir() if path.suffix in (".json", ".md"))
     assert "someone" not in text
     assert "/tmp" not in text
-    config = read_json(out / MANIFEST)["config"]
+    config = read_json(out / MANIFEST_NAME)["config"]
     assert config["task"] == {"data": "music", "parts": ["a"]}
 
 
@@ -77,17 +78,17 @@ def test_the_card_names_the_commit_of_the_run_or_says_that_it_is_that_of_shippin
         return [line for line in text.splitlines() if line.startswith("| commit")]
 
     assert [line.split("|")[1].strip() for line in commits()] == ["commit at shipping"]
-    manifest = read_json(export / MANIFEST)
+    manifest = read_json(export / MANIFEST_NAME)
     code = [
         {"step": 0, "origin": {"commit": "a" * 12, "dirty": True}},
         {"step": 50, "origin": {"commit": "b" * 12, "dirty": False}},
     ]
-    write_json(export / MANIFEST, {**manifest, "code": code})
+    write_json(export / MANIFEST_NAME, {**manifest, "code": code})
     assert commits() == [f"| commit | {'a' * 12}, with uncommitted changes; from step 50: {'b' * 12} |"]
     # Begun before runs named their code, or from a wheel: what is not known is not made up.
-    write_json(export / MANIFEST, {**manifest, "code": [{"step": 0, "origin": None}, code[1]]})
+    write_json(export / MANIFEST_NAME, {**manifest, "code": [{"step": 0, "origin": None}, code[1]]})
     assert commits() == [f"| commit | from step 50: {'b' * 12} |"]
-    write_json(export / MANIFEST, {**manifest, "code": [{"step": 0, "origin": None}]})
+    write_json(export / MANIFEST_NAME, {**manifest, "code": [{"step": 0, "origin": None}]})
     assert [line.split("|")[1].strip() for line in commits()] == ["commit at shipping"]
 
 
@@ -101,28 +102,28 @@ def test_steps_and_time_are_those_of_all_stages(tmp_path: Path) -> None:
     alone = _rows(ship(export, tmp_path / "out", command="c", data="d"))
     assert (alone["steps"], alone["time"], alone["hardware"]) == ("3 of batch 2", "2 minutes", "CPU, 1 threads")
 
-    manifest = read_json(export / MANIFEST)
+    manifest = read_json(export / MANIFEST_NAME)
     first = {"steps": 40, "batch_size": 8, "seconds": 1800.0, "processes": 2, "hardware": "CPU, 1 threads"}
-    write_json(export / MANIFEST, {**manifest, "stages": [first]})
+    write_json(export / MANIFEST_NAME, {**manifest, "stages": [first]})
     out = ship(export, tmp_path / "out", command="c", data="d")
     both = _rows(out)
     assert both["steps"] == "43 in 2 stages: 40 of batch 8, then 3 of batch 2"
     assert both["time"] == "32 minutes in 2 stages: 30, then 2"
     assert both["hardware"] == "CPU, 1 threads, 2 processes then CPU, 1 threads"
-    assert read_json(out / MANIFEST)["stages"] == [first]
+    assert read_json(out / MANIFEST_NAME)["stages"] == [first]
 
 
 def test_a_stage_that_the_run_does_not_list_is_given_or_unknown(tmp_path: Path) -> None:
     export = _export(tmp_path / "export")
-    manifest = read_json(export / MANIFEST)
+    manifest = read_json(export / MANIFEST_NAME)
     task = {**manifest["config"]["task"], "start_from": "/home/someone/first"}
-    write_json(export / MANIFEST, {**manifest, "config": {**manifest["config"], "task": task}})
+    write_json(export / MANIFEST_NAME, {**manifest, "config": {**manifest["config"], "task": task}})
     # The sum is not made up.
     unknown = _rows(ship(export, tmp_path / "out", command="c", data="d"))
     assert unknown["steps"] == "in 2 stages: unknown, then 3 of batch 2"
     assert unknown["time"] == "minutes in 2 stages: unknown, then 2"
     first = _export(tmp_path / "first")
-    write_json(first / MANIFEST, {**manifest, "step": 10})
+    write_json(first / MANIFEST_NAME, {**manifest, "step": 10})
     assert _rows(ship(export, tmp_path / "out", command="c", data="d", after=[first]))["steps"] == (
         "13 in 2 stages: 10 of batch 2, then 3 of batch 2"
     )
@@ -132,19 +133,19 @@ def test_a_stage_that_the_run_does_not_list_is_given_or_unknown(tmp_path: Path) 
 
 def test_the_stages_of_a_run_that_begins_with_another_are_chained(tmp_path: Path) -> None:
     first, second, third = (_export(tmp_path / name) for name in ("first", "second", "third"))
-    manifest = read_json(first / MANIFEST)
-    write_json(first / MANIFEST, {**manifest, "step": 10, "stages": []})
-    write_json(second / MANIFEST, {**manifest, "step": 20, "stages": stages_until(first)})
+    manifest = read_json(first / MANIFEST_NAME)
+    write_json(first / MANIFEST_NAME, {**manifest, "step": 10, "stages": []})
+    write_json(second / MANIFEST_NAME, {**manifest, "step": 20, "stages": stages_until(first)})
     assert [stage["steps"] for stage in stages_until(second)] == [10, 20]
     assert stages_until(None) == []
-    write_json(third / MANIFEST, {"songs": ["x-1-0000"]})
+    write_json(third / MANIFEST_NAME, {"songs": ["x-1-0000"]})
     assert stages_until(third) == [{}]
-    (third / MANIFEST).unlink()
+    (third / MANIFEST_NAME).unlink()
     assert stages_until(third) == [{}]
 
 
 def test_validation_songs_stand_under_one_key(tmp_path: Path) -> None:
     export = _export(tmp_path / "export")
-    write_json(export / MANIFEST, {**read_json(export / MANIFEST), "held_out_songs": ["x-1-0001"]})
-    manifest = read_json(ship(export, tmp_path / "out", command="c", data="d") / MANIFEST)
+    write_json(export / MANIFEST_NAME, {**read_json(export / MANIFEST_NAME), "held_out_songs": ["x-1-0001"]})
+    manifest = read_json(ship(export, tmp_path / "out", command="c", data="d") / MANIFEST_NAME)
     assert manifest["valid"] == {"songs": ["x-1-0001"]} and "held_out_songs" not in manifest
