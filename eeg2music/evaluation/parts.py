@@ -1,9 +1,9 @@
 """Finished units of an evaluation on disk, so that a run that was stopped goes on where it was.
 
 ```
-OUT.parts/<key>/unit.json     scores and facts of the level
-OUT.parts/<key>/vectors.npy   (clip, dim) the generated clips in the scorer's embedding, if any
-OUT.parts/<key>/gallery.npy   (song, dim) the heard ones beside them
+OUT.parts/<key>/unit.json               scores and facts of the level
+OUT.parts/<key>/decoded.safetensors     query, gallery and target in the conditioning space, if there are conditions
+OUT.parts/<key>/made.safetensors        the same of the generated clips in the scorer's embedding, if there are any
 ```
 The key is a hash of everything that decides the unit, so that a changed checkpoint, material or
 setting finds nothing here, and an added level finds the rest. Any change of the package's code
@@ -17,19 +17,19 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from safetensors.numpy import load_file, save_file
 
 from eeg2music import __version__
 from eeg2music.errors import InputError
 from eeg2music.evaluation.config import EvaluateConfig
-from eeg2music.evaluation.units import Unit, UnitResult
+from eeg2music.evaluation.units import Matched, Unit, UnitResult
 from eeg2music.files import atomic_folder, read_json, sha256_file, sha256_folder, sha256_json, write_json
 from eeg2music.recordings.prepared import PreparedDataset
-from eeg2music.types import STEMS, FloatArray
+from eeg2music.types import STEMS
 from eeg2music.weights import checkpoint_sha256
 
 # Raise it when parts are written differently.
-SCHEMA = 2
+SCHEMA = 3
 _KEY = re.compile(r"[0-9a-f]{32}")
 
 
@@ -75,9 +75,9 @@ class Parts:
     def write(self, unit: Unit, result: UnitResult) -> None:
         """Keep a result, whole or not at all."""
         with atomic_folder(self.folder / self.key(unit)) as folder:
-            for name, values in (("vectors", result.vectors), ("gallery", result.gallery)):
-                if values is not None:
-                    np.save(folder / f"{name}.npy", values, allow_pickle=False)
+            for name, matched in (("decoded", result.decoded), ("made", result.made)):
+                if matched is not None:
+                    save_file(matched._asdict(), folder / f"{name}.safetensors")
             found = {"unit": unit.identity(), "facts": result.facts, "entry": result.entry, "why": result.why}
             write_json(folder / "unit.json", found)
 
@@ -85,8 +85,8 @@ class Parts:
         """A result as it was written."""
         folder = self.folder / self.key(unit)
         found = read_json(folder / "unit.json")
-        vectors, gallery = _array(folder, "vectors"), _array(folder, "gallery")
-        return UnitResult(found["entry"], found["facts"], vectors, gallery, found["why"])
+        decoded, made = _matched(folder / "decoded.safetensors"), _matched(folder / "made.safetensors")
+        return UnitResult(found["entry"], found["facts"], decoded, made, found["why"])
 
     def remove(self) -> None:
         """Remove them all: the result is whole."""
@@ -114,9 +114,8 @@ def source_sha256() -> str:
     return sha256_folder(Path(__file__).parents[1], "*.py")
 
 
-def _array(folder: Path, name: str) -> FloatArray | None:
-    path = folder / f"{name}.npy"
-    return np.load(path, allow_pickle=False) if path.is_file() else None
+def _matched(path: Path) -> Matched | None:
+    return Matched(**load_file(path)) if path.is_file() else None
 
 
 def _material(config: EvaluateConfig) -> dict[str, Any]:

@@ -130,9 +130,9 @@ def _level_scores(
         else:
             scores[name] = {"embedding": None, "generated": None, "why": results[0].why, "seeds": []}
         made = [
-            distance(result.vectors, reference.beside(result.gallery))
+            distance(result.made.query, reference.beside(result.made.gallery))
             for result in results
-            if result.vectors is not None and result.gallery is not None
+            if result.made is not None
         ]
         if made:
             apart[name] = _mean_distance(made)

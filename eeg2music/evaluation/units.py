@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eeg2music.errors import ConfigError, DataError
 from eeg2music.evaluation.brain import (
@@ -24,7 +25,7 @@ from eeg2music.evaluation.brain import (
 )
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
 from eeg2music.evaluation.follow import following
-from eeg2music.evaluation.heard import Heard, audio_conditions, scorer_vectors
+from eeg2music.evaluation.heard import Heard, audio_conditions, condition_vectors, scorer_vectors
 from eeg2music.evaluation.known import refuse_known
 from eeg2music.evaluation.material import further_songs, prepared_heard, simulated_heard
 from eeg2music.pipeline import Hook, load_pipeline, no_hook
@@ -73,6 +74,18 @@ class Unit:
         return {"condition": self.condition, "snr_db": snr_db, "seed": self.seed, "clips": self.clips}
 
 
+class Matched(NamedTuple):
+    """Queries and gallery in one embedding space.
+
+    query : (n, dim); gallery : (song, dim)
+    target : (n,) row of the gallery that each query heard
+    """
+
+    query: FloatArray
+    gallery: FloatArray
+    target: NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class UnitResult:
     """What a unit gave.
@@ -82,14 +95,14 @@ class UnitResult:
     entry : its scores, ready for JSON; None for a control that the material does not allow
     why : what the material lacks for it
     facts : of the level: "style", "subjects" and "songs"
-    vectors : (clip, dim) the generated clips in the scorer's embedding, if any were generated
-    gallery : (song, dim) the heard ones beside them
+    decoded : the embeddings in the conditioning space; None without conditions
+    made : the generated clips in the scorer's embedding, if any were generated
     """
 
     entry: dict[str, Any] | None
     facts: dict[str, Any]
-    vectors: FloatArray | None = None
-    gallery: FloatArray | None = None
+    decoded: Matched | None = None
+    made: Matched | None = None
     why: str | None = None
 
 
@@ -186,15 +199,19 @@ class Bench:
             "embedding": embedding_score(conditions, evidence),
             "generated": None,
         }
+        decoded = None
+        if conditions is not None:
+            decoded = Matched(condition_vectors(conditions), condition_vectors(evidence.oracle), heard.target)
         rows = spread_rows(heard, unit.clips)
         if not rows:
-            return UnitResult(entry, facts)
+            return UnitResult(entry, facts, decoded)
         gallery = self._know(heard.stems).gallery
         clips = generate_clips(conditions, evidence, rows, self._config.sampling)
         entry["generated"] = generated_score(clips, evidence, gallery, rows)
         entry["following"] = _following(clips, evidence, rows)
         # Vectors, not clips: hundreds of clips of every condition would fill the memory.
-        return UnitResult(entry, facts, scorer_vectors(self._scorer, clips), gallery)
+        made = Matched(scorer_vectors(self._scorer, clips), gallery, heard.target[rows])
+        return UnitResult(entry, facts, decoded, made)
 
     def _listen(self, unit: Unit) -> Evidence:
         config = self._config
