@@ -10,11 +10,9 @@ from typing import Any
 
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.outside.page import IN_PARTS, part_cells
-from eeg2music.evaluation.tables import known_mean, level_title, limits, number, p_text, seeds_text
+from eeg2music.evaluation.tables import NO_FINDING, known_mean, level_title, limits, number, p_text, seeds_text
 
 KINDS = ("embedding", "generated")
-# Without conditions every song ties in the conditioning space: that it scores 0.5 is no finding.
-NO_FINDING = ("no_brain", "embedding")
 ABSENT = "–"
 APART = ["condition", "KAD", "KAD reversed", "FAD-∞", "95 % interval", "FAD", "density", "coverage (expected)"]
 APART += ["clips", "songs"]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from eeg2music.evaluation.config import BRAIN
-from eeg2music.evaluation.details import KINDS, NO_FINDING, breakdown_tables, distance_tables, summary_table
-from eeg2music.evaluation.tables import known_mean, level_title, markdown, number, seeds_text
+from eeg2music.evaluation.details import KINDS, breakdown_tables, distance_tables, summary_table
+from eeg2music.evaluation.tables import NO_FINDING, known_mean, level_title, markdown, number, seeds_text
 from eeg2music.files import atomic_folder, write_json, write_text
 from eeg2music.report import figures
 from eeg2music.report.html import SCORE_HEADS, Picture, score_row, write_page

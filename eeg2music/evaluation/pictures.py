@@ -53,17 +53,18 @@ def rank_curve(matched: Matched, songs: Sequence[str], subjects: Sequence[str] |
 
 
 def _matrix(level: Mapping[str, Any], first: Mapping[str, UnitResult]) -> Picture | None:
-    panels = {}
+    panels, told = {}, []
     for kind, matched in _vectors(first, BRAIN):
         order = np.argsort(matched.target, kind="stable")
         title = f"{kind} ({SPACES[kind]}): {_counts(matched)}"
         panels[title] = similarity_matrix(matched.query[order], matched.gallery)
+        told.append(f"{kind} {_counts(matched)}")
     if not panels:
         return None
     note = (
-        f"{_seeded(first)}, the brain's queries. Rows are in the order of the songs heard "
-        "(the columns'), so that what is found lies on the diagonal. Each panel has colours of its own. There is no "
-        "interval: every similarity is shown."
+        f"{_seeded(first)}, the brain's: {'; '.join(told)}. Rows are in the order of the songs heard (the columns'), "
+        "so that what is found lies on the diagonal. Each panel has colours of its own. There is no interval: every "
+        "similarity is shown."
     )
     return level_title(level, "retrieval matrix"), note, similarity_panels(panels)
 
@@ -82,7 +83,7 @@ def _ranks(level: Mapping[str, Any], first: Mapping[str, UnitResult]) -> Picture
         if curves:
             size = len(next(iter(curves.values())).share)
             panels[f"{kind} ({SPACES[kind]}), gallery {size}"] = curves
-            told.append(f"{kind}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
+            told.append(f"{kind}, {size} songs: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
     if not panels:
         return None
     note = (
@@ -99,12 +100,14 @@ def _map(level: Mapping[str, Any], first: Mapping[str, UnitResult]) -> Picture |
     gallery = next(iter(made.values())).gallery
     plane = principal_plane([gallery, *(matched.query for matched in made.values())])
     heard, *clips = plane.coordinates
+    told = ", ".join(f"{name.replace('_', ' ')} {len(of.query)} clips" for name, of in made.items())
+    told += f", {len(gallery)} songs"
     panels = {
         name: (_map_title(name, matched), Cloud(flat, matched.target))
         for (name, matched), flat in zip(made.items(), clips, strict=True)
     }
     note = (
-        f"{_seeded(first)}, in the scorer's embedding. A line leads from each clip to the song that was heard: "
+        f"{_seeded(first)}, in the scorer's embedding: {told}. A line leads from each clip to the song that was heard: "
         "short lines are clips near it. One plane for all panels, principal components of the heard songs and "
         f"the clips, each kind weighing the same; it carries {100 * plane.share.sum():.0f} % of the variance, so that "
         "what looks near may be far. The cosines above are of the whole space. A picture has no interval."

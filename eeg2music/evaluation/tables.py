@@ -10,6 +10,8 @@ from eeg2music.files import atomic_folder, check_result_folder, write_json, writ
 from eeg2music.report.html import write_page
 
 SCORE_FILES = ("scores.json", "scores.md", "report.html")
+# Without conditions every song ties in the conditioning space: that it scores 0.5 is no finding.
+NO_FINDING = ("no_brain", "embedding")
 
 
 def write_tables(

@@ -99,10 +99,11 @@ def embedding_map(panels: Mapping[str, tuple[str, Cloud]], heard: Float64, share
 
 
 def _draw_cloud(axis: Any, name: str, cloud: Cloud, heard: Float64) -> None:
+    from matplotlib.collections import LineCollection
+
     colour = COLOURS.get(name, MAP_COLOUR)
-    ends = heard[cloud.target]
-    for clip, song in zip(cloud.clips, ends, strict=True):
-        axis.plot([clip[0], song[0]], [clip[1], song[1]], color=colour, lw=0.5, alpha=0.35, zorder=1)
+    lines = np.stack([cloud.clips, heard[cloud.target]], axis=1)
+    axis.add_collection(LineCollection(list(lines), colors=colour, linewidths=0.5, alpha=0.35, zorder=1))
     axis.scatter(*heard.T, s=20, facecolors="white", edgecolors=INK, linewidths=0.9, label="heard song", zorder=2)
     axis.scatter(*cloud.clips.T, s=9, color=colour, lw=0, alpha=0.8, label=f"clip, {_words(name)}", zorder=3)
 
