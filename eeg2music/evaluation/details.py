@@ -10,7 +10,7 @@ from typing import Any
 
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.outside.page import IN_PARTS, part_cells
-from eeg2music.evaluation.tables import NO_FINDING, known_mean, level_title, limits, number, p_text, seeds_text
+from eeg2music.evaluation.tables import NO_FINDING, known_mean, level_title, limits, number, seeds_text
 
 KINDS = ("embedding", "generated")
 ABSENT = "–"
@@ -88,7 +88,7 @@ def _summary_cells(level: Mapping[str, Any], name: str, seeds: Sequence[Mapping[
             continue
         cells += [number(known_mean([one["accuracy"] for one in found])), limits(found[0]["ci95"])]
         cells += [number(known_mean([one["top1"] for one in found]))]
-        cells += [", ".join(p_text(one["p_value"]) for one in found)]
+        cells += [", ".join(f"{one['p_value']:.2g}" for one in found)]
     following = known_mean([entry["following"]["mean"] for entry in seeds if entry.get("following")])
     kernel = level.get("distances", {}).get(name, {}).get("kernel")
     cells += [ABSENT if value is None else number(value) for value in (following, kernel)]

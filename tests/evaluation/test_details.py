@@ -57,7 +57,7 @@ def test_the_summary_has_the_brain_at_every_level_and_the_controls_once() -> Non
     assert brain["embedding: pairwise"] == "0.850" and brain["generated: pairwise"] == "0.650"
     assert brain["onset correlation"] == "0.250" and brain["KAD"] == f"{levels[0]['distances']['brain']['kernel']:.3f}"
     assert (brain["queries"], brain["clips"], brain["gallery"]) == ("20", "8", "5")
-    assert table["rows"][0][5] == "0.010, 0.010"
+    assert table["rows"][0][5] == "0.01, 0.01"
     without = cells(table, 1)
     # Every song ties: that it scores 0.5 is no finding.
     assert without["embedding: pairwise"] == "–" and without["generated: pairwise"] == "0.450"
