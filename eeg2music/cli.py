@@ -383,8 +383,8 @@ def score(
 
 @app.command()
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A", help="Folder of an evaluation, or its scores.json.")],
-    second: Annotated[Path, typer.Argument(metavar="B", help="Another, of the same songs, levels and seeds.")],
+    first: Annotated[Path, typer.Argument(metavar="A", help="Folder of `evaluate` or `score`, or its scores.json.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another, of the same songs, gallery, levels and seeds.")],
     overrides: Overrides = None,
     file: Annotated[
         Path | None, typer.Option("--out", help="JSON file of the comparison; the table goes beside it as Markdown.")
@@ -393,7 +393,11 @@ def compare(
     device: IdleDevice = "auto",
     dry_run: DryRun = False,
 ) -> None:
-    """Paired differences of two evaluations, B less A, with intervals."""
+    """Paired differences of two results, B less A, with intervals.
+
+    Of the brain; conditions=[all] takes every condition that both hold. Differences are paired by song and listener,
+    and p-values are corrected over all figures. Results of other songs, galleries, scorers or seeds are refused.
+    """
     from eeg2music.config import load_config
     from eeg2music.evaluation.compare import CompareConfig, compare_runs, comparison_markdown, write_comparison
 

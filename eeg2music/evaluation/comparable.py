@@ -1,4 +1,4 @@
-"""Whether two results of `evaluate` can be compared at all: the same queries, galleries and seeds.
+"""Whether two results of `evaluate` or of `score` can be compared at all: the same queries, galleries and seeds.
 
 Reads scores and names what differs. Compares no score.
 """
@@ -15,31 +15,74 @@ from eeg2music.files import read_json
 
 SCORES = "scores.json"
 KINDS = ("embedding", "generated")
+# In place of names: every condition that both results hold.
+ALL = "all"
+OUTSIDE = "outside"
 # What may not differ between the entries of one condition, kind and seed.
 SAME = ("gallery_size", "gallery", "n", "space", "style")
 
 
 def read_scores(path: Path) -> dict[str, Any]:
-    """What `evaluate` wrote, from its folder or its scores.json.
+    """What `evaluate` or `score` wrote, from its folder or its scores.json.
+
+    A result of `score` comes in the form of the other: each embedding that scored is a level, with one seed.
 
     Raises
     ------
     InputError
         If nothing is there.
     DataError
-        If it is no result of an evaluation.
+        If it is no result of either.
     """
     file = path / SCORES if path.is_dir() else path
-    remedy = "give the folder that `eeg2music evaluate` wrote"
+    remedy = "give the folder that `eeg2music evaluate` or `eeg2music score` wrote"
     if not file.is_file():
         raise InputError(f"No result at {path}", allowed=f"a folder with {SCORES}, or that file", remedy=remedy)
     try:
         values = read_json(file)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{file} is not JSON ({error})", remedy=remedy) from error
+    if isinstance(values, dict) and values.get("kind") == OUTSIDE:
+        return _in_levels(values)
     if not isinstance(values, dict) or not isinstance(values.get("levels"), list):
-        raise DataError(f"{file} holds no levels of an evaluation", allowed="scores of `evaluate`", remedy=remedy)
+        raise DataError(
+            f"{file} holds no levels of an evaluation", allowed="scores of `evaluate` or `score`", remedy=remedy
+        )
     return values
+
+
+def _in_levels(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A result of `score` as levels."""
+    identities = {name: of.get("identity") for name, of in values["embeddings"].items()}
+    return {
+        "schema": values["schema"],
+        "material": OUTSIDE,
+        "checkpoint_sha256": values["manifest"]["sha256"],
+        "scorer_sha256": None if None in identities.values() else " ".join(sorted(map(str, identities.values()))),
+        "gallery_sha256": values.get("gallery_sha256"),
+        "stamps": values.get("stamps", []),
+        "levels": [_outside_level(name, identity, values) for name, identity in identities.items()],
+    }
+
+
+def _outside_level(name: str, identity: str | None, values: Mapping[str, Any]) -> dict[str, Any]:
+    kind = "embedding" if values["header"].get("array") else "generated"
+    scores = {}
+    for condition, spaces in values["scores"].items():
+        found = spaces[name]["identification"]
+        scored = None if found is None else {**found, "space": f"{name}, {identity or 'of unknown weights'}"}
+        # A seed of `score` draws permutations alone: results of two seeds are of the same queries.
+        entry = {"seed": None, **dict.fromkeys(KINDS), kind: scored}
+        scores[condition] = {**entry, "seeds": [] if found is None else [entry]}
+    return {"name": name, "snr_db": None, "gallery": values.get("gallery_sha256"), "scores": scores}
+
+
+def compared(ours: Mapping[str, Any], theirs: Mapping[str, Any], conditions: Sequence[str]) -> list[str]:
+    """Which conditions of a level are compared: those named, or with "all" those that both results measured."""
+    if tuple(conditions) != (ALL,):
+        return list(conditions)
+    sides = [{name for name, of in level["scores"].items() if of["seeds"]} for level in (ours, theirs)]
+    return [name for name in ours["scores"] if name in sides[0] & sides[1]]
 
 
 def refuse_different(ours: Mapping[str, Any], theirs: Mapping[str, Any], conditions: Sequence[str]) -> None:
@@ -69,6 +112,7 @@ def refuse_different(ours: Mapping[str, Any], theirs: Mapping[str, Any], conditi
         by_name = {level["name"]: level for level in theirs["levels"]}
         for level in ours["levels"]:
             differences += _level_differences(level, by_name[level["name"]], conditions)
+    differences += _material_differences(ours, theirs)
     # Generated music is comparable only where one judge heard both.
     scorers = ours.get("scorer_sha256"), theirs.get("scorer_sha256")
     if None not in scorers and scorers[0] != scorers[1]:
@@ -82,12 +126,23 @@ def refuse_different(ours: Mapping[str, Any], theirs: Mapping[str, Any], conditi
         )
 
 
+def _material_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[str]:
+    """What decides the music and the recordings behind names that may be the same."""
+    sides = [side.get("config", {}).get("listening") for side in (ours, theirs)]
+    if None in sides or ours.get("material") != "simulated":
+        return
+    for key in dict.fromkeys([*sides[0], *sides[1]]):
+        # Songs and listeners are compared level by level, by name.
+        if key not in ("style", "subjects") and sides[0].get(key) != sides[1].get(key):
+            yield f"listening.{key} ({_short(sides[0].get(key))} and {_short(sides[1].get(key))})"
+
+
 def _level_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], conditions: Sequence[str]) -> Iterator[str]:
     where = ours["name"]
     for key in ("snr_db", "style", "subjects", "gallery"):
         if ours.get(key) != theirs.get(key):
             yield f"{where}: {key} ({_short(ours.get(key))} and {_short(theirs.get(key))})"
-    for condition in conditions:
+    for condition in compared(ours, theirs, conditions):
         sides = [level["scores"].get(condition) for level in (ours, theirs)]
         if None in sides:
             raise InputError(

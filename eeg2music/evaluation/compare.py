@@ -1,8 +1,8 @@
-"""`eeg2music compare A B`: paired differences of two evaluated runs, with intervals.
+"""`eeg2music compare A B`: paired differences of two results of `evaluate`, or of `score`, with intervals.
 
 Both runs have to be of the same queries: songs, listeners, levels, galleries and seeds. Then each song is paired with
 itself, so that what makes a song easy or hard falls out. Runs that differ in any of these are refused, by name of
-what differs. Computes no score: reads what `evaluate` wrote.
+what differs. Computes no score: reads what was written.
 """
 
 from __future__ import annotations
@@ -18,15 +18,24 @@ from pydantic import Field
 from eeg2music.config import Config
 from eeg2music.errors import InputError
 from eeg2music.evaluation.clusters import cluster_sums
-from eeg2music.evaluation.comparable import KINDS, read_scores, refuse_different
+from eeg2music.evaluation.comparable import ALL, KINDS, OUTSIDE, compared, read_scores, refuse_different
 from eeg2music.evaluation.power import smallest_effect
-from eeg2music.evaluation.statistics import Interval, cluster_interval, holm, permutation_p_value, sign_flips
+from eeg2music.evaluation.statistics import (
+    Interval,
+    benjamini_hochberg,
+    cluster_interval,
+    holm,
+    permutation_p_value,
+    sign_flips,
+)
+from eeg2music.evaluation.tables import NO_FINDING
 from eeg2music.files import write_json, write_text
 from eeg2music.seeding import numpy_rng
 
 SCHEMA = 1
 FIGURES = ("accuracy", "top1")
-HEADS = ("figure", "A", "B", "B - A", "95 % interval", "p", "p (Holm)", "can't be seen below", "n", "songs", "gallery")
+HEADS = ["figure", "A", "B", "B - A", "95 % interval", "p", "p (Holm)", "p (BH)", "can't be seen below"]
+HEADS += ["n", "songs", "gallery"]
 
 
 class CompareConfig(Config):
@@ -35,7 +44,7 @@ class CompareConfig(Config):
     Attributes
     ----------
     conditions : which are compared. Each one more makes the correction over comparisons harder, so that controls are
-        left out where nothing is claimed of them
+        left out where nothing is claimed of them. ["all"] takes those that both results hold
     figures : of "accuracy" (pairwise) and "top1"
     permutations : of the test; with so few songs that there are no more ways to exchange the runs, each is taken once
     seed : of the permutations
@@ -60,7 +69,7 @@ class _Figure(NamedTuple):
 
 
 def compare_runs(first: Path, second: Path, config: CompareConfig | None = None) -> dict[str, Any]:
-    """Compare two results of `evaluate`, B less A.
+    """Compare two results of `evaluate`, or two of `score`, B less A.
 
     Parameters
     ----------
@@ -69,8 +78,8 @@ def compare_runs(first: Path, second: Path, config: CompareConfig | None = None)
     Returns
     -------
     A mapping ready for JSON: `rows`, one for each figure, with `a`, `b`, `difference`, `ci95`, `p_value` (sign flips
-    over songs, two-sided), `p_holm` (over all rows), `by_seed`, `smallest_effect` (that is seen with a power of 0.8)
-    and what they are of; `notes` says what the comparison does not hold.
+    over songs, two-sided), `p_holm` and `p_bh` (over all rows), `by_seed`, `smallest_effect` (that is seen
+    with a power of 0.8) and what they are of; `notes` says what the comparison does not hold.
 
     Raises
     ------
@@ -85,8 +94,9 @@ def compare_runs(first: Path, second: Path, config: CompareConfig | None = None)
     rows = [_row(figure, settings) for figure in _figures(ours, theirs, settings)]
     if not rows:
         raise InputError("Nothing to compare", allowed=", ".join(FIGURES), remedy="choose conditions that were scored")
-    for row, adjusted in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
-        row["p_holm"] = float(adjusted)
+    p_values = [row["p_value"] for row in rows]
+    for row, strict, shared in zip(rows, holm(p_values), benjamini_hochberg(p_values), strict=True):
+        row["p_holm"], row["p_bh"] = float(strict), float(shared)
     return {
         "schema": SCHEMA,
         "a": {"result": str(first), "checkpoint_sha256": ours.get("checkpoint_sha256")},
@@ -121,9 +131,11 @@ def _figures(ours: Mapping[str, Any], theirs: Mapping[str, Any], config: Compare
         raise InputError(f"Unknown figure {sorted(unknown)[0]!r}", allowed=", ".join(FIGURES))
     by_name = {level["name"]: level for level in theirs["levels"]}
     for level in ours["levels"]:
-        for condition in config.conditions:
+        for condition in compared(level, by_name[level["name"]], config.conditions):
             sides = [side["scores"][condition]["seeds"] for side in (level, by_name[level["name"]])]
             for kind in KINDS:
+                if config.conditions == (ALL,) and (condition, kind) == NO_FINDING:
+                    continue
                 first, second = ([entry[kind] for entry in side if entry.get(kind)] for side in sides)
                 seeds = [entry["seed"] for entry in sides[0] if entry.get(kind)]
                 for name in config.figures if seeds else ():
@@ -185,25 +197,35 @@ def _smallest(interval: Interval) -> float | None:
 
 
 def _notes(ours: Mapping[str, Any], theirs: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    outside = ours.get("material") == OUTSIDE
     notes = [
         "Differences are paired by song, listener and seed. Intervals are over songs (and over listeners from ten on); "
-        "p-values exchange the two runs in random sets of songs, two-sided, and Holm's correction is over "
+        "p-values exchange the two runs in random sets of songs, two-sided. Holm's correction (no false claim) and "
+        "Benjamini and Hochberg's (a share of false claims) are over "
         f"{len(rows)} {'figure' if len(rows) == 1 else 'figures'}.",
-        "Each run's embedding is scored in its own conditioning space.",
     ]
+    if not outside:
+        notes.append("Each run's embedding is scored in its own conditioning space.")
     hopeless = [row for row in rows if row["smallest_p"] * len(rows) > 0.05]
     if hopeless:
         notes.append(
             f"With {hopeless[0]['songs']} songs no p-value can be below {hopeless[0]['smallest_p']:.2g}: too few for "
             f"{len(rows)} corrected figures to fall below 0.05. Compare fewer figures or more songs."
         )
-    if any(row["kind"] == "generated" for row in rows) and None in (
-        ours.get("scorer_sha256"),
-        theirs.get("scorer_sha256"),
+    if None in (ours.get("scorer_sha256"), theirs.get("scorer_sha256")) and (
+        outside or any(row["kind"] == "generated" for row in rows)
     ):
         notes.append("The results do not say which scorer judged the generated music: make sure that it was one.")
     if ours.get("checkpoint_sha256") == theirs.get("checkpoint_sha256"):
-        notes.append("Both runs are of the same checkpoint.")
+        notes.append(f"Both runs are of the same {'manifest' if outside else 'checkpoint'}.")
+    return [*notes, *(_outside_notes(ours, theirs) if outside else ())]
+
+
+def _outside_notes(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    """What results of `score` do not say, and what they are stamped with."""
+    notes = [f"{side}: {text}" for side, of in (("A", ours), ("B", theirs)) for text in of["stamps"]]
+    if ours["gallery_sha256"] is None:
+        notes.append("The results do not say what the gallery held: make sure that it was one.")
     return notes
 
 
@@ -218,6 +240,7 @@ def _cells_of(row: Mapping[str, Any]) -> list[str]:
         f"{low:+.3f} to {high:+.3f}",
         f"{row['p_value']:.3g}",
         f"{row['p_holm']:.3g}",
+        f"{row['p_bh']:.3g}",
         "not known" if smallest is None else f"{smallest:.3f}",
         f"{row['n']}",
         f"{row['songs']}",

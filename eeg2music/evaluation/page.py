@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from eeg2music.evaluation.config import BRAIN
-from eeg2music.evaluation.tables import markdown
+from eeg2music.evaluation.details import KINDS, breakdown_tables, distance_tables, summary_table
+from eeg2music.evaluation.tables import NO_FINDING, known_mean, level_title, markdown, number, seeds_text
 from eeg2music.files import atomic_folder, write_json, write_text
 from eeg2music.report import figures
-from eeg2music.report.html import SCORE_HEADS, score_row, write_page
+from eeg2music.report.html import SCORE_HEADS, Picture, score_row, write_page
 
-KINDS = ("embedding", "generated")
 FOLLOW_HEADS = [
     "condition",
     "one lag",
@@ -22,25 +22,28 @@ FOLLOW_HEADS = [
     "null (other song)",
     "clips",
 ]
-DISTANCE_HEADS = ["condition", "kernel distance", "Fréchet distance", "clips", "reference songs"]
-# Without conditions every song ties in the conditioning space: that it scores 0.5 is no finding.
-NO_FINDING = ("no_brain", "embedding")
 
 
-def write_scores(out: Path, scores: Mapping[str, Any], split: Mapping[str, Any]) -> None:
-    """All files of a result, together or not at all. `split`: what was scored, as `check_split` says it."""
-    tables = score_tables(scores)
+def write_scores(
+    out: Path, scores: Mapping[str, Any], split: Mapping[str, Any], pictures: Sequence[Picture] = ()
+) -> None:
+    """All files of a result, together or not at all.
+
+    split: what was scored, as `check_split` says it. pictures: further ones, of what the scores do not hold.
+    """
+    tables = [summary_table(scores), *score_tables(scores)]
+    stamps = scores.get("stamps", [])
     with atomic_folder(out) as folder:
         write_json(folder / "scores.json", dict(scores))
         write_json(folder / "split.json", dict(split))
-        write_text(folder / "scores.md", markdown(tables))
+        write_text(folder / "scores.md", "\n\n".join([*(f"**{text}**" for text in stamps), markdown(tables)]))
         write_page(
             folder / "report.html",
             title="Evaluation",
             lead=_lead(scores),
-            warnings=scores["surprises"],
+            warnings=[*stamps, *scores["surprises"]],
             tables=tables,
-            figures=list(_pictures(scores)),
+            figures=[*_pictures(scores), *pictures],
         )
 
 
@@ -55,7 +58,7 @@ def _lead(scores: Mapping[str, Any]) -> str:
 
 
 def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """For each level: means over seeds, every seed, and how well the stems follow."""
+    """For each level: means over seeds, every seed, how well the stems follow, distances, and scores in parts."""
     tables = []
     for level in scores["levels"]:
         for kind in KINDS:
@@ -64,14 +67,9 @@ def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
             if entries:
                 tables += [_summary(level, kind, entries), _by_seed(level, kind, entries)]
                 tables[-2]["note"] += f" {_seeds_note(scores)}"
-        tables += [table for table in (_follow(level), _distances(level)) if table["rows"]]
+        tables += [table for table in (_follow(level),) if table["rows"]]
+        tables += [*distance_tables(level), *breakdown_tables(level)]
     return tables
-
-
-def _title(level: Mapping[str, Any], what: str) -> str:
-    # Nobody knows the ratio of recordings.
-    ratio = "" if level["snr_db"] is None else f" ({level['snr_db']:g} dB)"
-    return f"{level['name']}{ratio}: {what}"
 
 
 def _note(level: Mapping[str, Any]) -> str:
@@ -109,7 +107,12 @@ def _summary(level: Mapping[str, Any], kind: str, entries: Mapping[str, Sequence
     note = f"{_note(level)} The interval is one seed's, over songs: seeds share songs and listeners."
     if BRAIN in entries:
         note += f" {entries[BRAIN][0][kind]['power']}"
-    return {"title": _title(level, f"{kind}, mean of {_seeds(len(first))}"), "note": note, "heads": heads, "rows": rows}
+    return {
+        "title": level_title(level, f"{kind}, mean of {seeds_text(len(first))}"),
+        "note": note,
+        "heads": heads,
+        "rows": rows,
+    }
 
 
 def _no_finding_row(name: str, score: Mapping[str, Any], width: int) -> list[str]:
@@ -120,9 +123,9 @@ def _summary_row(name: str, scores: Sequence[Mapping[str, Any]]) -> list[str]:
     low, high = scores[0]["ci95"]
     return [
         name.replace("_", " "),
-        _number(_mean([score["accuracy"] for score in scores])),
+        number(known_mean([score["accuracy"] for score in scores])),
         f"{low:.3f} to {high:.3f}",
-        _number(_mean([score["top1"] for score in scores])),
+        number(known_mean([score["top1"] for score in scores])),
         f"{scores[0]['n']}",
         f"{scores[0]['gallery_size']}",
     ]
@@ -136,7 +139,7 @@ def _by_seed(level: Mapping[str, Any], kind: str, entries: Mapping[str, Sequence
         for entry in of
     ]
     rows += _absent(level, len(SCORE_HEADS))
-    return {"title": _title(level, kind), "note": _note(level), "heads": SCORE_HEADS, "rows": rows}
+    return {"title": level_title(level, kind), "note": _note(level), "heads": SCORE_HEADS, "rows": rows}
 
 
 def _follow(level: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,7 +152,7 @@ def _follow(level: Mapping[str, Any]) -> dict[str, Any]:
     count = max(map(len, found.values()), default=0)
     ceiling = found.get("oracle", [])
     return {
-        "title": _title(level, f"following, mean of {_seeds(count)}"),
+        "title": level_title(level, f"following, mean of {seeds_text(count)}"),
         "note": "Correlation of the onsets of generated and heard stems, at one lag for all or one for each listener "
         "(at most 62.5 ms). The null is another song, at the lag of up to 0.5 s that suits each pair best.",
         "heads": FOLLOW_HEADS,
@@ -160,49 +163,9 @@ def _follow(level: Mapping[str, Any]) -> dict[str, Any]:
 def _follow_row(name: str, of: Sequence[Mapping[str, Any]], ceiling: Sequence[Mapping[str, Any]]) -> list[str]:
     cells = [name.replace("_", " ")]
     for key in ("mean", "mean_by_listener"):
-        value = _mean([one[key] for one in of])
-        cells += [_number(value), _share(value, _mean([one[key] for one in ceiling]))]
-    return [*cells, _number(_mean([one["null"] for one in of])), f"{of[0]['n']}"]
-
-
-def _distances(level: Mapping[str, Any]) -> dict[str, Any]:
-    """Table of how far the generated music as a whole is from music of the kind that was heard."""
-    found = level.get("distances", {})
-    count = max((len(one["seeds"]) for one in found.values()), default=0)
-    few = any(one["too_few_for_frechet"] for one in found.values())
-    note = "Of all clips of a condition from the heard songs and others of their family, in the scorer's embedding. "
-    if few:
-        note += "Too few: with fewer clips or songs than twice the embedding's dimension a Fréchet distance is biased. "
-        note += "There, read the kernel distance (unbiased; near 0, or slightly below, where the two agree)."
-    return {
-        "title": _title(level, f"distance from music, mean of {_seeds(count)}"),
-        "note": note.strip(),
-        "heads": DISTANCE_HEADS,
-        "rows": [
-            [
-                name.replace("_", " "),
-                _number(one["kernel"]),
-                _number(one["frechet"]) + (" (too few)" if one["too_few_for_frechet"] else ""),
-                f"{one['n']}",
-                f"{one['n_reference']}",
-            ]
-            for name, one in found.items()
-        ],
-    }
-
-
-def _seeds(count: int) -> str:
-    return "1 seed" if count == 1 else f"{count} seeds"
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    """Mean of the values that are there."""
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
-
-
-def _number(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.3f}"
+        value = known_mean([one[key] for one in of])
+        cells += [number(value), _share(value, known_mean([one[key] for one in ceiling]))]
+    return [*cells, number(known_mean([one["null"] for one in of])), f"{of[0]['n']}"]
 
 
 def _share(value: float | None, ceiling: float | None) -> str:

@@ -6,33 +6,34 @@ generated stems follow what was heard. Reads models and recordings, trains nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from eeg2music.errors import ConfigError
+from eeg2music.evaluation.apart import distance, mean_of_seeds, stamps
 from eeg2music.evaluation.brain import surprises
+from eeg2music.evaluation.breakdowns import level_breakdown
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
 from eeg2music.evaluation.heard import scorer_vectors
 from eeg2music.evaluation.known import check_split, refuse_known
 from eeg2music.evaluation.material import further_songs, further_stems
 from eeg2music.evaluation.page import write_scores
 from eeg2music.evaluation.parts import Parts
+from eeg2music.evaluation.pictures import level_pictures
 from eeg2music.evaluation.splits import Manifest
 from eeg2music.evaluation.units import Unit, UnitResult, in_order, level_units, unit_of
 from eeg2music.evaluation.workers import score_units
 from eeg2music.files import check_result_folder
-from eeg2music.metrics.frechet import frechet_distance
-from eeg2music.metrics.kernel import kernel_distance
 from eeg2music.pipeline import Hook, default_checkpoint, no_hook, pick_device
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.simulation.calibration import REAL_SNR_DB
 from eeg2music.types import FloatArray
 from eeg2music.weights import checkpoint_sha256, load_model
 
-__all__ = ["EvaluateConfig", "LevelConfig", "distance", "refuse_known", "run_evaluation"]
+__all__ = ["EvaluateConfig", "LevelConfig", "refuse_known", "run_evaluation"]
 
 SCHEMA = 3
 RECORDED = "recorded"
@@ -54,7 +55,12 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
     parts = Parts(out, config, folder, pick_device(device).type)
     _finish_units(config, parts, folder, device, hook)
     reference = _Reference(config, folder, hook)
-    levels = [_level_scores(level, config, parts.read, reference) for level in config.levels]
+    hook("comparing with music")
+    levels, pictures = [], []
+    for level in config.levels:
+        found = _results(level, config, parts.read)
+        levels.append(_level_scores(level, config, found, reference))
+        pictures += level_pictures(levels[-1], found)
     scores = {
         "schema": SCHEMA,
         "checkpoint_sha256": checkpoint_sha256(folder),
@@ -65,9 +71,10 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
         "real_snr_db": REAL_SNR_DB,
         "levels": levels,
         "surprises": [text for level in levels for text in level["surprises"]],
+        "stamps": [text for level in levels for text in stamps(level["name"], level["distances"])],
     }
     hook("writing")
-    write_scores(out, scores, _split(config, parts.read, folder))
+    write_scores(out, scores, _split(config, parts.read, folder), pictures)
     parts.remove()
     return scores
 
@@ -114,15 +121,22 @@ def _finish_units(config: EvaluateConfig, parts: Parts, folder: Path, device: st
     score_units(pending, config, folder, device, done=len(units) - len(pending), finished=parts.write, hook=hook)
 
 
+def _results(
+    level: LevelConfig, config: EvaluateConfig, read: Callable[[Unit], UnitResult]
+) -> dict[str, list[UnitResult]]:
+    """{condition: its results, one for each seed}."""
+    seeds = [config.seed + offset for offset in config.seeds]
+    return {name: [read(unit_of(level, name, seed)) for seed in seeds] for name in level.conditions}
+
+
 def _level_scores(
-    level: LevelConfig, config: EvaluateConfig, read: Callable[[Unit], UnitResult], reference: _Reference
+    level: LevelConfig, config: EvaluateConfig, found: Mapping[str, Sequence[UnitResult]], reference: _Reference
 ) -> dict[str, Any]:
     """What scores.json says about one level."""
     scores: dict[str, dict[str, Any]] = {}
     apart: dict[str, Any] = {}
     facts: dict[str, Any] = {"style": None, "subjects": [], "songs": []}
-    for name in level.conditions:
-        results = [read(unit_of(level, name, config.seed + offset)) for offset in config.seeds]
+    for name, results in found.items():
         facts = results[0].facts
         by_seed = [result.entry for result in results if result.entry is not None]
         if by_seed:
@@ -130,12 +144,17 @@ def _level_scores(
         else:
             scores[name] = {"embedding": None, "generated": None, "why": results[0].why, "seeds": []}
         made = [
-            distance(result.made.query, reference.beside(result.made.gallery))
+            distance(
+                result.made.query,
+                reference.beside(result.made.gallery),
+                seed=result.entry["seed"],
+                allow_small=config.allow_small,
+            )
             for result in results
-            if result.made is not None
+            if result.made is not None and result.entry is not None
         ]
         if made:
-            apart[name] = _mean_distance(made)
+            apart[name] = mean_of_seeds(made)
     return {
         "name": level.name,
         "snr_db": level.snr_db,
@@ -144,6 +163,7 @@ def _level_scores(
         "gallery": facts["songs"],
         "scores": scores,
         "distances": apart,
+        "breakdown": level_breakdown(found),
         "surprises": [f"{level.name}: {text}" for text in surprises(scores)],
     }
 
@@ -157,30 +177,3 @@ def _split(config: EvaluateConfig, read: Callable[[Unit], UnitResult], folder: P
         subjects=frozenset(subject for one in facts for subject in one["subjects"]),
     )
     return check_split(folder, scored)
-
-
-def _mean_distance(by_seed: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    means = {key: float(np.mean([one[key] for one in by_seed])) for key in ("frechet", "kernel")}
-    return {**by_seed[0], **means, "seeds": [{key: one[key] for key in means} for one in by_seed]}
-
-
-def distance(vectors: FloatArray, reference: FloatArray) -> dict[str, Any]:
-    """Fréchet and kernel distance of generated clips from music, in the scorer's embedding.
-
-    Parameters
-    ----------
-    vectors : (clip, dim)
-    reference : (song, dim), what was heard and other songs of its family
-
-    With fewer clips or songs than twice the embedding's dimension a Fréchet distance is biased; it is stamped so, and
-    the kernel distance, which is not, is the one to read.
-    """
-    return {
-        "frechet": frechet_distance(vectors, reference),
-        "kernel": kernel_distance(reference, vectors),
-        "n": len(vectors),
-        "n_reference": len(reference),
-        "embedding": "scorer",
-        "dim": int(vectors.shape[1]),
-        "too_few_for_frechet": min(len(vectors), len(reference)) < 2 * vectors.shape[1],
-    }

@@ -10,6 +10,8 @@ from eeg2music.files import atomic_folder, check_result_folder, write_json, writ
 from eeg2music.report.html import write_page
 
 SCORE_FILES = ("scores.json", "scores.md", "report.html")
+# Without conditions every song ties in the conditioning space: that it scores 0.5 is no finding.
+NO_FINDING = ("no_brain", "embedding")
 
 
 def write_tables(
@@ -69,3 +71,25 @@ def p_text(p: float) -> str:
     ('0.031', '2.5e-05')
     """
     return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
+
+
+def level_title(level: Mapping[str, Any], what: str = "") -> str:
+    """A level's name, its ratio where that is known, and what of it is shown.
+
+    >>> level_title({"name": "clean", "snr_db": 0.0}, "embedding"), level_title({"name": "recorded", "snr_db": None})
+    ('clean (0 dB): embedding', 'recorded')
+    """
+    # Nobody knows the ratio of recordings.
+    ratio = "" if level["snr_db"] is None else f" ({level['snr_db']:g} dB)"
+    return f"{level['name']}{ratio}" + (f": {what}" if what else "")
+
+
+def seeds_text(count: int) -> str:
+    """How many seeds, in words."""
+    return "1 seed" if count == 1 else f"{count} seeds"
+
+
+def known_mean(values: Sequence[float | None]) -> float | None:
+    """Mean of the values that are there."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

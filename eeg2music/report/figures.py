@@ -23,7 +23,8 @@ CALM = "#3b6ea5"
 GREY = "#9aa3b2"
 
 
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
+def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
+    """A figure of so many inches, and its axes (rows, columns)."""
     # The object interface, not pyplot: no global state, no display needed.
     from matplotlib.figure import Figure
 
@@ -31,7 +32,8 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tup
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def _png(figure: Figure) -> bytes:
+def png_bytes(figure: Figure) -> bytes:
+    """The drawn figure."""
     buffer = io.BytesIO()
     # No software or date metadata: the same picture is the same bytes.
     figure.savefig(buffer, format="png", dpi=96, metadata={"Software": None})
@@ -51,7 +53,7 @@ def spectrograms(panels: Mapping[str, FloatArray], *, columns: int = 2) -> bytes
     """One spectrogram per named clip, up to 8 kHz."""
     names = list(panels)
     rows = -(-len(names) // columns)
-    figure, axes = _figure(5.2 * columns, 1.9 * rows, rows, columns)
+    figure, axes = new_figure(5.2 * columns, 1.9 * rows, rows, columns)
     for axis in axes.flat[len(names) :]:
         axis.axis("off")
     for axis, name in zip(axes.flat, names, strict=False):
@@ -67,12 +69,12 @@ def spectrograms(panels: Mapping[str, FloatArray], *, columns: int = 2) -> bytes
         )
         axis.set(title=name, ylim=(0, 8), xlabel="s", ylabel="kHz")
         axis.title.set_fontsize(9)
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def control_curves(decoded: FloatArray, names: Sequence[str], heard: FloatArray | None = None) -> bytes:
     """Decoded curves per stem (stem, curve, frame), over the heard ones where these are known."""
-    figure, axes = _figure(10.4, 1.35 * len(names), len(names), len(CURVES))
+    figure, axes = new_figure(10.4, 1.35 * len(names), len(names), len(CURVES))
     time = np.arange(decoded.shape[-1]) / CURVE_RATE_HZ
     for row, name in enumerate(names):
         for column, curve in enumerate(CURVES):
@@ -84,7 +86,7 @@ def control_curves(decoded: FloatArray, names: Sequence[str], heard: FloatArray 
             axis.tick_params(labelsize=7)
     if heard is not None:
         axes[0, 0].legend(fontsize=6, loc="upper right")
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def head_regions(
@@ -95,7 +97,7 @@ def head_regions(
     positions_m (channel, 3), weights (region, channel). Channels without a position are left out; those that are not
     `good` (channel,) are crosses without a colour.
     """
-    figure, axes = _figure(2.6 * len(regions), 2.7, 1, len(regions))
+    figure, axes = new_figure(2.6 * len(regions), 2.7, 1, len(regions))
     known = np.isfinite(positions_m).all(axis=1)
     bad = known & ~good if good is not None else np.zeros_like(known)
     known &= ~bad
@@ -112,7 +114,7 @@ def head_regions(
         axis.set(xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), aspect="equal", title=name.replace("_", " "))
         axis.title.set_fontsize(9)
         axis.axis("off")
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def _azimuthal(positions_m: FloatArray) -> FloatArray:
@@ -128,7 +130,7 @@ def _azimuthal(positions_m: FloatArray) -> FloatArray:
 def identification_bars(scores: Mapping[str, Mapping[str, Any]], *, title: str) -> bytes:
     """Pairwise accuracy with 95 % interval of the brain and of each control; chance dashed."""
     names = [name for name, score in scores.items() if score and score.get("accuracy") is not None]
-    figure, axes = _figure(7.2, 0.42 * len(names) + 1.2)
+    figure, axes = new_figure(7.2, 0.42 * len(names) + 1.2)
     axis = axes[0, 0]
     for row, name in enumerate(names):
         score = scores[name]
@@ -141,7 +143,7 @@ def identification_bars(scores: Mapping[str, Mapping[str, Any]], *, title: str) 
     axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=8)
     axis.set(xlim=(0, 1.18), xlabel="identification accuracy (pairwise; chance 0.5)", title=title)
     axis.invert_yaxis()
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def identification_by_snr(points: Sequence[Mapping[str, Any]], *, real_snr_db: float) -> bytes:
@@ -149,7 +151,7 @@ def identification_by_snr(points: Sequence[Mapping[str, Any]], *, real_snr_db: f
 
     points: {"snr_db", "embedding": score, optionally "generated": score}.
     """
-    figure, axes = _figure(7.2, 3.2)
+    figure, axes = new_figure(7.2, 3.2)
     axis = axes[0, 0]
     for kind, colour in (("embedding", ACCENT), ("generated", CALM)):
         some = sorted((p for p in points if p.get(kind)), key=lambda p: p["snr_db"])
@@ -165,4 +167,4 @@ def identification_by_snr(points: Sequence[Mapping[str, Any]], *, real_snr_db: f
     axis.text(real_snr_db, 1.03, "real recordings", fontsize=7, ha="center", color=INK)
     axis.set(xlabel="SNR of the simulated recording (dB, 1-12 Hz)", ylabel="pairwise accuracy", ylim=(0.35, 1.1))
     axis.legend(fontsize=8, loc="lower right")
-    return _png(figure)
+    return png_bytes(figure)

@@ -186,6 +186,45 @@ def test_runs_that_differ_are_refused_by_name(put: Any, weak: dict[str, Any], wh
         compare_runs(put(ours), put(theirs))
 
 
+@pytest.mark.parametrize(("key", "value"), [("window_start_s", 2.5), ("song_seed", 22), ("montage", "eeg32")])
+def test_other_material_behind_the_same_names_is_refused(put: Any, weak: dict[str, Any], key: str, value: Any) -> None:
+    listening = {"style": "funk", "subjects": ["a"], "window_start_s": 1.5, "song_seed": 21, "montage": "eeg64"}
+    ours = {**weak, "config": {"listening": listening}}
+    theirs = {**weak, "config": {"listening": {**listening, key: value}}}
+    compare_runs(put(ours), put(ours))
+    with pytest.raises(DataError, match=rf"listening\.{key} \({listening[key]} and {value}\)"):
+        compare_runs(put(ours), put(theirs))
+
+
+def with_controls(scores: dict[str, Any]) -> dict[str, Any]:
+    """The brain's scores under the names of controls too, and generated music of two of them."""
+    other = copy.deepcopy(scores)
+    conditions = other["levels"][0]["scores"]
+    conditions["oracle"] = copy.deepcopy(conditions["brain"])
+    conditions["no_brain"] = copy.deepcopy(conditions["brain"])
+    for name in ("oracle", "no_brain"):
+        for seeded in conditions[name]["seeds"]:
+            seeded["generated"] = copy.deepcopy(seeded["embedding"])
+    conditions["other_subject"] = {"embedding": None, "generated": None, "why": "one listener", "seeds": []}
+    return other
+
+
+def test_all_takes_every_condition_of_both_and_kind(put: Any, weak: dict[str, Any], strong: dict[str, Any]) -> None:
+    ours, theirs = with_controls(weak), with_controls(strong)
+    theirs["levels"][0]["scores"]["ridge"] = theirs["levels"][0]["scores"]["oracle"]
+    found = compare_runs(put(ours), put(theirs), CompareConfig(conditions=("all",), figures=("accuracy",)))
+    # Without conditions every song ties in the conditioning space, which is not compared.
+    assert [(row["condition"], row["kind"]) for row in found["rows"]] == [
+        ("brain", "embedding"), ("oracle", "embedding"), ("oracle", "generated"), ("no_brain", "generated"),
+    ]  # fmt: skip
+    p_values = np.array([row["p_value"] for row in found["rows"]])
+    expected = stats.false_discovery_control(p_values)
+    assert [row["p_bh"] for row in found["rows"]] == pytest.approx(expected)
+    assert all(row["p_bh"] <= row["p_holm"] for row in found["rows"])
+    with pytest.raises(InputError, match="'ridge' was not scored in A"):
+        compare_runs(put(ours), put(theirs), CompareConfig(conditions=("brain", "ridge")))
+
+
 def test_results_without_scores_by_song_are_refused(put: Any, weak: dict[str, Any]) -> None:
     old = copy.deepcopy(weak)
     for seeded in old["levels"][0]["scores"]["brain"]["seeds"]:
@@ -239,3 +278,61 @@ def test_the_command_prints_the_table_and_writes_both_files(
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 2
+
+
+# -- results of `score` ------------------------------------------------------------------------
+
+
+def outside(noise: float, **changes: Any) -> dict[str, Any]:
+    """What `score` stores of one condition in one embedding."""
+    return {
+        "schema": 1,
+        "kind": "outside",
+        "manifest": {"name": "clips.csv", "sha256": f"{noise}"},
+        "header": {"array": None},
+        "seed": 0,
+        "gallery_sha256": "g",
+        "embeddings": {"scorer": {"identity": "abc"}},
+        "scores": {"brain": {"scorer": {"identification": entry(noise, 0), "distances": None}}},
+        "stamps": [],
+        **changes,
+    }
+
+
+def test_results_of_score_are_paired_alike(put: Any, weak: dict[str, Any], strong: dict[str, Any]) -> None:
+    """The same queries give the same differences as between results of `evaluate`."""
+    found = compare_runs(put(outside(4.0)), put(outside(2.0, seed=5)))
+    one_seed = [run(noise, seeds=(0,)) for noise in (4.0, 2.0)]
+    expected = compare_runs(*map(put, one_seed))
+    keys = ("difference", "ci95", "n", "songs", "gallery_size")
+    for row, other in zip(found["rows"], expected["rows"], strict=True):
+        assert (row["level"], row["kind"]) == ("scorer", "generated")
+        assert {key: row[key] for key in keys} == {key: other[key] for key in keys}
+    assert "| scorer: brain, generated, accuracy |" in comparison_markdown(found)
+    assert not any("conditioning space" in note for note in found["notes"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"gallery_sha256": "other"}, "gallery"),
+        ({"embeddings": {"scorer": {"identity": "xyz"}}}, "scorer that judged"),
+        ({"schema": 2}, "schema"),
+    ],
+)
+def test_results_of_score_that_differ_are_refused(put: Any, changes: dict[str, Any], named: str) -> None:
+    with pytest.raises(DataError, match=f"The runs differ in .*{named}"):
+        compare_runs(put(outside(4.0)), put(outside(2.0, **changes)))
+
+
+def test_score_and_evaluate_are_not_compared(put: Any, weak: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match=r"material \(simulated and outside\)"):
+        compare_runs(put(weak), put(outside(2.0)))
+
+
+def test_what_results_of_score_do_not_say_is_said(put: Any) -> None:
+    untold = {"gallery_sha256": None, "embeddings": {"scorer": {"identity": None}}, "stamps": ["CIRCULAR: it is."]}
+    notes = compare_runs(put(outside(4.0, **untold)), put(outside(2.0, **untold)))["notes"]
+    assert any("what the gallery held" in note for note in notes)
+    assert any("which scorer" in note for note in notes)
+    assert "B: CIRCULAR: it is." in notes

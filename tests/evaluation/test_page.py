@@ -108,15 +108,3 @@ def test_recordings_have_no_ratio_and_are_not_called_simulated(level: dict[str, 
     assert "dB" not in text
     assert "simulated" not in text
     assert "sampling and controls only" in tables[0]["note"]
-
-
-def test_distances_are_shown_with_their_counts(level: dict[str, Any]) -> None:
-    far = {"frechet": 0.5, "kernel": 2.0, "n": 20, "n_reference": 256, "too_few_for_frechet": True, "seeds": [{}, {}]}
-    level["distances"] = {"brain": far, "oracle": {**far, "too_few_for_frechet": False}}
-    table = score_tables({"levels": [level]})[-1]
-    assert table["title"] == "clean (0 dB): distance from music, mean of 2 seeds"
-    assert "read the kernel distance" in table["note"]
-    assert table["rows"] == [
-        ["brain", "2.000", "0.500 (too few)", "20", "256"],
-        ["oracle", "2.000", "0.500", "20", "256"],
-    ]

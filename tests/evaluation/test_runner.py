@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from eeg2music.config import load_config
@@ -18,10 +17,10 @@ from eeg2music.evaluation.brain import CONTROLS
 from eeg2music.evaluation.heard import Heard
 from eeg2music.evaluation.material import ListeningConfig
 from eeg2music.evaluation.parts import Parts
-from eeg2music.evaluation.runner import EvaluateConfig, LevelConfig, distance, refuse_known, run_evaluation
+from eeg2music.evaluation.runner import EvaluateConfig, LevelConfig, refuse_known, run_evaluation
 from eeg2music.files import sha256_file, sha256_json
 from eeg2music.pipeline import SamplingConfig
-from eeg2music.seeding import derive_seed, numpy_rng
+from eeg2music.seeding import derive_seed
 
 MakeHeard = Callable[..., Heard]
 KEYS = {"accuracy", "top1", "ci95", "chance", "p_value", "n", "gallery_size"}
@@ -62,8 +61,12 @@ def test_what_is_written(scores: dict[str, Any]) -> None:
     assert [path.name for path in out.parent.iterdir()] == ["out"]
     assert json.loads((out / "scores.json").read_text()) == json.loads(json.dumps(scores["scores"]))
     page = (out / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 4  # against difficulty; clean: two; hard: one
+    # Against difficulty; bars: clean two, hard one; matrix and ranks of both, the map of the level that has clips.
+    assert page.count("data:image/png;base64,") == 4 + 5
+    for title in ("clean (0 dB): map of the embeddings", "hard (-12 dB): retrieval matrix"):
+        assert f"<h2>{title}</h2>" in page
     table = (out / "scores.md").read_text()
+    assert table.startswith("## Summary\n")
     assert "## clean (0 dB): embedding" in table
     assert "## hard (-12 dB): embedding" in table
     assert "## hard (-12 dB): generated" not in table
@@ -110,6 +113,9 @@ def test_generated_clips_are_scored_with_their_distance_and_following(scores: di
     assert set(entry["following"]["lag_s_by_listener"]) == {"sub-a", "sub-b"}
     assert set(level["distances"]) == {"brain", "no_brain"}
     assert level["distances"]["brain"]["too_few_for_frechet"] is True
+    assert level["distances"]["brain"]["frechet"] is None
+    assert "3 clips and 7 songs" in level["distances"]["brain"]["refused"]
+    assert scores["scores"]["stamps"] == []
     # Two songs of the family beside the five that were heard.
     assert (level["distances"]["brain"]["n"], level["distances"]["brain"]["n_reference"]) == (3, 7)
     by_seed = [one["kernel"] for one in level["distances"]["brain"]["seeds"]]
@@ -318,15 +324,3 @@ def test_a_control_that_the_songs_do_not_allow_is_not_measured(
 def test_a_simulated_level_needs_its_ratio(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="The level 'a' has no snr"):
         run_evaluation(EvaluateConfig(levels=(LevelConfig(name="a"),)), tmp_path / "out")
-
-
-# -- parts -------------------------------------------------------------------------------------
-
-
-def test_distances_of_the_same_are_zero_and_grow() -> None:
-    gallery = numpy_rng(0, "gallery").normal(size=(60, 4)).astype(np.float32)
-    same, far = distance(gallery, gallery), distance(gallery + 3.0, gallery)
-    assert same["frechet"] == pytest.approx(0.0, abs=1e-3)
-    assert far["frechet"] == pytest.approx(36.0, rel=0.01)
-    assert far["kernel"] > same["kernel"]
-    assert not same["too_few_for_frechet"]

@@ -25,6 +25,7 @@ IDENTIFIED = [
 ]
 APART = ["condition", "embedding", "FAD", "KAD", "KAD reversed", "FAD-∞", "95 % interval", "density", "coverage"]
 APART += ["n", "references", "dim"]
+IN_PARTS = ["of", "pairwise", "top-1", "top-5", "top-10", "10-way", "MRR", "median rank", "n", "gallery"]
 
 
 def write_page_of(out: Path, scores: Mapping[str, Any]) -> None:
@@ -106,17 +107,8 @@ def _identified(scores: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _breakdown(scores: Mapping[str, Any]) -> dict[str, Any]:
-    figures = ("identification", "top1", "top5", "top10", "way10", "mrr")
     rows = [
-        [
-            condition,
-            name,
-            one["group"] + ("" if one["value"] is None else f" {one['value']}"),
-            *(_beside_chance(one, figure) for figure in figures),
-            _beside_chance(one, "median_rank", 1),
-            f"{one['n']}" + (f" ({one['left_out']} alone)" if one["left_out"] else ""),
-            _size(one),
-        ]
+        [condition, name, *part_cells(one)]
         for condition, name, of in _entries(scores, "identification")
         for one in of["breakdown"]
     ]
@@ -124,8 +116,20 @@ def _breakdown(scores: Mapping[str, Any]) -> dict[str, Any]:
         "Chance in brackets. By seed, listener (subject) and style against the whole gallery; within style and within "
         "song against the candidates of the same. Clips whose target is alone there are not counted."
     )
-    heads = ["condition", "embedding", "of", "pairwise", "top-1", "top-5", "top-10", "10-way", "MRR", "median rank"]
-    return {"title": "Identification in parts", "note": note, "heads": [*heads, "n", "gallery"], "rows": rows}
+    heads = ["condition", "embedding", *IN_PARTS]
+    return {"title": "Identification in parts", "note": note, "heads": heads, "rows": rows}
+
+
+def part_cells(row: Mapping[str, Any]) -> list[str]:
+    """Cells below `IN_PARTS` of one row of `metrics.breakdown`: each figure with its chance in brackets."""
+    figures = ("identification", "top1", "top5", "top10", "way10", "mrr")
+    return [
+        row["group"] + ("" if row["value"] is None else f" {row['value']}"),
+        *(_beside_chance(row, figure) for figure in figures),
+        _beside_chance(row, "median_rank", 1),
+        f"{row['n']}" + (f" ({row['left_out']} alone)" if row["left_out"] else ""),
+        _size(row),
+    ]
 
 
 def _beside_chance(row: Mapping[str, Any], figure: str, digits: int = 3) -> str:

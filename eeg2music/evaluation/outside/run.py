@@ -103,6 +103,7 @@ def run_score(
         "reference": Path(config.reference).name if config.reference else None,
         "seed": config.seed,
         "gallery_size": len(clips.gallery),
+        "gallery_sha256": material.gallery_sha256,
         "loudness": {"declared": clips.header.loudness, "handling": LOUDNESS},
         "material": dict(material.facts),
         "embeddings": {name: {**of, "cached": material.cached.get(name, 0)} for name, of in about.items()},

@@ -6,8 +6,9 @@ All files are looked at before any is embedded. Nothing is scored here.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from eeg2music.evaluation.outside import vectors
 from eeg2music.evaluation.outside.clips import Clip
 from eeg2music.evaluation.outside.manifest import Clips
 from eeg2music.evaluation.outside.measure import Space
+from eeg2music.files import sha256_json
 from eeg2music.pipeline import Hook
 
 HEARD = "references"
@@ -38,6 +40,7 @@ class Material:
     spaces : one for each embedding
     facts : {group: number, seconds, rates, levels}
     remarks : what a reader has to know, in words
+    gallery_sha256 : of what the candidates are, whatever their names and order; None without candidates
     """
 
     spaces: tuple[Space, ...]
@@ -45,6 +48,7 @@ class Material:
     remarks: tuple[str, ...] = ()
     resampled: bool = False
     cached: Mapping[str, int] = field(default_factory=dict)
+    gallery_sha256: str | None = None
 
 
 def audio_material(
@@ -85,6 +89,7 @@ def audio_material(
         (*audio.remarks(groups, needed), *_shared_content(clips, generated)),
         resampled=len(rates) > 1,
         cached=cached,
+        gallery_sha256=_content(clip.sha256 for clip in heard.values()),
     )
 
 
@@ -123,7 +128,17 @@ def array_material(clips: Clips, reference: str | os.PathLike[str] | None) -> Ma
     )
     _refuse_vectors(clips, space, tuple(map(str, range(0 if whole is None else len(whole)))))
     facts = {GENERATED: {"rows": len(used)}, HEARD: {"rows": len(clips.gallery)}}
-    return Material((space,), facts | ({} if whole is None else {FOLDER: {"rows": len(whole)}}))
+    if whole is not None:
+        facts[FOLDER] = {"rows": len(whole)}
+    candidates = () if space.gallery is None else space.gallery
+    content = _content(sha256(np.ascontiguousarray(row).tobytes()).hexdigest() for row in candidates)
+    return Material((space,), facts, gallery_sha256=content)
+
+
+def _content(hashes: Iterable[str]) -> str | None:
+    """One hash of several, whatever their order."""
+    known = sorted(hashes)
+    return sha256_json(known) if known else None
 
 
 def _refuse_audio(

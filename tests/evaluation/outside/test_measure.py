@@ -114,6 +114,21 @@ def test_the_files_say_n_chance_and_gallery(manifest: Path, tmp_path: Path) -> N
     assert "brain, muq" in summary(scores, tmp_path / "out")
 
 
+def test_the_gallery_is_known_by_what_it_holds(manifest: Path, tmp_path: Path) -> None:
+    config = ScoreConfig(permutations=5)
+
+    def gallery(name: str) -> str:
+        return str(run_score(manifest, tmp_path / name, config, device="cpu")["gallery_sha256"])
+
+    heard = np.load(tmp_path / "heard.npz")["arr_0"]
+    first = gallery("a")
+    assert len(first) == 64 and gallery("b") == first
+    np.savez(tmp_path / "heard.npz", heard[::-1])  # the same items in another order
+    assert gallery("c") == first
+    np.savez(tmp_path / "heard.npz", heard + 1e-6)
+    assert gallery("d") != first
+
+
 def test_scores_are_the_same_twice(manifest: Path, tmp_path: Path) -> None:
     config = ScoreConfig(permutations=50, seed=3)
     first, second = (run_score(manifest, tmp_path / name, config, device="cpu") for name in ("a", "b"))

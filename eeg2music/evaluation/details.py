@@ -1,0 +1,151 @@
+"""Tables of an evaluation beside the scores by condition: the summary, the distances from music, the scores in parts.
+
+From what scores.json says; computes nothing but means over seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eeg2music.evaluation.config import BRAIN
+from eeg2music.evaluation.outside.page import IN_PARTS, part_cells
+from eeg2music.evaluation.tables import NO_FINDING, known_mean, level_title, limits, number, seeds_text
+
+KINDS = ("embedding", "generated")
+ABSENT = "–"
+APART = ["condition", "KAD", "KAD reversed", "FAD-∞", "95 % interval", "FAD", "density", "coverage (expected)"]
+APART += ["clips", "songs"]
+
+
+def summary_table(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """The brain at every level, and at the first level every control: what a paper shows."""
+    heads = ["level", "condition"]
+    for kind in KINDS:
+        heads += [f"{kind}: pairwise", "95 % interval", "top-1", "p by seed"]
+    heads += ["onset correlation", "KAD", "queries", "clips", "gallery"]
+    rows = [
+        [level_title(level), name.replace("_", " "), *_summary_cells(level, name, of["seeds"])]
+        for place, level in enumerate(scores["levels"])
+        for name, of in level["scores"].items()
+        if of["seeds"] and (name == BRAIN or place == 0)
+    ]
+    count = max((len(of["seeds"]) for level in scores["levels"] for of in level["scores"].values()), default=0)
+    note = (
+        f"Means of {seeds_text(count)}; the interval is the first seed's, over songs. Chance is 0.5 pairwise and one "
+        "in the gallery for top-1. p: permutation of songs, pairwise. Onset correlation: generated and heard stems, "
+        "one lag for all. KAD: kernel distance of all clips from music, without an interval: its seeds stand below, "
+        "as do the controls at further levels."
+    )
+    return {"title": "Summary", "note": note, "heads": heads, "rows": rows}
+
+
+def distance_tables(level: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """How far each condition's clips as a whole are from music: means over seeds, and with several, each seed."""
+    apart: Mapping[str, Mapping[str, Any]] = level.get("distances", {})
+    if not apart:
+        return []
+    count = max(len(one["seeds"]) for one in apart.values())
+    first = next(iter(apart.values()))["seeds"][0]["seed"]
+    heads = [f"{head} of seed {first}" if head == "95 % interval" else head for head in APART]
+    rows = [[_name(name), *_distance_cells(one, one["seeds"][0])] for name, one in apart.items()]
+    title = level_title(level, f"distance from music, mean of {seeds_text(count)}")
+    tables = [{"title": title, "note": _distance_note(apart), "heads": heads, "rows": rows}]
+    if count > 1:
+        each = [
+            [f"{_name(name)}, seed {one['seed']}", *_distance_cells(one, one)]
+            for name, of in apart.items()
+            for one in of["seeds"]
+        ]
+        title = level_title(level, "distance from music, by seed")
+        tables.append({"title": title, "note": "As above.", "heads": APART, "rows": each})
+    return tables
+
+
+def breakdown_tables(level: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Identification of brain and oracle overall, by seed and by listener; a table for each kind."""
+    tables = []
+    for kind in KINDS:
+        rows = [
+            [_name(name), *part_cells(row)]
+            for name, of in level.get("breakdown", {}).items()
+            if of.get(kind)
+            for row in of[kind]
+        ]
+        if rows:
+            title = level_title(level, f"{kind} in parts")
+            tables.append({"title": title, "note": _parts_note(level), "heads": ["condition", *IN_PARTS], "rows": rows})
+    return tables
+
+
+def _summary_cells(level: Mapping[str, Any], name: str, seeds: Sequence[Mapping[str, Any]]) -> list[str]:
+    cells, counts = [], []
+    for kind in KINDS:
+        found = [entry[kind] for entry in seeds if entry.get(kind)]
+        counts.append(f"{found[0]['n']}" if found else ABSENT)
+        if not found or (name, kind) == NO_FINDING:
+            cells += [ABSENT] * 4
+            continue
+        cells += [number(known_mean([one["accuracy"] for one in found])), limits(found[0]["ci95"])]
+        cells += [number(known_mean([one["top1"] for one in found]))]
+        cells += [", ".join(f"{one['p_value']:.2g}" for one in found)]
+    following = known_mean([entry["following"]["mean"] for entry in seeds if entry.get("following")])
+    kernel = level.get("distances", {}).get(name, {}).get("kernel")
+    cells += [ABSENT if value is None else number(value) for value in (following, kernel)]
+    return [*cells, *counts, f"{seeds[0]['embedding']['gallery_size']}"]
+
+
+def _distance_cells(one: Mapping[str, Any], seeded: Mapping[str, Any]) -> list[str]:
+    """Cells below `APART`. `seeded`: whose interval is shown."""
+    if "why" in one:
+        return [f"not measured: {one['why']}", *[""] * (len(APART) - 4), f"{one['n']}", f"{one['n_reference']}"]
+    endless, covered = one["frechet_infinity"], one["coverage"]
+    plain = "refused" if one["frechet"] is None else number(one["frechet"])
+    return [
+        number(one["kernel"]),
+        number(one["kernel_reversed"]),
+        ABSENT if endless is None else number(endless["value"]) + ("" if endless["enough"] else " (few)"),
+        ABSENT if endless is None else limits(seeded["frechet_infinity"]["ci95"]),
+        plain + (" (too few)" if one["too_few_for_frechet"] and one["frechet"] is not None else ""),
+        ABSENT if covered is None else number(covered["density"]),
+        ABSENT if covered is None else f"{covered['coverage']:.3f} ({covered['coverage_expected']:.3f})",
+        f"{one['n']}",
+        f"{one['n_reference']}",
+    ]
+
+
+def _distance_note(apart: Mapping[str, Mapping[str, Any]]) -> str:
+    one = next(iter(apart.values()))
+    audio = one["audio"]
+    notes = [
+        f"All clips of a condition against the heard songs and others of their family, {audio['seconds']:g} s each at "
+        f"{audio['sample_rate_hz']} Hz ({audio['loudness']}), in the scorer's embedding of {one['dim']} dimensions.",
+        "KAD: kernel distance, unbiased, near 0 or slightly below where the two agree; its kernel is as wide as the "
+        "songs' median distance, reversed: as the clips'. It has no interval: it is one figure of all clips.",
+        "FAD-∞: Fréchet distance at endless clips; the interval is over the choice of clips.",
+    ]
+    if any(of["frechet_infinity"] and not of["frechet_infinity"]["enough"] for of in apart.values()):
+        notes.append("(few): sub-samples below twice the dimension, where it comes out a little low.")
+    refused = dict.fromkeys(of["refused"] for of in apart.values() if of["refused"])
+    notes += [f"FAD refused: {text}." for text in refused]
+    if any(of["too_few_for_frechet"] and of["frechet"] is not None for of in apart.values()):
+        notes.append("(too few): below twice the dimension a Fréchet distance is biased upward; read the KAD.")
+    notes.append("Density (1 for equal distributions) and coverage: Naeem et al. 2020.")
+    return " ".join(notes)
+
+
+def _parts_note(level: Mapping[str, Any]) -> str:
+    style = level["style"]
+    notes = [
+        "Queries of all seeds together; chance in brackets. 2-way is the pairwise score, and N-way of a gallery of N "
+        "is top-1. Intervals and p-values of the whole stand above; the parts have none of their own.",
+        "The styles of the songs are not known, so that nothing is said by style or within style."
+        if style in (None, "mixed")
+        else f"Every song is {style}: overall is the figure of that style, and within style.",
+        "The gallery holds one window of each song, so that nothing is to be told apart within a song.",
+    ]
+    return " ".join(notes)
+
+
+def _name(condition: str) -> str:
+    return condition.replace("_", " ")

@@ -1,0 +1,110 @@
+"""The tables beside the scores: every figure with its n, its chance or interval, or why there is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eeg2music.evaluation.apart import distance, mean_of_seeds
+from eeg2music.evaluation.details import breakdown_tables, distance_tables, summary_table
+from eeg2music.metrics.breakdown import breakdown
+from eeg2music.seeding import numpy_rng
+
+SONGS = numpy_rng(0, "songs").normal(size=(60, 4))
+
+
+def score(accuracy: float) -> dict[str, Any]:
+    return {
+        "accuracy": accuracy, "top1": accuracy / 2, "ci95": [accuracy - 0.1, accuracy + 0.1], "p_value": 0.01,
+        "n": 20, "gallery_size": 5,
+    }  # fmt: skip
+
+
+def entry(seed: int, embedding: float, generated: float | None) -> dict[str, Any]:
+    made = {"generated": None if generated is None else {**score(generated), "n": 8}}
+    following = {} if generated is None else {"following": {"mean": 0.25}}
+    return {"seed": seed, "embedding": score(embedding), **made, **following}
+
+
+def level(name: str = "clean", **more: Any) -> dict[str, Any]:
+    scores = {
+        "brain": {"seeds": [entry(0, 0.8, 0.6), entry(1, 0.9, 0.7)]},
+        "no_brain": {"seeds": [entry(0, 0.5, 0.5), entry(1, 0.5, 0.4)]},
+        "other_subject": {"seeds": [], "why": "one listener"},
+    }
+    return {"name": name, "snr_db": 0.0, "style": "funk", "subjects": ["a", "b"], "scores": scores, **more}
+
+
+def apart(shift: float, clips: int = 40) -> dict[str, Any]:
+    made = [numpy_rng(seed, "clips").normal(size=(clips, 4)) + shift for seed in (0, 1)]
+    return mean_of_seeds([distance(one, SONGS, seed=seed) for seed, one in enumerate(made)])
+
+
+def cells(table: dict[str, Any], row: int) -> dict[str, str]:
+    assert {len(one) for one in table["rows"]} == {len(table["heads"])}
+    return dict(zip(table["heads"], table["rows"][row], strict=True))
+
+
+def test_the_summary_has_the_brain_at_every_level_and_the_controls_once() -> None:
+    levels = [level(distances={"brain": apart(0.5)}), level("real")]
+    table = summary_table({"levels": levels})
+    assert [row[:2] for row in table["rows"]] == [
+        ["clean (0 dB)", "brain"], ["clean (0 dB)", "no brain"], ["real (0 dB)", "brain"],
+    ]  # fmt: skip
+    brain = cells(table, 0)
+    assert brain["embedding: pairwise"] == "0.850" and brain["generated: pairwise"] == "0.650"
+    assert brain["onset correlation"] == "0.250" and brain["KAD"] == f"{levels[0]['distances']['brain']['kernel']:.3f}"
+    assert (brain["queries"], brain["clips"], brain["gallery"]) == ("20", "8", "5")
+    assert table["rows"][0][5] == "0.01, 0.01"
+    without = cells(table, 1)
+    # Every song ties: that it scores 0.5 is no finding.
+    assert without["embedding: pairwise"] == "–" and without["generated: pairwise"] == "0.450"
+    assert "mean" in table["note"].lower() and "2 seeds" in table["note"]
+
+
+def test_distances_stand_with_their_counts_and_intervals() -> None:
+    found = level(distances={"brain": apart(0.5), "oracle": apart(0.0)})
+    mean, by_seed = distance_tables(found)
+    assert mean["title"] == "clean (0 dB): distance from music, mean of 2 seeds"
+    row, of = cells(mean, 0), found["distances"]["brain"]
+    assert row["KAD"] == f"{of['kernel']:.3f}" and row["KAD reversed"] == f"{of['kernel_reversed']:.3f}"
+    low, high = of["seeds"][0]["frechet_infinity"]["ci95"]
+    assert row["95 % interval of seed 0"] == f"{low:.3f} to {high:.3f}"
+    assert row["FAD"] == f"{of['frechet']:.3f}" and (row["clips"], row["songs"]) == ("40", "60")
+    assert [one[0] for one in by_seed["rows"]] == [
+        "brain, seed 0", "brain, seed 1", "oracle, seed 0", "oracle, seed 1",
+    ]  # fmt: skip
+    for words in ("5 s each at 24000 Hz", "nothing normalised", "no interval", "4 dimensions"):
+        assert words in mean["note"], words
+
+
+def test_a_refused_distance_says_why_and_an_allowed_one_is_marked() -> None:
+    (table,) = distance_tables(level(distances={"brain": mean_of_seeds([distance(SONGS[:7], SONGS[7:])])}))
+    assert cells(table, 0)["FAD"] == "refused"
+    assert "FAD refused: 7 clips and 53 songs in 4 dimensions" in table["note"]
+    asked = mean_of_seeds([distance(SONGS[:7], SONGS[7:], allow_small=True)])
+    (table,) = distance_tables(level(distances={"brain": asked}))
+    assert cells(table, 0)["FAD"].endswith("(too few)") and "biased upward" in table["note"]
+
+
+def test_what_could_not_be_measured_has_a_row() -> None:
+    (table,) = distance_tables(level(distances={"brain": mean_of_seeds([distance(SONGS[:1], SONGS)])}))
+    assert cells(table, 0)["KAD"] == "not measured: one clip is no distribution"
+    assert cells(table, 0)["clips"] == "1"
+
+
+@pytest.mark.parametrize(("style", "said"), [("funk", "Every song is funk"), ("mixed", "styles of the songs are not")])
+def test_scores_in_parts_stand_with_chance_and_gallery(style: str, said: str) -> None:
+    similarity = numpy_rng(0, "similarity").normal(size=(6, 3))
+    labels = {"subject": ["a"] * 3 + ["b"] * 3}
+    rows = breakdown(similarity, np.tile(np.arange(3), 2), query_labels=labels, ways=(2, 10))
+    found = level(style=style, breakdown={"brain": {"embedding": rows}, "oracle": {}})
+    (table,) = breakdown_tables(found)
+    assert table["title"] == "clean (0 dB): embedding in parts"
+    assert [row[:2] for row in table["rows"]] == [["brain", "overall"], ["brain", "subject a"], ["brain", "subject b"]]
+    row = cells(table, 0)
+    assert row["top-1"].endswith("(0.333)") and row["pairwise"].endswith("(0.500)")
+    assert (row["10-way"], row["n"], row["gallery"]) == ("", "6", "3")
+    assert said in table["note"] and "one window of each song" in table["note"]
