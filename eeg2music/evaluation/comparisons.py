@@ -24,12 +24,11 @@ def corrected(p_values: Sequence[float | None]) -> list[float | None]:
     >>> corrected([0.01, None, 0.04])
     [0.02, None, 0.04]
     """
-    known = [place for place, value in enumerate(p_values) if value is not None]
+    known = {place: value for place, value in enumerate(p_values) if value is not None}
     found: list[float | None] = [None] * len(p_values)
     if known:
-        adjusted = holm([p_values[place] for place in known])
-        for place, value in zip(known, adjusted.tolist(), strict=True):
-            found[place] = value
+        for place, adjusted in zip(known, holm(list(known.values())).tolist(), strict=True):
+            found[place] = adjusted
     return found
 
 
@@ -74,9 +73,9 @@ def comparison_tables(comparisons: Mapping[str, Any]) -> list[dict[str, Any]]:
         return []
     least = comparisons["smallest_possible"]
     note = (
-        f"Each p is of one comparison with chance (song permutation); corrected by Holm's method over all {count}: where "
-        "it is below 0.05, the chance of any false claim among them is at most 5 %. The smallest p that the permutations "
-        f"can give comes to {p_text(least)}"
+        f"Each p is of one comparison with chance (song permutation), corrected by Holm's method over all {count}: "
+        "where that is below 0.05, the chance of any false claim among them is at most 5 %. The smallest p that the "
+        f"permutations can give comes to {p_text(least)}"
     )
     note += ": with so many comparisons and so few permutations, nothing can pass." if least >= 0.05 else "."
     cells = [

@@ -59,6 +59,7 @@ class EvaluateConfig(Config):
         draws sampling and controls alone
     reference_songs : how many songs the generated music is compared with as a whole (Fréchet and kernel distance): the
         heard ones, and further ones of their family up to this number
+    allow_circular : score also with a scorer that conditioned the generation; the report is stamped
     workers : processes that share the work, each with its share of the threads; with 0 or 1 all is done in this one.
         Scores do not depend on it, beyond the last digit that the number of threads decides
     """
@@ -72,4 +73,5 @@ class EvaluateConfig(Config):
     levels: tuple[LevelConfig, ...] = (LevelConfig(name="clean", snr="clean"),)
     reference_songs: int = Field(default=256, ge=0)
     sampling: SamplingConfig = SamplingConfig()
+    allow_circular: bool = False
     workers: int = Field(default=1, ge=0)

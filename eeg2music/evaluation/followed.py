@@ -17,12 +17,17 @@ FOLLOWED: Mapping[str, Mapping[str, Sequence[str]]] = {
     "generated": {"measures": (), "hears": ("onset", "brightness")},
     "following": {"measures": ("onset",), "hears": ()},
 }
-NOTE = (
-    f"The generator follows curves of {', '.join(CURVES[:-1])} and {CURVES[-1]}. The scorer computes none of them and is "
-    "blind to the level of a clip, but hears onsets and brightness in the spectrum: a clip that follows these conditions "
-    "well scores better by it. Onset correlation measures a followed condition as such: it says how well the generator "
-    "obeys, and beside the oracle how much of that the brain could give."
+_GENERATED = (
+    f" The generator follows curves of {', '.join(CURVES[:-1])} and {CURVES[-1]}: the scorer computes none of them and "
+    "is blind to the level of a clip, but hears onsets and brightness in the spectrum, so that a clip that follows "
+    "these conditions well scores better."
 )
+_FOLLOWING = (
+    " Onset strength is a condition that the generator follows: this says how well it obeys, and beside the oracle how "
+    "much the brain gave of that; it is no independent judge."
+)
+# To add to a table's note.
+NOTES: Mapping[str, str] = {"embedding": "", "generated": _GENERATED, "following": _FOLLOWING}
 
 
 def followed_conditions() -> dict[str, Any]:

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eeg2music.evaluation.comparisons import comparison_tables
 from eeg2music.evaluation.config import BRAIN
+from eeg2music.evaluation.followed import NOTES
 from eeg2music.evaluation.tables import markdown
 from eeg2music.files import atomic_folder, write_json, write_text
 from eeg2music.report import figures
@@ -29,16 +31,17 @@ NO_FINDING = ("no_brain", "embedding")
 
 def write_scores(out: Path, scores: Mapping[str, Any], split: Mapping[str, Any]) -> None:
     """All files of a result, together or not at all. `split`: what was scored, as `check_split` says it."""
-    tables = score_tables(scores)
+    tables = [*score_tables(scores), *comparison_tables(scores["comparisons"])]
+    said = [*scores["stamps"], *scores["remarks"]]
     with atomic_folder(out) as folder:
         write_json(folder / "scores.json", dict(scores))
         write_json(folder / "split.json", dict(split))
-        write_text(folder / "scores.md", markdown(tables))
+        write_text(folder / "scores.md", "\n\n".join([*(f"**{text}**" for text in said), markdown(tables)]))
         write_page(
             folder / "report.html",
             title="Evaluation",
             lead=_lead(scores),
-            warnings=scores["surprises"],
+            warnings=[*said, *scores["surprises"]],
             tables=tables,
             figures=list(_pictures(scores)),
         )
@@ -47,11 +50,15 @@ def write_scores(out: Path, scores: Mapping[str, Any], split: Mapping[str, Any])
 def _lead(scores: Mapping[str, Any]) -> str:
     return (
         f"Checkpoint {scores['checkpoint_sha256'][:12]}. Chance is 0.5 pairwise. The embedding is scored in the "
-        "conditioning space, the generated music by an encoder that conditions nothing. Intervals are over songs (and "
+        f"conditioning space, the generated music by {_judge(scores)}. Intervals are over songs (and "
         "over listeners from ten on; fewer are fixed effects: nothing is said about other listeners). Other subject is "
         "expected near the brain: that the next listener's recording of a second presentation of the same song gives "
         f"nearly the same shows that what is decoded is not personal. {_seeds_note(scores)}"
     )
+
+
+def _judge(scores: Mapping[str, Any]) -> str:
+    return "an encoder that also conditions" if scores["stamps"] else "an encoder that conditions nothing"
 
 
 def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -63,7 +70,7 @@ def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
             entries = {name: of for name, of in entries.items() if of}
             if entries:
                 tables += [_summary(level, kind, entries), _by_seed(level, kind, entries)]
-                tables[-2]["note"] += f" {_seeds_note(scores)}"
+                tables[-2]["note"] += f" {_seeds_note(scores)}{NOTES[kind]}"
         tables += [table for table in (_follow(level), _distances(level)) if table["rows"]]
     return tables
 
@@ -151,7 +158,8 @@ def _follow(level: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": _title(level, f"following, mean of {_seeds(count)}"),
         "note": "Correlation of the onsets of generated and heard stems, at one lag for all or one for each listener "
-        "(at most 62.5 ms). The null is another song, at the lag of up to 0.5 s that suits each pair best.",
+        "(at most 62.5 ms). The null is another song, at the lag of up to 0.5 s that suits each pair best."
+        + NOTES["following"],
         "heads": FOLLOW_HEADS,
         "rows": [_follow_row(name, of, ceiling) for name, of in found.items()],
     }

@@ -89,9 +89,7 @@ def songs_needed(
     return many
 
 
-def power_note(
-    interval: Interval, songs: int, *, what: str = "effect", of: str = "songs", power: float = POWER
-) -> str:
+def power_note(interval: Interval, songs: int, *, what: str = "effect", of: str = "songs", power: float = POWER) -> str:
     """One sentence for a report.
 
     Parameters

@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from eeg2music.errors import DataError, InputError
 from eeg2music.evaluation.comparisons import corrected
 from eeg2music.evaluation.controls import derangement
+from eeg2music.evaluation.power import power_note
 from eeg2music.evaluation.protocols.config import MetricRule, ProtocolConfig, Stage
 from eeg2music.evaluation.protocols.gallery import Query, prepare
-from eeg2music.evaluation.power import power_note
 from eeg2music.evaluation.protocols.windows import Row
 from eeg2music.evaluation.signal_blind import genre_oracle, song_oracle
 from eeg2music.evaluation.splits import Manifest, refuse_leaks
