@@ -28,6 +28,7 @@ from eeg2music.encoders.base import BrainConditions, Encoder
 from eeg2music.encoders.brain import BrainEncoder
 from eeg2music.errors import CheckpointError
 from eeg2music.evaluation.splits import Manifest, refuse_leaks
+from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.files import read_json, write_json
 from eeg2music.preprocess.eeg import channel_mask, preprocess
 from eeg2music.seeding import numpy_rng
@@ -39,6 +40,7 @@ from eeg2music.weights import MANIFEST_NAME, load_model
 
 Matrix = NDArray[np.float64]
 MEASURES = ("cosine", "curves_squared", "euclidean", "curves")
+POSITIONS = ("true", "permuted")
 # A family of songs of its own: nothing else in the project uses this seed.
 SONG_SEED = 9041
 SONG_S = 10.0
@@ -63,7 +65,9 @@ def main() -> None:
     for positions, matrices in result["matrices"].items():
         for measure, matrix in matrices.items():
             mass = result["diagonal_mass"][positions][measure]
+            low, high = result["ci95"][positions][measure] or (float("nan"), float("nan"))
             print(f"\npositions {positions}, {measure}: {mass:.3f} of the mass on the diagonal")
+            print(f"95 % interval over {given.listeners} listeners: {low:.3f} to {high:.3f}")
             print(f"{'exchanged':>16}  " + "  ".join(f"{stem:>8}" for stem in STEMS))
             for region, row in zip(REGIONS, matrix, strict=True):
                 print(f"{region:>16}  " + "  ".join(f"{value:8.4f}" for value in row))
@@ -96,22 +100,37 @@ def refuse_met(folder: Path, songs: Sequence[str], listeners: Sequence[str]) -> 
 
 
 def region_matrix(encoder: Encoder, listeners: int, songs: int, *, snr_db: float, seed: int) -> dict[str, Any]:
-    """Matrices by positions ("true", "permuted") and measure, (region, stem) as lists, and their diagonal mass."""
+    """Matrices by positions ("true", "permuted") and measure, (region, stem) as lists, and their diagonal mass.
+
+    `ci95` is of the mass over listeners (whose mean is not quite that of the mean matrix); None with one.
+    """
     stimuli = [stimulus_from_song(song, SONG_S) for song in song_ids(None, SONG_SEED, songs)]
-    shape = (len(REGIONS), len(STEMS))
-    sums = {kind: {measure: np.zeros(shape) for measure in MEASURES} for kind in ("true", "permuted")}
-    for name in listener_names(listeners):
-        changes = _listener_changes(encoder, name, stimuli, snr_db, seed)
-        for kind, by_region in changes.items():
-            for row, moved in enumerate(by_region):
-                for measure in MEASURES:
-                    sums[kind][measure][row] += moved[measure] / listeners
+    apart = [
+        listener_matrices(encoder, *record(name, stimuli, snr_db, seed), seed=seed)
+        for name in listener_names(listeners)
+    ]
+    matrices = {
+        kind: {measure: np.mean([one[kind][measure] for one in apart], axis=0) for measure in MEASURES}
+        for kind in POSITIONS
+    }
     return {
         "listeners": listeners,
         "songs": songs,
-        "matrices": {kind: {name: m.tolist() for name, m in found.items()} for kind, found in sums.items()},
-        "diagonal_mass": {kind: {name: diagonal_mass(m) for name, m in found.items()} for kind, found in sums.items()},
+        "matrices": {kind: {name: m.tolist() for name, m in found.items()} for kind, found in matrices.items()},
+        "diagonal_mass": {
+            kind: {name: diagonal_mass(m) for name, m in found.items()} for kind, found in matrices.items()
+        },
+        "ci95": {kind: {name: mass_interval(apart, kind, name) for name in MEASURES} for kind in POSITIONS},
     }
+
+
+def mass_interval(apart: Sequence[dict[str, dict[str, Matrix]]], kind: str, measure: str) -> list[float] | None:
+    """95 % interval of the diagonal mass over listeners, given each one's matrices."""
+    if len(apart) < 2:
+        return None
+    masses = [diagonal_mass(one[kind][measure]) for one in apart]
+    interval = cluster_interval(masses, range(len(apart)), bounds=(0.0, 1.0))
+    return [interval.low, interval.high]
 
 
 def diagonal_mass(matrix: Matrix) -> float:
@@ -119,25 +138,32 @@ def diagonal_mass(matrix: Matrix) -> float:
     return float(np.trace(matrix) / matrix.sum())
 
 
-def _listener_changes(
-    encoder: Encoder, name: str, stimuli: Sequence[Stimulus], snr_db: float, seed: int
-) -> dict[str, list[dict[str, Matrix]]]:
-    """How far each stem moves, by exchanged region, with true and with permuted positions."""
+def record(name: str, stimuli: Sequence[Stimulus], snr_db: float, seed: int) -> tuple[Recording, dict[str, Recording]]:
+    """A listener's recording, and the same with each region's source following other songs."""
     listener = draw_listener(name)
     trials = [Trial(stimulus, number, snr_db=snr_db) for number, stimulus in enumerate(stimuli)]
     others = [stimuli[(number + len(stimuli) // 2) % len(stimuli)] for number in range(len(stimuli))]
     heard = preprocess(simulate_listener(listener, trials, sfreq_hz=128.0, seed=seed))
-    permuted = numpy_rng(seed, "permuted positions", name).permutation(len(heard.positions_m))
-    orders = {"true": np.arange(len(permuted)), "permuted": permuted}
-    before = {kind: decode(encoder, heard, order) for kind, order in orders.items()}
-    changes: dict[str, list[dict[str, Matrix]]] = {kind: [] for kind in orders}
-    for region in REGIONS:
-        exchange = (region, others)
-        raw = simulate_listener(listener, trials, sfreq_hz=128.0, seed=seed, exchange=exchange)
-        exchanged = preprocess(raw)
-        for kind, order in orders.items():
-            changes[kind].append(distances(before[kind], decode(encoder, exchanged, order)))
-    return changes
+    exchanged = {
+        region: preprocess(simulate_listener(listener, trials, sfreq_hz=128.0, seed=seed, exchange=(region, others)))
+        for region in REGIONS
+    }
+    return heard, exchanged
+
+
+def listener_matrices(
+    encoder: Encoder, heard: Recording, exchanged: dict[str, Recording], *, seed: int
+) -> dict[str, dict[str, Matrix]]:
+    """One listener's matrices by positions and measure: how far each stem moves, by exchanged region."""
+    permuted = numpy_rng(seed, "permuted positions", heard.subject.removeprefix("sub-")).permutation(
+        len(heard.positions_m)
+    )
+    found = {}
+    for kind, order in zip(POSITIONS, (np.arange(len(permuted)), permuted), strict=True):
+        before = decode(encoder, heard, order)
+        rows = [distances(before, decode(encoder, exchanged[region], order)) for region in REGIONS]
+        found[kind] = {measure: np.stack([row[measure] for row in rows]) for measure in MEASURES}
+    return found
 
 
 @torch.no_grad()

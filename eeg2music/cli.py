@@ -304,6 +304,10 @@ def evaluate(
     config_file: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file.")],
     folder: Annotated[Path, typer.Option("--out", help="Where scores and report go.")],
     overrides: Overrides = None,
+    allow_circular: Annotated[
+        bool,
+        typer.Option("--allow-circular", help="The scorer may be what conditioned the music; the report is stamped."),
+    ] = False,
     seed: Seed = None,
     device: Device = "auto",
     dry_run: DryRun = False,
@@ -317,7 +321,8 @@ def evaluate(
     from eeg2music.evaluation.config import EvaluateConfig
     from eeg2music.evaluation.kinds import load_evaluation, run
 
-    config = load_evaluation(config_file, _seeded(overrides, seed))
+    given = _given(allow_circular=allow_circular or None)
+    config = load_evaluation(config_file, [*given, *_seeded(overrides, seed)])
     _check_device(device)
     if dry_run:
         return _show(config)

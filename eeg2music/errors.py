@@ -7,6 +7,18 @@ code never prints and never exits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+
+def first_few(items: Sequence[object], most: int = 5, separator: str = ", ") -> str:
+    """The first items of a list, and how many more there are, for a message.
+
+    >>> first_few(["a", "b", "c"], most=2), first_few([])
+    ('a, b and 1 more', 'none')
+    """
+    shown = separator.join(map(str, items[:most])) or "none"
+    return shown + (f" and {len(items) - most} more" if len(items) > most else "")
+
 
 class Eeg2MusicError(Exception):
     """Base of all errors a user can mend.

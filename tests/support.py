@@ -1,8 +1,9 @@
-"""What tests of several folders share: loading a file that lies beside a test."""
+"""What tests of several folders share: loading a file that lies beside a test, and a tiny CLAP of the hub's kind."""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -14,3 +15,30 @@ def load_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def write_clap(folder: Path) -> None:
+    """A ClapModel with random weights, its feature extractor and a byte-level tokenizer of single letters."""
+    from eeg2music.compat import mend_torchaudio
+
+    mend_torchaudio()
+    from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, RobertaTokenizer
+
+    folder.mkdir()
+    letters = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *"abcdefghijklmnopqrstuvwxyz", "Ġ"]
+    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(letters)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    RobertaTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt")).save_pretrained(folder)
+    ClapFeatureExtractor(truncation="rand_trunc").save_pretrained(folder)
+    config = ClapConfig(
+        text_config={
+            "vocab_size": len(letters), "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "intermediate_size": 16, "max_position_embeddings": 80,
+        },
+        audio_config={
+            "patch_embeds_hidden_size": 8, "hidden_size": 32, "depths": [1, 1, 1], "num_attention_heads": [1, 1, 1],
+            "num_hidden_layers": 3, "enable_fusion": False,
+        },
+        projection_dim=24,
+    )  # fmt: skip
+    ClapModel(config).save_pretrained(folder)

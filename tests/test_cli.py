@@ -92,6 +92,14 @@ def test_every_command_takes_the_common_options(run: Run, command: str) -> None:
         assert option in text, option
 
 
+def test_a_circular_scorer_has_to_be_allowed_by_name(run: Run, tmp_path: Path) -> None:
+    arguments = ("evaluate", "configs/eval/smoke.yaml", "--out", tmp_path / "out", "--dry-run")
+    assert "allow_circular: false" in run(*arguments).out
+    assert "allow_circular: true" in run(*arguments, "--allow-circular").out
+    protocol = ("evaluate", "configs/eval/protocols/nmedt_leaky.yaml", *arguments[2:], "--allow-circular")
+    assert run(*protocol).code == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

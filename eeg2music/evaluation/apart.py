@@ -94,7 +94,7 @@ def mean_of_seeds(by_seed: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {**by_seed[0], **means, "seeds": [dict(one) for one in by_seed]}
 
 
-def stamps(level: str, apart: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def small_stamps(level: str, apart: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What has to be said of a level's Fréchet distances wherever they are shown."""
     return [
         f"SMALL: {level}: the Fréchet distance of {name.replace('_', ' ')} is over {one['n']} clips and "

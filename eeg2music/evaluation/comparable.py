@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eeg2music.errors import DataError, InputError
+from eeg2music.errors import DataError, InputError, first_few
 from eeg2music.files import read_json
 
 SCORES = "scores.json"
@@ -118,9 +118,8 @@ def refuse_different(ours: Mapping[str, Any], theirs: Mapping[str, Any], conditi
     if None not in scorers and scorers[0] != scorers[1]:
         differences.append("the scorer that judged the generated music")
     if differences:
-        shown = "; ".join(differences[:5]) + (f"; and {len(differences) - 5} more" if len(differences) > 5 else "")
         raise DataError(
-            f"The runs differ in {shown}",
+            f"The runs differ in {first_few(differences, separator='; ')}",
             allowed="the same songs, listeners, levels, galleries and seeds",
             remedy="evaluate both models with one config",
         )
@@ -192,8 +191,4 @@ def _by_cell(entry: Mapping[str, Any]) -> dict[tuple[str, str], int]:
 
 def _short(value: Any) -> str:
     """A list cut to its first items."""
-    if not isinstance(value, list):
-        return str(value)
-    return (
-        ", ".join(map(str, value[:3])) + (f" and {len(value) - 3} more" if len(value) > 3 else "") if value else "none"
-    )
+    return first_few(value, most=3) if isinstance(value, list) else str(value)

@@ -60,6 +60,7 @@ class EvaluateConfig(Config):
     reference_songs : how many songs the generated music is compared with as a whole (Fréchet and kernel distance): the
         heard ones, and further ones of their family up to this number
     allow_small : a Fréchet distance also of fewer clips or songs than twice the scorer's dimension, stamped
+    allow_circular : score also with a scorer that conditioned the generation; the report is stamped
     workers : processes that share the work, each with its share of the threads; with 0 or 1 all is done in this one.
         Scores do not depend on it, beyond the last digit that the number of threads decides
     """
@@ -74,4 +75,5 @@ class EvaluateConfig(Config):
     reference_songs: int = Field(default=256, ge=0)
     allow_small: bool = False
     sampling: SamplingConfig = SamplingConfig()
+    allow_circular: bool = False
     workers: int = Field(default=1, ge=0)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from eeg2music.errors import DataError, InputError, LeakError
+from eeg2music.errors import DataError, InputError, LeakError, first_few
 
 _FIELDS = {
     "song": "songs",
@@ -211,10 +211,9 @@ def _labels(manifest: Manifest, kind: str) -> frozenset[str]:
 
 
 def _leak(kind: str, shared: list[str], of: int, what: str, remedy: str) -> LeakError:
-    shown = ", ".join(shared[:5]) + (f" and {len(shared) - 5} more" if len(shared) > 5 else "")
     several = {"stimulus": "stimuli"}.get(kind, f"{kind}s")
     return LeakError(
-        f"{what} {len(shared)} of {of} {several}: {shown}",
+        f"{what} {len(shared)} of {of} {several}: {first_few(shared)}",
         allowed=f"no {kind} on both sides",
         remedy=f"{remedy}, or test on data the model has not seen",
     )

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eeg2music.evaluation.comparisons import comparison_tables
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.details import KINDS, breakdown_tables, distance_tables, summary_table
+from eeg2music.evaluation.followed import NOTES
 from eeg2music.evaluation.tables import NO_FINDING, known_mean, level_title, markdown, number, seeds_text
 from eeg2music.files import atomic_folder, write_json, write_text
 from eeg2music.report import figures
@@ -31,17 +33,17 @@ def write_scores(
 
     split: what was scored, as `check_split` says it. pictures: further ones, of what the scores do not hold.
     """
-    tables = [summary_table(scores), *score_tables(scores)]
-    stamps = scores.get("stamps", [])
+    tables = [summary_table(scores), *score_tables(scores), *comparison_tables(scores["comparisons"])]
+    said = [*scores["stamps"], *scores["remarks"]]
     with atomic_folder(out) as folder:
         write_json(folder / "scores.json", dict(scores))
         write_json(folder / "split.json", dict(split))
-        write_text(folder / "scores.md", "\n\n".join([*(f"**{text}**" for text in stamps), markdown(tables)]))
+        write_text(folder / "scores.md", "\n\n".join([*(f"**{text}**" for text in said), markdown(tables)]))
         write_page(
             folder / "report.html",
             title="Evaluation",
             lead=_lead(scores),
-            warnings=[*stamps, *scores["surprises"]],
+            warnings=[*said, *scores["surprises"]],
             tables=tables,
             figures=[*_pictures(scores), *pictures],
         )
@@ -50,11 +52,16 @@ def write_scores(
 def _lead(scores: Mapping[str, Any]) -> str:
     return (
         f"Checkpoint {scores['checkpoint_sha256'][:12]}. Chance is 0.5 pairwise. The embedding is scored in the "
-        "conditioning space, the generated music by an encoder that conditions nothing. Intervals are over songs (and "
+        f"conditioning space, the generated music by {_judge(scores)}. Intervals are over songs (and "
         "over listeners from ten on; fewer are fixed effects: nothing is said about other listeners). Other subject is "
         "expected near the brain: that the next listener's recording of a second presentation of the same song gives "
         f"nearly the same shows that what is decoded is not personal. {_seeds_note(scores)}"
     )
+
+
+def _judge(scores: Mapping[str, Any]) -> str:
+    circular = any(text.startswith("CIRCULAR") for text in scores["stamps"])
+    return "an encoder that also conditions" if circular else "an encoder that conditions nothing"
 
 
 def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -66,7 +73,7 @@ def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
             entries = {name: of for name, of in entries.items() if of}
             if entries:
                 tables += [_summary(level, kind, entries), _by_seed(level, kind, entries)]
-                tables[-2]["note"] += f" {_seeds_note(scores)}"
+                tables[-2]["note"] += f" {_seeds_note(scores)}{NOTES[kind]}"
         tables += [table for table in (_follow(level),) if table["rows"]]
         tables += [*distance_tables(level), *breakdown_tables(level)]
     return tables
@@ -154,7 +161,8 @@ def _follow(level: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": level_title(level, f"following, mean of {seeds_text(count)}"),
         "note": "Correlation of the onsets of generated and heard stems, at one lag for all or one for each listener "
-        "(at most 62.5 ms). The null is another song, at the lag of up to 0.5 s that suits each pair best.",
+        "(at most 62.5 ms). The null is another song, at the lag of up to 0.5 s that suits each pair best."
+        + NOTES["following"],
         "heads": FOLLOW_HEADS,
         "rows": [_follow_row(name, of, ceiling) for name, of in found.items()],
     }

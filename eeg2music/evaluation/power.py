@@ -89,23 +89,24 @@ def songs_needed(
     return many
 
 
-def power_note(interval: Interval, songs: int, *, what: str = "effect", power: float = POWER) -> str:
+def power_note(interval: Interval, songs: int, *, what: str = "effect", of: str = "songs", power: float = POWER) -> str:
     """One sentence for a report.
 
     Parameters
     ----------
     songs : how many there are
     what : what the interval is of: "effect", "difference"
+    of : what they are, where the independent units are no songs: "passages"
 
     >>> power_note(Interval(0.6, 0.5, 0.7, 0.03, 11.0, ""), 12).startswith("With these 12 songs an effect below 0.092")
     True
     """
     article = "an" if what[:1] in "aeiou" else "a"
     if interval.standard_error <= 0.0:
-        return f"The {songs} songs have all one value: what effect could be seen cannot be told from them."
+        return f"The {songs} {of} have all one value: what effect could be seen cannot be told from them."
     smallest = smallest_effect(interval.standard_error, interval.df, power=power)
     return (
-        f"With these {songs} songs {article} {what} below {smallest:.3f} can't be seen "
+        f"With these {songs} {of} {article} {what} below {smallest:.3f} can't be seen "
         f"(chance of {power:.0%} at that size, two-sided p < 0.05)."
     )
 

@@ -9,7 +9,7 @@ it: identification may flatter, onset tracking less. Trains nothing that is kept
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from pydantic import Field
 from eeg2music.config import Config
 from eeg2music.encoders.linear import standard
 from eeg2music.errors import DataError
+from eeg2music.evaluation.comparisons import corrected
 from eeg2music.evaluation.identification import identify
 from eeg2music.evaluation.onset_ridge import CHECKED, Fold, Heard, HeldOut, decode_held_out, make_folds, rows_of
 from eeg2music.evaluation.orders import all_orders
@@ -94,6 +95,7 @@ def score_pieces(pieces: Sequence[Piece], config: RecordedConfig) -> dict[str, A
     works = declared_works(pieces)
     modes = {mode: _Mode(pieces, config, averaged=mode == MODES[0]) for mode in MODES}
     found = {mode: of.scores() for mode, of in modes.items()}
+    _correct(found)
     return {
         "schema": SCHEMA,
         "kind": config.kind,
@@ -107,6 +109,18 @@ def score_pieces(pieces: Sequence[Piece], config: RecordedConfig) -> dict[str, A
         "scores": found,
         "surprises": [f"{mode.replace('_', ' ')}: {text}" for mode in MODES for text in found[mode]["surprises"]],
     }
+
+
+def _correct(found: Mapping[str, Mapping[str, Any]]) -> None:
+    """Give the decoder's scores, of all and of each listener, their p-values corrected (Holm) over all there are."""
+    scores = [
+        one
+        for of in found.values()
+        for kind in ("identification", "onsets")
+        for one in (of[kind], *of[f"{kind}_by_subject"].values())
+    ]
+    for one, value in zip(scores, corrected([one["p_value"] for one in scores]), strict=True):
+        one["p_corrected"] = value
 
 
 class _Mode:

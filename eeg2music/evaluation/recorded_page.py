@@ -9,8 +9,9 @@ from typing import Any
 from eeg2music.evaluation.recorded_controls import EXPECTED
 from eeg2music.evaluation.tables import limits, number, p_text, write_tables
 
-IDENTIFIED = ["condition", "pairwise", "95 % interval", "p", "top-1", "median rank", "n of gallery"]
-ONSETS = ["condition", "correlation", "95 % interval", "null mean", "null 95 %", "p", "n"]
+IDENTIFIED = ["condition", "pairwise", "95 % interval", "p", "p, corrected", "top-1", "median rank", "n of gallery"]
+ONSETS = ["condition", "correlation", "95 % interval", "null mean", "null 95 %", "p", "p, corrected", "n"]
+CORRECTED = "Corrected p-values are Holm's, over the decoder's rows of all these tables."
 MODE_WORDS = {"mean_of_trials": "mean of the trials", "single_trial": "single trials"}
 
 
@@ -56,21 +57,28 @@ def _identified(mode: str, of: Mapping[str, Any]) -> dict[str, Any]:
     rows += [_identified_row(f"decoder, {name}", one) for name, one in of["identification_by_subject"].items()]
     if of["within_work"]:
         one = of["within_work"]
-        cells = ["decoder, which version of the work", number(one["accuracy"]), limits(one["ci95"]), "", "", ""]
+        cells = ["decoder, which version of the work", number(one["accuracy"]), limits(one["ci95"]), "", "", "", ""]
         rows.append([*cells, f"{one['n']} of {one['gallery_size']}"])
     rows.append(
-        ["song permutation (null)", number(main["null_mean"]), "95 % below " + number(main["null_95"]), *[""] * 4]
+        ["song permutation (null)", number(main["null_mean"]), "95 % below " + number(main["null_95"]), *[""] * 5]
     )
     rows += [_identified_row(name, one["identification"]) for name, one in of["controls"].items()]
     note = f"Which of {main['gallery_size']} pieces was heard; chance 0.5 pairwise, {main['top1_chance']:.3f} top-1. "
-    note += f"p over {main['permutations']}. {main['power']}"
+    note += f"p over {main['permutations']}. {CORRECTED} {main['power']}"
     return {"title": f"Identification, {mode}", "note": note, "heads": IDENTIFIED, "rows": rows}
 
 
 def _identified_row(name: str, one: Mapping[str, Any]) -> list[str]:
     low, high = one["range_of_draws"]
     name += f", single draws {low:.2f} to {high:.2f}" if high > low else ""
-    cells = [name, number(one["accuracy"]), limits(one["ci95"]), p_text(one["p_value"]), number(one["top1"])]
+    cells = [
+        name,
+        number(one["accuracy"]),
+        limits(one["ci95"]),
+        p_text(one["p_value"]),
+        _corrected(one),
+        number(one["top1"]),
+    ]
     return [*cells, f"{one['median_rank']:g}", f"{one['n']} of {one['gallery_size']}"]
 
 
@@ -79,9 +87,15 @@ def _onsets(mode: str, of: Mapping[str, Any]) -> dict[str, Any]:
     rows += [_onset_row(f"decoder, {name}", one) for name, one in of["onsets_by_subject"].items()]
     rows += [_onset_row(name, one["onsets"]) for name, one in of["controls"].items() if "onsets" in one]
     note = "Correlation of decoded with true onset flux over whole pieces. The null gives whole works another's flux. "
+    note += f"{CORRECTED} "
     return {"title": f"Onsets, {mode}", "note": note + of["onsets"]["power"], "heads": ONSETS, "rows": rows}
 
 
 def _onset_row(name: str, one: Mapping[str, Any]) -> list[str]:
     cells = [name, number(one["correlation"]), limits(one["ci95"]), number(one["null_mean"]), number(one["null_95"])]
-    return [*cells, p_text(one["p_value"]), f"{one['n']}"]
+    return [*cells, p_text(one["p_value"]), _corrected(one), f"{one['n']}"]
+
+
+def _corrected(one: Mapping[str, Any]) -> str:
+    """Controls are there to fail: their p-values are not corrected."""
+    return p_text(one["p_corrected"]) if "p_corrected" in one else ""

@@ -13,10 +13,13 @@ from typing import Any
 import numpy as np
 
 from eeg2music.errors import ConfigError
-from eeg2music.evaluation.apart import distance, mean_of_seeds, stamps
+from eeg2music.evaluation.apart import distance, mean_of_seeds, small_stamps
 from eeg2music.evaluation.brain import surprises
 from eeg2music.evaluation.breakdowns import level_breakdown
+from eeg2music.evaluation.circular import check_judge
+from eeg2music.evaluation.comparisons import brain_comparisons, seed_remarks
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
+from eeg2music.evaluation.followed import followed_conditions
 from eeg2music.evaluation.heard import scorer_vectors
 from eeg2music.evaluation.known import check_split, refuse_known
 from eeg2music.evaluation.material import further_songs, further_stems
@@ -52,6 +55,7 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
     config = _with_known_levels(config)
     folder = Path(config.checkpoint) if config.checkpoint else default_checkpoint()
     check_result_folder(out, SCORE_FILES)
+    circular = check_judge(folder, allow=config.allow_circular)
     parts = Parts(out, config, folder, pick_device(device).type)
     _finish_units(config, parts, folder, device, hook)
     reference = _Reference(config, folder, hook)
@@ -71,7 +75,13 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
         "real_snr_db": REAL_SNR_DB,
         "levels": levels,
         "surprises": [text for level in levels for text in level["surprises"]],
-        "stamps": [text for level in levels for text in stamps(level["name"], level["distances"])],
+        "comparisons": brain_comparisons(levels),
+        "followed_conditions": followed_conditions(),
+        "stamps": [
+            *circular,
+            *(text for level in levels for text in small_stamps(level["name"], level["distances"])),
+        ],
+        "remarks": seed_remarks(len(config.seeds), "The evaluation has"),
     }
     hook("writing")
     write_scores(out, scores, _split(config, parts.read, folder), pictures)

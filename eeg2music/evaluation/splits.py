@@ -17,6 +17,7 @@ from eeg2music.evaluation.manifests import (
     KINDS,
     NEVER_SHARED,
     Manifest,
+    Seen,
     as_manifest,
     declared_works,
     refuse_fitted_across,
@@ -168,6 +169,7 @@ def write_split(
     kinds: Sequence[str] = ("song", "work", "trial"),
     gap_s: float | None = None,
     lag_s: float = RESPONSE_LAG_S,
+    fitted: Mapping[str, Seen] | None = None,
 ) -> dict[str, Any]:
     """Check a split, write its manifest beside the scores, and return it.
 
@@ -179,16 +181,19 @@ def write_split(
     works : {song: work}; the rows' `work_id` goes with it
     kinds : what may not be shared, beside songs, works and the content of stimuli
     gap_s, lag_s : as for `neighbours.refuse_adjacent`
+    fitted : {"scaler": the windows it was fitted on, ...} of whatever was fitted; the manifest names it
 
     Raises
     ------
     LeakError
-        If the sides overlap or touch; nothing is written then.
+        If the sides overlap or touch, or something was fitted on what is tested; nothing is written then.
     """
     sides = [[rows[i] for i in side] for side in (split.train, split.test)]
     declared = declared_works(rows, works)
     train, test = (Manifest.from_rows(side, declared) for side in sides)
     refuse_leaks(train, test, kinds=kinds)
+    for what, seen in (fitted or {}).items():
+        refuse_fitted_across(seen, test, what=what, kinds=kinds)
     gap = None
     if all(map(has_times, (*sides[0], *sides[1]))):
         gap = refuse_adjacent(*sides, gap_s=gap_s, lag_s=lag_s)
@@ -201,6 +206,7 @@ def write_split(
         "windows": {"train": len(split.train), "test": len(split.test), "unused": len(split.unused)},
         "checked": sorted({*NEVER_SHARED, *kinds}),
         "gap_s": gap,
+        "fitted_on_training": sorted(fitted or {}),
         "train": train.to_dict(),
         "test": test.to_dict(),
     }

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eeg2music.errors import DataError, InputError
+from eeg2music.errors import DataError, InputError, first_few
 from eeg2music.recordings.contents import all_suffixes
 from eeg2music.recordings.sidecars import KINDS, Sidecars, bids_key, parse_name
 from eeg2music.types import Recording
@@ -78,10 +78,9 @@ class BidsDataset:
             Naming the files.
         """
         if self.missing:
-            shown = ", ".join(str(path.relative_to(self.root)) for path in self.missing[:_SHOWN])
-            more = f" and {len(self.missing) - _SHOWN} more" if len(self.missing) > _SHOWN else ""
+            names = [path.relative_to(self.root) for path in self.missing]
             raise DataError(
-                f"{len(self.missing)} recording(s) of {self.root} are missing: {shown}{more}",
+                f"{len(self.missing)} recording(s) of {self.root} are missing: {first_few(names, _SHOWN)}",
                 allowed="the data files beside their sidecars",
                 remedy="fetch them, e.g. `datalad get sub-*/` or `git annex get .` in the data set",
             )

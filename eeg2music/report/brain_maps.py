@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eeg2music.errors import InputError, MissingExtraError
+from eeg2music.errors import InputError, MissingExtraError, first_few
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -159,9 +159,8 @@ def _check_places(places: NDArray[np.float64], names: Sequence[str], what: str) 
 def _refuse_unknown(what: str, bad: NDArray[np.bool_], names: Sequence[str]) -> None:
     if bad.any():
         shown = [str(name) for name, out in zip(names, bad, strict=True) if out]
-        more = f" and {len(shown) - 5} more" if len(shown) > 5 else ""
         raise InputError(
-            f"{what} for {', '.join(shown[:5])}{more}",
+            f"{what} for {first_few(shown)}",
             allowed="finite numbers",
             remedy="leave these out of values, positions and names alike",
         )

@@ -91,5 +91,6 @@ def evaluation_summary(scores: Mapping[str, Any], folder: Path) -> str:
         if generated:
             lines.append(f"{name}, generated")
             lines += [score_line(condition, entry) for condition, entry in generated.items()]
-    lines += [f"  ! {text}" for text in scores.get("surprises", [])]
+    said = [text for key in ("stamps", "remarks", "surprises") for text in scores.get(key, [])]
+    lines += [f"  ! {text}" for text in said]
     return "\n".join([*lines, f"{folder / 'report.html'}", f"{folder / 'scores.json'}"])

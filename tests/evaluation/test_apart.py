@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eeg2music.errors import InputError
-from eeg2music.evaluation.apart import distance, mean_of_seeds, stamps
+from eeg2music.evaluation.apart import distance, mean_of_seeds, small_stamps
 from eeg2music.metrics.density import density_coverage
 from eeg2music.metrics.frechet import frechet_distance, frechet_infinity
 from eeg2music.metrics.kernel import kernel_distance
@@ -57,7 +57,7 @@ def test_what_is_measured_of_too_few_is_stamped_and_what_is_refused_needs_none()
     small = distance(CLIPS[:7], SONGS)
     asked = distance(CLIPS[:7], SONGS, allow_small=True)
     whole = distance(CLIPS, SONGS)
-    found = stamps("clean", {"brain": small, "no_brain": asked, "oracle": whole})
+    found = small_stamps("clean", {"brain": small, "no_brain": asked, "oracle": whole})
     assert found == [
         "SMALL: clean: the Fréchet distance of no brain is over 7 clips and 60 songs in 4 dimensions, and biased "
         "upward."

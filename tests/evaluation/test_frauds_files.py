@@ -342,13 +342,25 @@ def test_permuted_labels_are_caught(study: Study) -> None:
         {**row, "file": f"ridge/{n}.wav", "condition": "ridge", "song": f"song-{swapped.get(n, n)}"}
         for n, row in enumerate(study.rows)
     ]
-    refused(DataError, "The reference 'heard/0.wav' has two songs, 'song-0' and 'song-1'", study.score)
+    refused(
+        DataError, "as permuted ones do: the reference 'heard/0.wav' has two songs, 'song-0' and 'song-1'", study.score
+    )
+
+
+def test_labels_permuted_throughout_are_caught(study: Study) -> None:
+    """No label contradicts another: what was heard is then not found, and interval and p-value say so."""
+    honest = study.score()["scores"]["brain"]["scorer"]["identification"]
+    for number, row in enumerate(study.rows):
+        row["file"] = f"brain/{(number + 1) % SONGS}.wav"
+    false = study.score()["scores"]["brain"]["scorer"]["identification"]
+    assert false["p_value"] > 0.05 and false["ci95"][0] < 0.5
+    assert false["accuracy"] < honest["accuracy"]
 
 
 def test_one_song_with_two_works_is_caught(study: Study) -> None:
     study.rows = [{**row, "work": f"work-{n}"} for n, row in enumerate(study.rows)]
     study.rows[1]["song"] = "song-0"
-    refused(DataError, "The song 'song-0' has two works, 'work-0' and 'work-1'", study.score)
+    refused(DataError, "the song 'song-0' has two works, 'work-0' and 'work-1'", study.score)
 
 
 def test_one_clip_under_two_songs_is_caught(study: Study) -> None:

@@ -97,11 +97,14 @@ def test_leaked_work_under_two_names_is_caught(tmp_path: Path) -> None:
         write_split(tmp_path / "split.json", named, rows, works={f"song-{i}": f"work-{i % 3}" for i in range(6)})
 
 
-def test_leaked_trial_is_caught() -> None:
+def test_leaked_trial_is_caught(tmp_path: Path) -> None:
     """Windows dealt out at random, the songs' names left off."""
     rows = [{**row, "stimulus": None} for row in recorded()]
+    split = dealt(rows, lambda row: row["start_s"] % 60 == 5)
     with pytest.raises(LeakError, match="trials: sub-0_run-0/0"):
-        refuse_leaks(*sides(rows, dealt(rows, lambda row: row["start_s"] % 60 == 5)), kinds=("trial",))
+        write_split(tmp_path / "split.json", split, rows)
+    with pytest.raises(LeakError, match="trials: sub-0_run-0/0"):
+        refuse_leaks(*sides(rows, split), kinds=("trial",))
 
 
 def test_leaked_recording_is_caught() -> None:
@@ -164,7 +167,7 @@ def test_site_in_both_is_caught(tmp_path: Path) -> None:
         write_split(tmp_path / "split.json", split, rows, kinds=("site",))
 
 
-def test_scaler_fitted_on_all_is_caught() -> None:
+def test_scaler_fitted_on_all_is_caught(tmp_path: Path) -> None:
     """Mean and deviation over all rows, before the split."""
     rows = recorded()
     split = split_by_song_and(rows, "subject", song_share=0.3, other_share=0.25, seed=0)
@@ -175,6 +178,11 @@ def test_scaler_fitted_on_all_is_caught() -> None:
     unused = [rows[i] for i in split.unused]
     with pytest.raises(LeakError, match="The spatial filter was fitted across"):
         refuse_fitted_across([*train, *unused], test, what="spatial filter")
+    with pytest.raises(LeakError, match="The scaler was fitted across the split"):
+        write_split(tmp_path / "split.json", split, rows, fitted={"scaler": rows})
+    assert not list(tmp_path.iterdir())
+    written = write_split(tmp_path / "split.json", split, rows, fitted={"scaler": train, "filter": train[:5]})
+    assert written["fitted_on_training"] == ["filter", "scaler"]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from eeg2music.config import load_config
 from eeg2music.errors import DataError, LeakError
+from eeg2music.evaluation.corrections import holm
 from eeg2music.evaluation.onset_ridge import decode_held_out, make_folds, rows_of
 from eeg2music.evaluation.recorded import MODES, RecordedConfig, evaluate_recorded, score_pieces
 from eeg2music.evaluation.recorded_controls import EXPECTED, judge
@@ -54,6 +55,19 @@ def test_works_are_counted_not_pieces(scores: dict) -> None:  # type: ignore[typ
     assert main["works"] == 5 and "over 5 songs" in main["interval"]
     assert "5 songs" in main["power"]
     assert scores["scores"]["mean_of_trials"]["within_work"]["works"] == 3
+
+
+def test_p_values_of_the_decoder_are_corrected_over_all_that_is_printed(scores: dict) -> None:  # type: ignore[type-arg]
+    """Two ways of taking trials, two scores, two listeners and both: twelve p-values. Controls keep their own."""
+    found = [
+        one
+        for of in scores["scores"].values()
+        for kind in ("identification", "onsets")
+        for one in (of[kind], *of[f"{kind}_by_subject"].values())
+    ]
+    assert len(found) == 12
+    assert [one["p_corrected"] for one in found] == holm([one["p_value"] for one in found]).tolist()
+    assert all("p_corrected" not in one["identification"] for one in scores["scores"][MODES[0]]["controls"].values())
 
 
 def test_controls_sit_where_they_should(scores: dict) -> None:  # type: ignore[type-arg]

@@ -66,11 +66,22 @@ def test_what_is_written(scores: dict[str, Any]) -> None:
     for title in ("clean (0 dB): map of the embeddings", "hard (-12 dB): retrieval matrix"):
         assert f"<h2>{title}</h2>" in page
     table = (out / "scores.md").read_text()
-    assert table.startswith("## Summary\n")
+    assert next(line for line in table.splitlines() if line.startswith("## ")) == "## Summary"
     assert "## clean (0 dB): embedding" in table
     assert "## hard (-12 dB): embedding" in table
     assert "## hard (-12 dB): generated" not in table
     assert "## clean (0 dB): following, mean of 2 seeds" in table
+
+
+def test_what_the_scores_are_worth_is_said(scores: dict[str, Any]) -> None:
+    """P-values corrected over all of the brain's, too few seeds, and which conditions the scores feel."""
+    found, page = scores["scores"], (scores["out"] / "scores.md").read_text()
+    # Two seeds: the embedding at both levels, generated music at one.
+    assert found["comparisons"]["count"] == 6 and "## The brain against chance, corrected" in page
+    assert found["remarks"] and found["remarks"][0].startswith("The evaluation has 2 seeds")
+    assert f"**{found['remarks'][0]}**" in page and found["stamps"] == []
+    assert found["followed_conditions"]["following"]["measures"] == ["onset"]
+    assert "hears onsets and brightness" in page
 
 
 def test_the_split_stands_beside_the_scores(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from support import write_clap
 
-from eeg2music.compat import mend_torchaudio
 from eeg2music.errors import CheckpointError
 from eeg2music.targets.pretrained import TransformersClap, load_clap
 from eeg2music.types import SAMPLE_RATE_HZ
@@ -17,29 +16,9 @@ from eeg2music.types import SAMPLE_RATE_HZ
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ClapModel with random weights, its feature extractor and a byte-level tokenizer of single letters."""
-    mend_torchaudio()
-    from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, RobertaTokenizer
-
-    root = tmp_path_factory.mktemp("clap")
-    letters = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *"abcdefghijklmnopqrstuvwxyz", "Ġ"]
-    (root / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(letters)}))
-    (root / "merges.txt").write_text("#version: 0.2\n")
-    RobertaTokenizer(str(root / "vocab.json"), str(root / "merges.txt")).save_pretrained(root)
-    ClapFeatureExtractor(truncation="rand_trunc").save_pretrained(root)
+    root = tmp_path_factory.mktemp("hub") / "clap"
     torch.manual_seed(0)
-    config = ClapConfig(
-        text_config={
-            "vocab_size": len(letters), "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-            "intermediate_size": 16, "max_position_embeddings": 80,
-        },
-        audio_config={
-            "patch_embeds_hidden_size": 8, "hidden_size": 32, "depths": [1, 1, 1], "num_attention_heads": [1, 1, 1],
-            "num_hidden_layers": 3, "enable_fusion": False,
-        },
-        projection_dim=24,
-    )  # fmt: skip
-    ClapModel(config).save_pretrained(root)
+    write_clap(root)
     return root
 
 

@@ -59,7 +59,8 @@ def _one_each(
             continue
         if known.setdefault(one, other) != other:
             raise DataError(
-                f"The {key_name} {one!r} has two {value_name}s, {known[one]!r} and {other!r}",
+                f"Labels contradict each other, as permuted ones do: the {key_name} {one!r} has two {value_name}s, "
+                f"{known[one]!r} and {other!r}",
                 allowed=f"one {value_name} for each {key_name}",
                 remedy="the labels are permuted or duplicated: correct them",
             )

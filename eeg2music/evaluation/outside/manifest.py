@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from eeg2music.config import Config, build_config
-from eeg2music.errors import DataError, InputError
+from eeg2music.errors import DataError, InputError, first_few
 from eeg2music.evaluation.outside.labels import check_labels
 from eeg2music.files import sha256_file
 
@@ -253,9 +253,8 @@ def _check_files(clips: Clips) -> None:
         names = [*clips.items(), *clips.gallery]
     missing = [name for name in dict.fromkeys(names) if not inside(clips.root, name).is_file()]
     if missing:
-        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         raise DataError(
-            f"{len(missing)} of {len(set(names))} files are missing: {shown}",
+            f"{len(missing)} of {len(set(names))} files are missing: {first_few(missing)}",
             allowed="every file that the manifest names",
             remedy="make them again; a clip that failed is never left out of the scores",
         )

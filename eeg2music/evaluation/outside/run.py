@@ -15,6 +15,7 @@ from pydantic import Field, field_validator
 
 from eeg2music.config import Config
 from eeg2music.errors import InputError
+from eeg2music.evaluation.comparisons import corrected, seed_remarks
 from eeg2music.evaluation.embedders.base import Embedder, Options
 from eeg2music.evaluation.embedders.registry import EMBEDDERS
 from eeg2music.evaluation.outside.circular import conditioned_on, judge
@@ -93,6 +94,7 @@ def run_score(
         material = audio_material(clips, embedders, config.reference, resample=config.resample, hook=hook)
     hook("scoring")
     scored = {condition: _condition(clips, condition, material.spaces, config) for condition in clips.conditions}
+    _correct(scored)
     scores = {
         "schema": SCHEMA,
         "kind": "outside",
@@ -109,7 +111,7 @@ def run_score(
         "embeddings": {name: {**of, "cached": material.cached.get(name, 0)} for name, of in about.items()},
         "scores": scored,
         "stamps": _stamps(clips, about, material, scored),
-        "warnings": [*material.remarks, *_uneven(clips)],
+        "warnings": [*material.remarks, *_uneven(clips), *_few_seeds(clips)],
     }
     hook("writing")
     write_page_of(out, scores)
@@ -190,6 +192,19 @@ def _condition(clips: Clips, condition: str, spaces: Sequence[Space], config: Sc
         }
         for space in spaces
     }
+
+
+def _correct(scored: Mapping[str, Mapping[str, dict[str, Any]]]) -> None:
+    """Give every identification its p-value corrected (Holm) over all conditions and embeddings."""
+    found = [of["identification"] for spaces in scored.values() for of in spaces.values() if of["identification"]]
+    for one, value in zip(found, corrected([one["p_value"] for one in found]), strict=True):
+        one["p_corrected"] = value
+
+
+def _few_seeds(clips: Clips) -> list[str]:
+    """Where the manifest names seeds, but few; where it names none there may be none."""
+    seeds = {row.seed for row in clips.rows if row.seed is not None}
+    return seed_remarks(len(seeds), "The manifest names") if seeds else []
 
 
 def _stamps(

@@ -43,7 +43,9 @@ class SplitRule(Config):
     by : "songs" holds out whole songs; "passages" stretches of each song, "windows" single windows at random: both
         train and test on the same songs, which is refused unless `leaky` says that the publication did so
     folds : every song (passage, window) is tested once in one of so many folds; 1 is a fixed test set
-    test_songs : with one fold, how many songs are tested, spread evenly over the styles
+    test_songs : with one fold, how many songs are tested
+    tested : "spread" draws them evenly from the styles; "first" takes those that come first, as where one data set is
+        tested and others train
     listeners : "own" trains a model for each listener, "others" on all but the one who is tested
     leaky : the score is then stamped with what leaks
     """
@@ -51,6 +53,7 @@ class SplitRule(Config):
     by: Literal["songs", "passages", "windows"]
     folds: int = Field(default=1, ge=1)
     test_songs: int | None = Field(default=None, ge=2)
+    tested: Literal["spread", "first"] = "spread"
     listeners: Literal["own", "others"] = "own"
     leaky: bool = False
 
@@ -60,6 +63,8 @@ class SplitRule(Config):
             raise ValueError("either one fold with test_songs, or two or more folds without")
         if self.by != "songs" and self.folds == 1:
             raise ValueError("passages and windows need two or more folds")
+        if self.tested == "first" and self.test_songs is None:
+            raise ValueError("tested: first belongs to test_songs")
         if self.by != "songs" and not self.leaky:
             raise ValueError("a split within songs leaks: say leaky: true, and the score is stamped")
         return self

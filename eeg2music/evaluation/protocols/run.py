@@ -15,7 +15,7 @@ from eeg2music.evaluation.protocols.simulated import simulate_protocol
 from eeg2music.evaluation.tables import limits, number, p_text, write_tables
 
 SCHEMA = 1
-HEADS = ["condition", "value", "95 % interval", "p", "chance", "n of gallery", "published (other data)"]
+HEADS = ["condition", "value", "95 % interval", "p", "p, corrected", "chance", "n of gallery", "published (other data)"]
 WORDS = {
     "decoder": "the embedding, decoded",
     "no music in the recording": "control: the same presentations without any music, trained and tested alike",
@@ -24,6 +24,10 @@ WORDS = {
     "genre oracle": "mean embedding of other songs of the true genre",
     "song oracle": "mean embedding of the song's other windows",
     "shuffled": "control: another song's true embedding; at chance or below, since it is never the right one",
+}
+WITHOUT_MUSIC = {
+    True: "what is scored here is which presentation a window is from, not what was heard",
+    False: "nothing leaks here, and one such control in twenty comes so high by chance; try another simulated.seed",
 }
 
 
@@ -70,7 +74,8 @@ def protocol_tables(config: ProtocolConfig, rows: Sequence[Mapping[str, Any]]) -
     for metric in dict.fromkeys(row["metric"] for row in rows):
         own = [row for row in rows if row["metric"] == metric]
         note = f"Gallery of {own[0]['gallery_size']} {config.gallery.of} of {own[0]['gallery_styles']} genres. "
-        note += "Published figures were measured on other data: not comparable as they stand."
+        note += "Published figures were measured on other data: not comparable as they stand. "
+        note += f"Corrected p-values are Holm's, over what was decoded or generated, by all metrics. {own[0]['power']}"
         cells = [_cells(row) for row in own]
         tables.append({"title": f"{config.name}: {metric}", "note": note, "heads": HEADS, "rows": cells})
     rows_of = [[name, text] for name, text in WORDS.items() if any(row["condition"] == name for row in rows)]
@@ -80,11 +85,11 @@ def protocol_tables(config: ProtocolConfig, rows: Sequence[Mapping[str, Any]]) -
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
     value = f"not measured: {row['why']}" if row["value"] is None else number(row["value"])
-    p = "" if row["p_value"] is None else p_text(row["p_value"])
+    p, p_corrected = ("" if row[key] is None else p_text(row[key]) for key in ("p_value", "p_corrected"))
     figures = "; ".join(f"{one['value']:g} ({one['what']})" for one in row["published"])
     stamp = " [leaks]" if row["leak"] else ""
     size = f"{row['n']} of {row['gallery_size']}"
-    return [row["condition"] + stamp, value, limits(row["ci95"]), p, number(row["chance"]), size, figures]
+    return [row["condition"] + stamp, value, limits(row["ci95"]), p, p_corrected, number(row["chance"]), size, figures]
 
 
 def _lead(config: ProtocolConfig) -> str:
@@ -108,7 +113,7 @@ def _warnings(scores: Mapping[str, Any]) -> list[str]:
     for row in scores["rows"]:
         if row["condition"] == "no music in the recording" and row["p_value"] is not None and row["p_value"] < 0.05:
             found.append(
-                f"Recordings without any music score {row['value']:.3f} {row['metric']} (chance {row['chance']:.3f}): "
-                "what is scored here is which presentation a window is from, not what was heard."
+                f"Recordings without any music score {row['value']:.3f} {row['metric']} (chance {row['chance']:.3f}, p "
+                f"{p_text(row['p_value'])}): {WITHOUT_MUSIC[bool(scores['leak'])]}."
             )
     return found

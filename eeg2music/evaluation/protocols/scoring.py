@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eeg2music.errors import DataError, InputError
+from eeg2music.evaluation.comparisons import corrected
 from eeg2music.evaluation.controls import derangement
+from eeg2music.evaluation.power import power_note
 from eeg2music.evaluation.protocols.config import MetricRule, ProtocolConfig, Stage
 from eeg2music.evaluation.protocols.gallery import Query, prepare
 from eeg2music.evaluation.protocols.windows import Row
@@ -76,8 +78,9 @@ def run_protocol(
 
     Returns
     -------
-    One mapping for each metric and condition: `value` with `ci95`, `chance`, `p_value`, `n`, `gallery_size`, `leak`,
-    `published` and, where it could not be measured, `why`.
+    One mapping for each metric and condition: `value` with `ci95`, `chance`, `p_value`, `n`, `gallery_size`, `power` in
+    words, `leak`, `published` and, where it could not be measured, `why`. What was decoded or generated has
+    `p_corrected` too (Holm, over the metrics); controls are there to fail, and are not corrected.
 
     Raises
     ------
@@ -104,7 +107,17 @@ def run_protocol(
         found += [scorer.nearest(name, values, stage) for name, (values, stage) in predictions.items()]
         found += scorer.absent({stage for _, stage in predictions.values()})
         found += scorer.oracles(reference)
+    claims = [row for row in found if row["stage"] is not None]
+    for row, value in zip(claims, corrected([row["p_value"] for row in claims]), strict=True):
+        row["p_corrected"] = value
     return found
+
+
+def _units(config: ProtocolConfig) -> str:
+    """What the statistics count, as `prepare` clusters it."""
+    if config.gallery.same_fold:
+        return "folds"
+    return "passages" if config.split.by == "passages" else "songs"
 
 
 def chance_of(metric: MetricRule, gallery_size: int) -> float:
@@ -147,6 +160,7 @@ class _Scorer:
             "value": interval.estimate,
             "ci95": [interval.low, interval.high],
             "interval": interval.method,
+            "power": power_note(interval, len(set(query.clusters)), of=_units(config)),
             "p_value": permutation_p_value(interval.estimate, null),
         }
 
@@ -172,6 +186,8 @@ class _Scorer:
             "value": None,
             "ci95": None,
             "p_value": None,
+            "p_corrected": None,
+            "power": None,
             "chance": chance_of(self.metric, query.gallery_size),
             "n": len(query.rows),
             "gallery_size": query.gallery_size,

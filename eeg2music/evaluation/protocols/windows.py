@@ -129,7 +129,7 @@ def _groups(config: ProtocolConfig, rows: Sequence[Row]) -> list[int]:
     style_of = {row.song: row.style for row in rows}
     rng = numpy_rng(config.seed, "protocol", config.name, "split")
     if rule.by == "songs":
-        order = _by_style(style_of, rng)
+        order = list(style_of) if rule.tested == "first" else _by_style(style_of, rng)
         if rule.test_songs is not None:
             if rule.test_songs >= len(order):
                 raise DataError(f"{rule.test_songs} of {len(order)} songs to test", remedy="use more songs")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support import write_clap
 
 from eeg2music.compat import mend_torchaudio
 from eeg2music.evaluation.embedders.base import Embedder, Options
@@ -36,30 +37,6 @@ def sources(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 def load(sources: dict[str, str], tiny_checkpoint: Path) -> Load:
     """Load an embedding by name, with a tiny random model behind it."""
     return lambda name: EMBEDDERS[name](Options(tiny_checkpoint, sources.get(name), "cpu"))
-
-
-def write_clap(folder: Path) -> None:
-    mend_torchaudio()
-    from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, RobertaTokenizer
-
-    folder.mkdir()
-    letters = ["<s>", "<pad>", "</s>", "<unk>", "<mask>", *"abcdefghijklmnopqrstuvwxyz", "Ġ"]
-    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(letters)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    RobertaTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt")).save_pretrained(folder)
-    ClapFeatureExtractor(truncation="rand_trunc").save_pretrained(folder)
-    config = ClapConfig(
-        text_config={
-            "vocab_size": len(letters), "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-            "intermediate_size": 16, "max_position_embeddings": 80,
-        },
-        audio_config={
-            "patch_embeds_hidden_size": 8, "hidden_size": 32, "depths": [1, 1, 1], "num_attention_heads": [1, 1, 1],
-            "num_hidden_layers": 3, "enable_fusion": False,
-        },
-        projection_dim=24,
-    )  # fmt: skip
-    ClapModel(config).save_pretrained(folder)
 
 
 def write_mert(folder: Path) -> None:

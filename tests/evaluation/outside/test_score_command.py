@@ -81,3 +81,28 @@ def test_the_scripts_measure_one_thing_each(run: Run, manifest: Path, tmp_path: 
     )
     assert fad["identification"] is None and fad["distances"]["frechet"] >= 0.0
     assert found["distances"] is None and found["identification"]["gallery_size"] == 8
+
+
+def test_power_correction_and_seeds_are_said(run: Run, manifest: Path, tmp_path: Path) -> None:
+    """Two conditions of one seed: two p-values are corrected together, and what eight songs can show is said."""
+    lines = [f"{row},{row % 8},{'brain' if row < 8 else 'ridge'},0\n" for row in range(16)]
+    manifest.write_text("row,reference,condition,seed\n" + "".join(lines))
+    made = np.load(manifest.parent / "made.npy")
+    np.save(manifest.parent / "made.npy", np.concatenate([made, np.random.default_rng(5).standard_normal(made.shape)]))
+    code, printed, err = run("score", manifest, "--out", tmp_path / "out")
+    assert (code, err) == (0, "") and "The manifest names one seed" in printed
+    scores = json.loads((tmp_path / "out" / "scores.json").read_text())
+    of = {name: spaces["muq"]["identification"] for name, spaces in scores["scores"].items()}
+    p = {name: one["p_value"] for name, one in of.items()}
+    assert p["brain"] < 0.01 < p["ridge"]
+    assert of["brain"]["p_corrected"] == 2 * p["brain"] and of["ridge"]["p_corrected"] == p["ridge"]
+    text = (tmp_path / "out" / "scores.md").read_text()
+    # The one is never wrong, so that its scores tell no spread.
+    assert "| brain | muq | The 8 songs have all one value" in text
+    assert "| ridge | muq | With these 8 songs an effect below" in text
+    assert "Corrected p-values are Holm's" in text
+
+
+def test_three_seeds_need_no_remark(run: Run, manifest: Path, tmp_path: Path) -> None:
+    manifest.write_text("row,reference,seed\n" + "".join(f"{n},{n},{n % 3}\n" for n in range(8)))
+    assert "names" not in run("score", manifest, "--out", tmp_path / "out")[1]

@@ -10,6 +10,7 @@ import pytest
 
 from eeg2music.config import build_config, load_config
 from eeg2music.errors import ConfigError, DataError, InputError, LeakError
+from eeg2music.evaluation.corrections import holm
 from eeg2music.evaluation.protocols import ProtocolConfig, Row, protocol_folds, run_protocol, window_starts
 from eeg2music.evaluation.protocols.scoring import OTHER_DATA, Reference
 from eeg2music.evaluation.splits import Manifest
@@ -50,6 +51,7 @@ def test_there_is_one_for_each_published_way_of_scoring() -> None:
         "brain2music_2025",
         "brennan2019",
         "nmedt_leaky",
+        "nmedt_pairs_held_out",
         "nmedt_song_held_out",
         "retrieval_anchored_2026",
     ]
@@ -69,7 +71,9 @@ def test_each_is_whole_and_says_what_it_waits_for(name: str) -> None:
         ("brain2music_2025", [0.914, 0.741, 0.823]),
         ("retrieval_anchored_2026", [0.434, 0.14, 0.43]),
         ("brennan2019", [0.257]),
-        ("nmedt_leaky", []),
+        ("nmedt_leaky", [0.823, 0.859]),
+        ("nmedt_pairs_held_out", []),
+        ("nmedt_song_held_out", []),
     ],
 )
 def test_published_figures(name: str, figures: list[float]) -> None:
@@ -210,7 +214,7 @@ def songs_with_windows(songs: int = 10, windows: int = 6, styles: int = 5) -> li
 
 def test_songs_that_train_attract_predictions_and_so_are_kept_out_of_the_gallery() -> None:
     """A decoder that knows only the mean of the training songs is at chance within folds, and below it beside them."""
-    config, rows = load("nmedt_song_held_out"), songs_with_windows()
+    config, rows = load("nmedt_pairs_held_out"), songs_with_windows()
     folds = protocol_folds(config, rows)
     rng = np.random.default_rng(0)
     songs = {f"s{n}": rng.normal(size=12) for n in range(10)}
@@ -221,7 +225,7 @@ def test_songs_that_train_attract_predictions_and_so_are_kept_out_of_the_gallery
     tested = [rows[n] for n in order]
     within = pick(run_protocol(config, mean, target[order], tested, folds=number), "decoder")
     assert within["gallery_size"] == 2 and within["clusters"] == 5 and within["value"] == 0.5
-    beside = load("nmedt_song_held_out", "gallery.same_fold=false", "gallery.size=10")
+    beside = load("nmedt_pairs_held_out", "gallery.same_fold=false", "gallery.size=10")
     assert pick(run_protocol(beside, mean, target[order], tested), "decoder")["value"] < 0.35
     with pytest.raises(InputError, match="compares within folds"):
         run_protocol(config, mean, target[order], tested)
@@ -235,13 +239,52 @@ def test_windows_are_cut_as_said() -> None:
 
 
 def test_held_out_songs_are_on_one_side() -> None:
-    config, rows = load("nmedt_song_held_out"), songs_with_windows()
+    config, rows = load("nmedt_pairs_held_out"), songs_with_windows()
     folds = protocol_folds(config, rows)
     assert len(folds) == 5 and not any(fold.leak for fold in folds)
     for fold in folds:
         assert len({rows[n].song for n in fold.test}) == len({rows[n].style for n in fold.test}) == 2
         assert not {rows[n].song for n in fold.train} & {rows[n].song for n in fold.test}
     assert sorted(n for fold in folds for n in fold.test) == list(range(60))
+
+
+def test_ten_songs_are_held_out_at_once_where_others_train() -> None:
+    """The first ten of the rows: the songs of the leaky form, whatever their styles."""
+    config, rows = load("nmedt_song_held_out"), songs_with_windows(songs=40)
+    (fold,) = protocol_folds(config, rows)
+    assert {rows[n].song for n in fold.test} == {f"s{n}" for n in range(10)}
+    assert {rows[n].song for n in fold.train} == {f"s{n}" for n in range(10, 40)} and not fold.leak
+    with pytest.raises(ConfigError, match="tested: first belongs to test_songs"):
+        load("nmedt_pairs_held_out", "split.tested=first")
+
+
+def test_a_decoder_that_knows_nothing_of_the_ten_is_at_chance_among_them() -> None:
+    """No song of the training is in the gallery: nothing draws predictions away from a held-out one."""
+    config, rng = load("nmedt_song_held_out"), np.random.default_rng(6)
+    rows = songs_with_windows(songs=10)
+    songs = {f"s{n}": rng.normal(size=12) for n in range(10)}
+    target = np.stack([songs[row.song] for row in rows])
+    guess = rng.normal(size=target.shape)
+    found = run_protocol(config, guess, target, rows, train=Manifest(frozenset(f"t{n}" for n in range(30))))
+    by_chance, pairwise = pick(found, "decoder", "top-1"), pick(found, "decoder", "pairwise identification")
+    assert by_chance["chance"] == 0.1 and by_chance["ci95"][0] < 0.1 < by_chance["ci95"][1]
+    assert pairwise["ci95"][0] < 0.5 < pairwise["ci95"][1]
+    assert pick(run_protocol(config, target, target, rows), "decoder", "top-1")["value"] == 1.0
+
+
+def test_what_a_study_of_this_size_can_see_is_said_and_p_values_are_corrected() -> None:
+    rows = clips(12, 3, repeats=1, subjects=1)
+    target = embed(rows)
+    config = load("retrieval_anchored_2026", "split.test_songs=12")
+    predicted = target + 2.5 * np.random.default_rng(2).normal(size=target.shape)
+    found = run_protocol(config, predicted, target, rows)
+    decoder = [row for row in found if row["condition"] == "decoder"]
+    assert all(row["power"].startswith("With these 12 songs an effect below") for row in decoder)
+    assert [row["p_corrected"] for row in decoder] == holm([row["p_value"] for row in decoder]).tolist()
+    assert all(row["p_corrected"] is None for row in found if row["stage"] is None)
+    story = [Row("story", "speech", "listener", 3.0 * k) for k in range(100)]
+    told = run_protocol(load("brennan2019"), embed(story, 1), embed(story), story)
+    assert pick(told, "decoder")["power"].startswith("With these 10 passages")
 
 
 def test_the_leaky_split_is_stamped_with_what_leaks() -> None:

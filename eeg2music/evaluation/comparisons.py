@@ -1,0 +1,106 @@
+"""What several p-values side by side are worth, and what a run is too small to show: the report's small print.
+
+Corrects the p-values that a report prints together (Holm, as `corrections.holm`), and says where seeds are too few.
+Computes no p-values and reads no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eeg2music.evaluation.config import BRAIN
+from eeg2music.evaluation.corrections import holm
+from eeg2music.evaluation.tables import number, p_text
+
+KINDS = ("embedding", "generated")
+FEWEST_SEEDS = 3
+COMPARED = ["level", "scored", "seed", "pairwise", "p", "p, corrected"]
+
+
+def corrected(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm's adjustment over the p-values that are there; None stays None.
+
+    >>> corrected([0.01, None, 0.04])
+    [0.02, None, 0.04]
+    """
+    known = {place: value for place, value in enumerate(p_values) if value is not None}
+    found: list[float | None] = [None] * len(p_values)
+    if known:
+        for place, adjusted in zip(known, holm(list(known.values())).tolist(), strict=True):
+            found[place] = adjusted
+    return found
+
+
+def brain_comparisons(levels: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """All p-values of the brain, over levels, kinds of score and seeds, beside their corrected ones.
+
+    Parameters
+    ----------
+    levels : as scores.json has them
+
+    Returns
+    -------
+    {"correction": "Holm", "count": how many p-values, "smallest_possible": what the smallest that the permutations can
+    give comes to when corrected, "rows": [{level, kind, seed, accuracy, p_value, p_corrected}]}
+    """
+    rows = [
+        {"level": level["name"], "kind": kind, "seed": entry["seed"], **_figures(entry[kind])}
+        for level in levels
+        for kind in KINDS
+        for entry in level["scores"].get(BRAIN, {}).get("seeds", ())
+        if entry.get(kind)
+    ]
+    for row, value in zip(rows, corrected([row["p_value"] for row in rows]), strict=True):
+        row["p_corrected"] = value
+    drawn = min((row.pop("permutations") for row in rows), default=0)
+    return {
+        "correction": "Holm",
+        "count": len(rows),
+        "smallest_possible": min(1.0, len(rows) / (1 + drawn)) if rows else None,
+        "rows": rows,
+    }
+
+
+def _figures(score: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: score[key] for key in ("accuracy", "p_value", "permutations")}
+
+
+def comparison_tables(comparisons: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One table of `brain_comparisons`; none where there are no two p-values."""
+    rows, count = comparisons["rows"], comparisons["count"]
+    if count < 2:
+        return []
+    least = comparisons["smallest_possible"]
+    note = (
+        f"Each p is of one comparison with chance (song permutation), corrected by Holm's method over all {count}: "
+        "where that is below 0.05, the chance of any false claim among them is at most 5 %. The smallest p that the "
+        f"permutations can give comes to {p_text(least)}"
+    )
+    note += ": with so many comparisons and so few permutations, nothing can pass." if least >= 0.05 else "."
+    cells = [
+        [
+            row["level"],
+            row["kind"],
+            f"{row['seed']}",
+            number(row["accuracy"]),
+            p_text(row["p_value"]),
+            p_text(row["p_corrected"]),
+        ]
+        for row in rows
+    ]
+    return [{"title": "The brain against chance, corrected", "note": note, "heads": COMPARED, "rows": cells}]
+
+
+def seed_remarks(count: int, what: str) -> list[str]:
+    """A sentence where there are fewer seeds than would show how scores vary; empty otherwise.
+
+    what : who has them, to begin the sentence: "The evaluation has"
+    """
+    if count >= FEWEST_SEEDS:
+        return []
+    seeds = "one seed" if count == 1 else f"{count} seeds"
+    return [
+        f"{what} {seeds}: how far a score moves from one draw to the next cannot be seen. "
+        f"Take {FEWEST_SEEDS} or more; each is shown apart."
+    ]

@@ -1,0 +1,35 @@
+"""Which scores feel the conditions that the generator is given, and so rise without anything being understood.
+
+The generator follows curves of onset strength, loudness and brightness for each stem. What measures one of these is no
+independent judge: it is kept out of the scorer's embedding, or named here as a followed condition. Measures nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eeg2music.types import CURVES
+
+# Of each score: which curves it measures as such, and which it can hear in the sound.
+FOLLOWED: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "embedding": {"measures": (), "hears": ()},
+    "generated": {"measures": (), "hears": ("onset", "brightness")},
+    "following": {"measures": ("onset",), "hears": ()},
+}
+_GENERATED = (
+    f" The generator follows curves of {', '.join(CURVES[:-1])} and {CURVES[-1]}: the scorer computes none of them and "
+    "is blind to the level of a clip, but hears onsets and brightness in the spectrum, so that a clip that follows "
+    "these conditions well scores better."
+)
+_FOLLOWING = (
+    " Onset strength is a condition that the generator follows: this says how well it obeys, and beside the oracle how "
+    "much the brain gave of that; it is no independent judge."
+)
+# To add to a table's note.
+NOTES: Mapping[str, str] = {"embedding": "", "generated": _GENERATED, "following": _FOLLOWING}
+
+
+def followed_conditions() -> dict[str, Any]:
+    """The same for scores.json: {score: {"measures": [...], "hears": [...]}}."""
+    return {name: {how: list(curves) for how, curves in of.items()} for name, of in FOLLOWED.items()}
