@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eeg2music.audio import write_audio
 from eeg2music.evaluation.config import BRAIN
+from eeg2music.evaluation.sounds_page import gallery, sound_tables
 from eeg2music.evaluation.tables import markdown
 from eeg2music.files import atomic_folder, write_json, write_text
 from eeg2music.report import figures
 from eeg2music.report.html import SCORE_HEADS, score_row, write_page
+from eeg2music.types import FloatArray
 
 KINDS = ("embedding", "generated")
 FOLLOW_HEADS = [
@@ -27,10 +30,20 @@ DISTANCE_HEADS = ["condition", "kernel distance", "Fréchet distance", "clips", 
 NO_FINDING = ("no_brain", "embedding")
 
 
-def write_scores(out: Path, scores: Mapping[str, Any], split: Mapping[str, Any]) -> None:
-    """All files of a result, together or not at all. `split`: what was scored, as `check_split` says it."""
-    tables = score_tables(scores)
+def write_scores(
+    out: Path, scores: Mapping[str, Any], split: Mapping[str, Any], waves: Mapping[str, FloatArray] | None = None
+) -> None:
+    """All files of a result, together or not at all.
+
+    Parameters
+    ----------
+    split : what was scored, as `check_split` says it
+    waves : sounds by relative path, as `gather_sounds` gives them
+    """
+    tables = score_tables(scores) + sound_tables(scores)
     with atomic_folder(out) as folder:
+        for name, audio in (waves or {}).items():
+            write_audio(folder / name, audio)
         write_json(folder / "scores.json", dict(scores))
         write_json(folder / "split.json", dict(split))
         write_text(folder / "scores.md", markdown(tables))
@@ -39,6 +52,7 @@ def write_scores(out: Path, scores: Mapping[str, Any], split: Mapping[str, Any])
             title="Evaluation",
             lead=_lead(scores),
             warnings=scores["surprises"],
+            gallery=gallery(scores),
             tables=tables,
             figures=list(_pictures(scores)),
         )
