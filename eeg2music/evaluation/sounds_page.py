@@ -45,8 +45,8 @@ def gallery(scores: Mapping[str, Any]) -> dict[str, Any] | None:
     return {
         "title": f"To listen to: {_where(sounds)}",
         "note": f"{len(files)} of the {sounds['clips']} windows that are measured below: what was heard, what the "
-        "codec makes of it, and what was generated, each the plain sum of the stems, as the scorer got it, without the mixer."
-        f"{quieter} The noise is the same along a row: what differs comes from the conditions. "
+        "codec makes of it, and what was generated, each the plain sum of the stems, as the scorer got it, without the "
+        f"mixer.{quieter} The noise is the same along a row: what differs comes from the conditions. "
         f"{sounds['bytes'] / 1e6:.1f} MB in the folder clips, which belongs beside this page.",
         "heads": [_plain(name) for name in names],
         "rows": [
@@ -76,9 +76,9 @@ def _by_stem(sounds: Mapping[str, Any]) -> dict[str, Any] | None:
         "title": f"{_where(sounds)}: how near the {_plain(name)}'s music comes to what was heard",
         "note": f"Means over {_clips(sounds)}, 95 % intervals over songs. Null: the same clips against another song's. "
         "Ceiling: what the codec makes of what was heard. n: clips; in those left out the heard stem is silent, or has "
-        "no onset, pulse, key or pitch to agree with. Tempo counts half, double, third and triple as agreement, key has partial "
-        "credit for related keys (MIREX); both are estimated on either side. SI-SDR compares waveforms, which nobody "
-        "gives the generator: it is far below 0 for any music that is made anew.",
+        "no onset, pulse, key or pitch to agree with. Tempo counts half, double, third and triple as agreement, key "
+        "has partial credit for related keys (MIREX); both are estimated on either side. SI-SDR compares waveforms, "
+        "which nobody gives the generator: it is far below 0 for any music that is made anew.",
         "heads": ["measure", "stem", "mean", "95 % interval", "null", "ceiling", "n"],
         "rows": [
             [
@@ -96,8 +96,8 @@ def _by_stem(sounds: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _by_condition(sounds: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The mix, and the melody's contour: one line for each condition."""
-    if not sounds["reconstruction"]:
+    """The mix, and the melody's contour: one line for each condition, also for those that are absent."""
+    if not sounds["reconstruction"] and not sounds["why"]:
         return None
     wanted = [(name, "melody" if name.startswith("melody") else MIX) for name in MEASURES]
     rows = []
@@ -205,7 +205,8 @@ def _beside(row: Mapping[str, Any] | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    return ABSENT if value is None else f"{value:.2f}"
+    # Adding 0 takes the sign from a zero.
+    return ABSENT if value is None else f"{round(value, 2) + 0.0:.2f}"
 
 
 def _limits(interval: Sequence[float] | None) -> str:
