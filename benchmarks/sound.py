@@ -12,6 +12,10 @@ beside it the share that is the same or a fifth away, one note of seven. Tempo: 
 against the composer's, within 4 %, half, double, third and triple tempo included. Chroma: correlation of each tonal
 stem with the heard one. Onsets: correlation with the heard stems, beside that with another song's, aligned by beat.
 
+`eeg2music evaluate` measures the same with the same estimators, and asks another question of them: whether key and
+tempo as estimated from the clip are those estimated from what was heard (key with the MIREX credit for related keys,
+stem by stem), against one other song. Here they are compared with what was composed, against all other songs.
+
 --training: the music folder that the diffusion model was trained on. Adds the cosine distance of each stem to the
 nearest stretch of a training stem, and the ratio of that to the distance to the nearest one of another song: a replay
 is near to one song alone, while dull sound is equally near to many. Beside them held-out real stems, as heard and
@@ -39,6 +43,7 @@ from eeg2music.evaluation.follow import following
 from eeg2music.evaluation.heard import Heard, audio_conditions
 from eeg2music.evaluation.known import refuse_known
 from eeg2music.evaluation.material import ListeningConfig, listening_songs, simulated_heard
+from eeg2music.evaluation.sounds import through_codec
 from eeg2music.files import read_json, write_json
 from eeg2music.memory import keep_freed_memory
 from eeg2music.metrics.harmony import chroma_similarity, diatonic_collection, fifths_apart, tempo_agreement
@@ -74,7 +79,7 @@ def main() -> None:
     heard = simulated_heard(config, 0.0)
     refuse_known(given.checkpoint, heard)
     clap = load_clap(given.checkpoint / "clap")
-    made = {"codec": reconstruct(pipeline.codec, heard.stems), **generate(pipeline, scorer, heard, clap)}
+    made = {"codec": through_codec(pipeline.codec, heard.stems), **generate(pipeline, scorer, heard, clap)}
     truth, real = truths(config), describe(heard.stems)
     report: dict[str, Any] = {
         "clips": len(heard.windows),
@@ -101,11 +106,6 @@ def generate(pipeline: BrainToMusicPipeline, scorer: ScorerNet, heard: Heard, cl
         name: generate_clips(control_conditions(name, evidence), evidence, rows, SamplingConfig())
         for name in CONDITIONS
     }
-
-
-def reconstruct(codec: Codec, clips: FloatArray) -> FloatArray:
-    """Through the codec's continuous latents and back, (clip, stem, samples)."""
-    return np.stack([codec(torch.from_numpy(clip)).audio.numpy() for clip in clips])
 
 
 # -- key, tempo, chroma ------------------------------------------------------------------------
@@ -226,7 +226,7 @@ def replay(
     places = np.unique(np.linspace(0, len(music) - 1, min(len(heard), len(music))).round().astype(int))
     # As far as can be from the stretches in the bank.
     copies = [bank_clips(music, music.songs[place], BANK_HOP_S / 2)[:1] for place in places]
-    clips = {"held out": heard, **made, "copies": reconstruct(codec, np.concatenate(copies))}
+    clips = {"held out": heard, **made, "copies": through_codec(codec, np.concatenate(copies))}
     near = {name: nearest_song(stem_vectors(clap, each), bank) for name, each in clips.items()}
     # What hardly any real stem undercuts.
     line = float(np.quantile(near["codec"].ratio, 0.05))

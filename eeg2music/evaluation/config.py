@@ -15,6 +15,13 @@ from eeg2music.simulation.experiment import NAMED_SNR_DB, Snr
 BRAIN = "brain"
 
 
+def _known_conditions(names: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = [name for name in names if name not in (BRAIN, *CONTROLS)]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is none of {', '.join((BRAIN, *CONTROLS))}")
+    return names
+
+
 class LevelConfig(Config):
     """One SNR level: "clean", "real" or decibels.
 
@@ -34,15 +41,39 @@ class LevelConfig(Config):
     @field_validator("conditions", "generate")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in names if name not in (BRAIN, *CONTROLS)]
-        if unknown:
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join((BRAIN, *CONTROLS))}")
-        return names
+        return _known_conditions(names)
 
     @property
     def snr_db(self) -> float | None:
         """The ratio in decibels, where it is known."""
         return NAMED_SNR_DB[self.snr] if isinstance(self.snr, str) else self.snr
+
+
+class SoundsConfig(Config):
+    """What of the music can be listened to, and is compared with what was heard.
+
+    Attributes
+    ----------
+    clips : how many of the windows that the level scores; 0 switches all of it off
+    written : for how many of them sound is written, beside the scores
+    stems : whether the stems are written too, or their sum alone
+    level : by name; the first by default
+    seed : one of `seeds`; the first by default
+    conditions : the brain and controls whose clips are taken, as far as the level scores them. What was heard, and the
+        codec's reconstruction of it, stand beside them
+    """
+
+    clips: int = Field(default=24, ge=0)
+    written: int = Field(default=6, ge=0)
+    stems: bool = False
+    level: str | None = None
+    seed: int | None = None
+    conditions: tuple[str, ...] = (BRAIN, "oracle", "no_brain", "shuffled")
+
+    @field_validator("conditions")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return _known_conditions(names)
 
 
 class EvaluateConfig(Config):
@@ -61,6 +92,7 @@ class EvaluateConfig(Config):
         heard ones, and further ones of their family up to this number
     allow_small : a Fréchet distance also of fewer clips or songs than twice the scorer's dimension, stamped
     allow_circular : score also with a scorer that conditioned the generation; the report is stamped
+    sounds : what can be listened to, and is compared with what was heard
     workers : processes that share the work, each with its share of the threads; with 0 or 1 all is done in this one.
         Scores do not depend on it, beyond the last digit that the number of threads decides
     """
@@ -76,4 +108,5 @@ class EvaluateConfig(Config):
     allow_small: bool = False
     sampling: SamplingConfig = SamplingConfig()
     allow_circular: bool = False
+    sounds: SoundsConfig = SoundsConfig()
     workers: int = Field(default=1, ge=0)

@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eeg2music.audio import write_audio
 from eeg2music.evaluation.comparisons import comparison_tables
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.details import KINDS, breakdown_tables, distance_tables, summary_table
 from eeg2music.evaluation.followed import NOTES
+from eeg2music.evaluation.sounds_page import gallery, sound_tables
 from eeg2music.evaluation.tables import NO_FINDING, known_mean, level_title, markdown, number, seeds_text
 from eeg2music.files import atomic_folder, write_json, write_text
 from eeg2music.report import figures
 from eeg2music.report.html import SCORE_HEADS, Picture, score_row, write_page
+from eeg2music.types import FloatArray
 
 FOLLOW_HEADS = [
     "condition",
@@ -27,15 +30,26 @@ FOLLOW_HEADS = [
 
 
 def write_scores(
-    out: Path, scores: Mapping[str, Any], split: Mapping[str, Any], pictures: Sequence[Picture] = ()
+    out: Path,
+    scores: Mapping[str, Any],
+    split: Mapping[str, Any],
+    pictures: Sequence[Picture] = (),
+    waves: Mapping[str, FloatArray] | None = None,
 ) -> None:
     """All files of a result, together or not at all.
 
-    split: what was scored, as `check_split` says it. pictures: further ones, of what the scores do not hold.
+    Parameters
+    ----------
+    split : what was scored, as `check_split` says it
+    pictures : further ones, of what the scores do not hold
+    waves : sounds by relative path, as `gather_sounds` gives them
     """
-    tables = [summary_table(scores), *score_tables(scores), *comparison_tables(scores["comparisons"])]
+    tables = [summary_table(scores), *score_tables(scores), *sound_tables(scores)]
+    tables += comparison_tables(scores["comparisons"])
     said = [*scores["stamps"], *scores["remarks"]]
     with atomic_folder(out) as folder:
+        for name, audio in (waves or {}).items():
+            write_audio(folder / name, audio)
         write_json(folder / "scores.json", dict(scores))
         write_json(folder / "split.json", dict(split))
         write_text(folder / "scores.md", "\n\n".join([*(f"**{text}**" for text in said), markdown(tables)]))
@@ -44,6 +58,7 @@ def write_scores(
             title="Evaluation",
             lead=_lead(scores),
             warnings=[*said, *scores["surprises"]],
+            gallery=gallery(scores),
             tables=tables,
             figures=[*_pictures(scores), *pictures],
         )

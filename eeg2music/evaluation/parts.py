@@ -4,6 +4,7 @@
 OUT.parts/<key>/unit.json               scores and facts of the level
 OUT.parts/<key>/decoded.safetensors     query, gallery and target in the conditioning space, if there are conditions
 OUT.parts/<key>/made.safetensors        the same of the generated clips in the scorer's embedding, if there are any
+OUT.parts/<key>/sounds.safetensors      clips that are kept to be listened to, if any are
 ```
 The key is a hash of everything that decides the unit, so that a changed checkpoint, material or
 setting finds nothing here, and an added level finds the rest. Any change of the package's code
@@ -78,6 +79,8 @@ class Parts:
             for name, matched in (("decoded", result.decoded), ("made", result.made)):
                 if matched is not None:
                     save_file(matched._asdict(), folder / f"{name}.safetensors")
+            if result.sounds is not None:
+                save_file(dict(result.sounds), folder / "sounds.safetensors")
             found = {"unit": unit.identity(), "facts": result.facts, "entry": result.entry, "why": result.why}
             write_json(folder / "unit.json", found)
 
@@ -86,7 +89,9 @@ class Parts:
         folder = self.folder / self.key(unit)
         found = read_json(folder / "unit.json")
         decoded, made = _matched(folder / "decoded.safetensors"), _matched(folder / "made.safetensors")
-        return UnitResult(found["entry"], found["facts"], decoded, made, found["why"])
+        sounds = folder / "sounds.safetensors"
+        kept = load_file(sounds) if sounds.is_file() else None
+        return UnitResult(found["entry"], found["facts"], decoded, made, found["why"], kept)
 
     def remove(self) -> None:
         """Remove them all: the result is whole."""

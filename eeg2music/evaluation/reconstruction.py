@@ -60,6 +60,10 @@ class Reading:
     def onsets_s(self) -> NDArray[np.float64]:
         return pick_onsets(self.rhythm.onset, RATE_HZ)
 
+    @property
+    def has_pulse(self) -> bool:
+        return self.rhythm.tempo_bpm > 0.0 and len(self.rhythm.beats_s) >= LEAST_BEATS
+
     @functools.cached_property
     def harmony(self) -> Harmony:
         return analyse_harmony(self.audio)
@@ -89,19 +93,15 @@ def _onset_f(made: Reading, heard: Reading) -> float | None:
 
 
 def _beat_f(made: Reading, heard: Reading) -> float | None:
-    return beat_f_measure(made.rhythm.beats_s, heard.rhythm.beats_s) if _pulse(heard) else None
+    return beat_f_measure(made.rhythm.beats_s, heard.rhythm.beats_s) if heard.has_pulse else None
 
 
 def _tempo(made: Reading, heard: Reading) -> float | None:
-    if not _pulse(heard):
+    if not heard.has_pulse:
         return None
     # A stem without a pulse agrees with no tempo.
     tempo = made.rhythm.tempo_bpm
     return float(tempo_agreement(tempo, heard.rhythm.tempo_bpm)) if tempo > 0.0 else 0.0
-
-
-def _pulse(heard: Reading) -> bool:
-    return heard.rhythm.tempo_bpm > 0.0 and len(heard.rhythm.beats_s) >= LEAST_BEATS
 
 
 def _key(made: Reading, heard: Reading) -> float | None:
@@ -248,15 +248,15 @@ def _row(measure: Measure, clips: _Clips, column: int) -> dict[str, Any]:
     gain = [None if a is None or b is None else a - b for a, b in zip(values, null, strict=True)]
     ceiling = None
     if clips.codec is not None:
-        ceiling = _mean([_value(measure, clips.codec[i][column], clips.heard[i][column]) for i in numbers])
-    interval = _interval(values, clips.songs, measure.bounds)
-    above = _interval(gain, clips.songs, None)
+        ceiling = mean_of([_value(measure, clips.codec[i][column], clips.heard[i][column]) for i in numbers])
+    interval = interval_of(values, clips.songs, measure.bounds)
+    above = interval_of(gain, clips.songs, None)
     return {
         "n": sum(value is not None for value in values),
-        "mean": _mean(values),
+        "mean": mean_of(values),
         "ci95": None if interval is None else [interval.low, interval.high],
-        "null": _mean(null),
-        "gain": _mean(gain),
+        "null": mean_of(null),
+        "gain": mean_of(gain),
         "gain_ci95": None if above is None else [above.low, above.high],
         "ceiling": ceiling,
         "left_out": sum(value is None for value in values),
@@ -268,14 +268,16 @@ def _value(measure: Measure, made: Reading, heard: Reading) -> float | None:
     return measure.score(made, heard) if heard.sounds else None
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def mean_of(values: Sequence[float | None]) -> float | None:
+    """Mean of the clips that have a value; None where none has."""
     there = [value for value in values if value is not None]
     return float(np.mean(there)) if there else None
 
 
-def _interval(
+def interval_of(
     values: Sequence[float | None], songs: Sequence[Hashable], bounds: tuple[float, float] | None
 ) -> Interval | None:
+    """Interval over songs of the clips that have a value; None where fewer than two songs are left."""
     pairs = [(value, song) for value, song in zip(values, songs, strict=True) if value is not None]
     if len({song for _, song in pairs}) < 2:
         return None

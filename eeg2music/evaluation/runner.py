@@ -26,6 +26,8 @@ from eeg2music.evaluation.material import further_songs, further_stems
 from eeg2music.evaluation.page import write_scores
 from eeg2music.evaluation.parts import Parts
 from eeg2music.evaluation.pictures import level_pictures
+from eeg2music.evaluation.sounds import sound_units
+from eeg2music.evaluation.sounds_scores import FOLDER, gather_sounds
 from eeg2music.evaluation.splits import Manifest
 from eeg2music.evaluation.units import Unit, UnitResult, in_order, level_units, unit_of
 from eeg2music.evaluation.workers import score_units
@@ -40,11 +42,11 @@ __all__ = ["EvaluateConfig", "LevelConfig", "refuse_known", "run_evaluation"]
 
 SCHEMA = 3
 RECORDED = "recorded"
-SCORE_FILES = ("scores.json", "scores.md", "split.json", "report.html")
+SCORE_FILES = ("scores.json", "scores.md", "split.json", "report.html", FOLDER)
 
 
 def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", hook: Hook = no_hook) -> dict[str, Any]:
-    """Score everything into `out/{scores.json, scores.md, split.json, report.html}`; returns the scores.
+    """Score everything into `out/{scores.json, scores.md, split.json, report.html, clips}`; returns the scores.
 
     `split.json` names the songs and listeners that were scored, and the models' manifests that know none of them.
 
@@ -65,6 +67,7 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
         found = _results(level, config, parts.read)
         levels.append(_level_scores(level, config, found, reference))
         pictures += level_pictures(levels[-1], found)
+    sounds = gather_sounds(config, parts.read, reference.further)
     scores = {
         "schema": SCHEMA,
         "checkpoint_sha256": checkpoint_sha256(folder),
@@ -74,6 +77,7 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
         "material": "prepared" if config.prepared else "simulated",
         "real_snr_db": REAL_SNR_DB,
         "levels": levels,
+        "sounds": sounds.scores,
         "surprises": [text for level in levels for text in level["surprises"]],
         "comparisons": brain_comparisons(levels),
         "followed_conditions": followed_conditions(),
@@ -84,7 +88,7 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
         "remarks": seed_remarks(len(config.seeds), "The evaluation has"),
     }
     hook("writing")
-    write_scores(out, scores, _split(config, parts.read, folder), pictures)
+    write_scores(out, scores, _split(config, parts.read, folder), pictures, sounds.waves)
     parts.remove()
     return scores
 
@@ -111,20 +115,25 @@ class _Reference:
 
     def beside(self, gallery: FloatArray) -> FloatArray:
         """(song, dim): what was heard and the further songs, in the scorer's embedding."""
+        return np.concatenate([gallery, *self.further()])
+
+    def further(self) -> list[FloatArray]:
+        """The further songs by themselves, (song, dim) each."""
         if self._further is None:
             self._further = []
-            if not self._config.prepared and self._config.reference_songs > len(gallery):
+            if not self._config.prepared and self._config.reference_songs > self._config.listening.songs:
                 self._hook("embedding the reference songs")
                 scorer = load_model(ScorerNet, self._folder / "scorer")
                 stems = further_stems(self._config.listening, self._config.reference_songs)
                 self._further = [scorer_vectors(scorer, batch) for batch in stems]
-        return np.concatenate([gallery, *self._further])
+        return self._further
 
 
 def _finish_units(config: EvaluateConfig, parts: Parts, folder: Path, device: str, hook: Hook) -> None:
     """Score the units that no earlier run finished."""
     units: dict[str, Unit] = {}
-    for unit in (unit for level in config.levels for unit in level_units(level, config)):
+    of_levels = (unit for level in config.levels for unit in level_units(level, config))
+    for unit in (*of_levels, *sound_units(config)):
         # Several levels may have a unit in common.
         units.setdefault(parts.key(unit), unit)
     pending = in_order([unit for unit in units.values() if not parts.has(unit)])

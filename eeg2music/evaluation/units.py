@@ -6,7 +6,7 @@ on the process that computes it. Stores nothing and starts no processes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +28,7 @@ from eeg2music.evaluation.follow import following
 from eeg2music.evaluation.heard import Heard, audio_conditions, condition_vectors, scorer_vectors
 from eeg2music.evaluation.known import refuse_known
 from eeg2music.evaluation.material import further_songs, prepared_heard, simulated_heard
-from eeg2music.pipeline import Hook, load_pipeline, no_hook
+from eeg2music.pipeline import Hook, SamplingConfig, load_pipeline, no_hook
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.seeding import derive_seed
 from eeg2music.targets.pretrained import load_clap
@@ -73,6 +73,10 @@ class Unit:
         snr_db = None if self.condition in WITHOUT_RECORDING else self.snr_db
         return {"condition": self.condition, "snr_db": snr_db, "seed": self.seed, "clips": self.clips}
 
+    def score(self, bench: Bench) -> UnitResult:
+        """What it gives, on a bench."""
+        return bench.score(self)
+
 
 class Matched(NamedTuple):
     """Queries and gallery in one embedding space.
@@ -97,6 +101,7 @@ class UnitResult:
     facts : of the level: "style", "subjects" and "songs"
     decoded : the embeddings in the conditioning space; None without conditions
     made : the generated clips in the scorer's embedding, if any were generated
+    sounds : clips that are kept to be listened to, by name; units that score keep none
     """
 
     entry: dict[str, Any] | None
@@ -104,6 +109,7 @@ class UnitResult:
     decoded: Matched | None = None
     made: Matched | None = None
     why: str | None = None
+    sounds: Mapping[str, FloatArray] | None = None
 
 
 @dataclass(frozen=True)
@@ -177,23 +183,31 @@ class Bench:
             self._last = (which, replace(self._last[1], other=self._others(unit)))
         return replace(self._last[1], seed=unit.seed)
 
-    def score(self, unit: Unit) -> UnitResult:
-        """All scores of one unit."""
-        evidence = self.evidence(unit)
-        heard = evidence.heard
-        facts = {
-            "style": heard.style,
-            "subjects": sorted(set(heard.query_subjects)),
-            "songs": sorted(heard.songs),
-        }
+    @property
+    def sampling(self) -> SamplingConfig:
+        """How clips are generated."""
+        return self._config.sampling
+
+    def given(self, unit: Unit, evidence: Evidence) -> tuple[Conditions | None, str | None]:
+        """The conditions of a unit's clips, and where the material does not allow them, why."""
         try:
             conditions = control_conditions(unit.condition, evidence)
         except DataError as error:
             if unit.condition not in CONTROLS:
                 raise
-            return UnitResult(None, facts, why=str(error))
+            return None, str(error)
         if conditions is None and unit.condition != "no_brain":
-            return UnitResult(None, facts, why=self._why_no_other())
+            return None, self._why_no_other()
+        return conditions, None
+
+    def score(self, unit: Unit) -> UnitResult:
+        """All scores of one unit."""
+        evidence = self.evidence(unit)
+        heard = evidence.heard
+        facts = level_facts(heard)
+        conditions, why = self.given(unit, evidence)
+        if why is not None:
+            return UnitResult(None, facts, why=why)
         entry: dict[str, Any] = {
             "seed": unit.seed,
             "embedding": embedding_score(conditions, evidence),
@@ -272,10 +286,23 @@ def next_listeners(heard: Heard) -> Heard | None:
     return heard.select([place[pair] for pair in pairs])
 
 
+def level_facts(heard: Heard) -> dict[str, Any]:
+    """What is said of a level."""
+    return {"style": heard.style, "subjects": sorted(set(heard.query_subjects)), "songs": sorted(heard.songs)}
+
+
 def spread_rows(heard: Heard, count: int) -> list[int]:
     """Queries to generate for, spread evenly over songs and listeners."""
-    total = len(heard.windows)
-    return sorted({int(row) for row in np.linspace(0, total - 1, min(count, total)).round()}) if count else []
+    return spread(len(heard.windows), count)
+
+
+def spread(total: int, count: int) -> list[int]:
+    """Up to `count` places out of `total`, evenly spread.
+
+    >>> spread(10, 3)
+    [0, 4, 9]
+    """
+    return sorted({int(place) for place in np.linspace(0, total - 1, min(count, total)).round()}) if count else []
 
 
 def _following(clips: FloatArray, evidence: Evidence, rows: Sequence[int]) -> dict[str, Any]:

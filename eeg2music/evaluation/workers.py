@@ -97,7 +97,7 @@ def score_units(
         for unit in units:
             bench.evidence(unit)
             hook(f"{tally.text()}; {unit.label}")
-            note(unit, bench.score(unit))
+            note(unit, unit.score(bench))
 
 
 def _spread(
@@ -145,7 +145,7 @@ def _end_with_parent() -> None:
 
 
 def _work(config: EvaluateConfig, folder: Path, device: str, unit: Unit) -> UnitResult:
-    return _bench(config, folder, device).score(unit)
+    return unit.score(_bench(config, folder, device))
 
 
 @lru_cache(maxsize=1)

@@ -24,6 +24,7 @@ _PAGE = """<!doctype html>
  .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem } audio { width: 100% }
  .player { background: #fff; border: 1px solid #e3e0d8; border-radius: 8px; padding: .6rem .8rem; margin: .5rem 0 }
  .player b { display: block; font-size: .9rem } img { max-width: 100%; border-radius: 6px }
+ .wide { overflow-x: auto } .wide td { padding: .2rem .15rem; vertical-align: middle } .wide audio { width: 8.6rem }
  table { border-collapse: collapse; font-size: .88rem; width: 100% }
  th, td { text-align: left; padding: .28rem .5rem; border-bottom: 1px solid #e3e0d8; vertical-align: top }
  th { font-weight: 600 } td.num { font-variant-numeric: tabular-nums }
@@ -35,6 +36,11 @@ _PAGE = """<!doctype html>
 {% if group.link %}<p><a href="{{ group.link }}">all about it</a></p>{% endif %}
 <div class="pair">{% for sound in group.sounds %}<div class="player"><b>{{ sound.label }}</b>
 <audio controls preload="none" src="{{ sound.file }}"></audio></div>{% endfor %}</div>{% endfor %}
+{% if gallery %}<h2>{{ gallery.title }}</h2><p>{{ gallery.note }}</p>
+<div class="wide"><table><tr><th></th>{% for head in gallery.heads %}<th>{{ head }}</th>{% endfor %}</tr>
+{% for row in gallery.rows %}<tr><td>{{ row.label }}</td>{% for file in row.files %}<td>{% if file %}
+<audio controls preload="none" src="{{ file }}"></audio>{% else %}–{% endif %}</td>{% endfor %}</tr>
+{% endfor %}</table></div>{% endif %}
 {% for table in tables %}<h2>{{ table.title }}</h2>{% if table.note %}<p>{{ table.note }}</p>{% endif %}
 <table><tr>{% for head in table.heads %}<th>{{ head }}</th>{% endfor %}</tr>
 {% for row in table.rows %}<tr>{% for cell in row %}<td class="num">{{ cell }}</td>{% endfor %}</tr>
@@ -55,6 +61,7 @@ def write_page(
     lead: str,
     warnings: Sequence[str] = (),
     players: Sequence[Mapping[str, Any]] = (),
+    gallery: Mapping[str, Any] | None = None,
     tables: Sequence[Mapping[str, Any]] = (),
     figures: Sequence[Picture] = (),
 ) -> None:
@@ -62,6 +69,7 @@ def write_page(
 
     players: {"title", "note", "link", "sounds": [{"label", "file"}]}, files and the link to another page relative to
     this one.
+    gallery: {"title", "note", "heads", "rows": [{"label", "files"}]}, a player for each file and a dash for each None.
     tables: {"title", "note", "heads", "rows"}. figures: (title, note, PNG bytes or None for words
     alone).
     """
@@ -76,6 +84,7 @@ def write_page(
         title=title,
         lead=lead,
         warnings=list(warnings),
+        gallery=gallery,
         players=[{"note": None, "link": None, **group} for group in players],
         tables=[{"note": None, **table} for table in tables],
         figures=drawn,

@@ -77,11 +77,7 @@ class _Words:
         return self.of(_level(_TIMBRES, mean))
 
     def mood(self) -> str:
-        quick = self._song.tempo_bpm >= 110
-        minor = self._song.mode in MINOR_THIRD_MODES
-        pace = {(True, True): "tense", (True, False): "joyful", (False, True): "gloomy", (False, False): "peaceful"}
-        options = (*_MODE_MOODS[self._song.mode], *STYLES[self._song.style].moods, pace[quick, minor])
-        return self.of(options)
+        return self.of((*_MODE_MOODS[self._song.mode], *STYLES[self._song.style].moods, pace_mood(self._song)))
 
     def key(self) -> str:
         return f"{self._song.key_name} {self._song.mode}"
@@ -92,6 +88,14 @@ class _Words:
         if self._song.steps_per_beat == 3:
             swung = "with a triplet feel"
         return self.of((f"in {meter}", swung))
+
+
+def pace_mood(song: Song) -> str:
+    """The one mood word that pace and third decide: "tense" (110 beats a minute or more, minor third), "joyful" (quick,
+    major), "gloomy" (slower, minor) or "peaceful" (slower, major)."""
+    quick, minor = song.tempo_bpm >= 110, song.mode in MINOR_THIRD_MODES
+    pace = {(True, True): "tense", (True, False): "joyful", (False, True): "gloomy", (False, False): "peaceful"}
+    return pace[quick, minor]
 
 
 def describe_mix(song: Song) -> list[str]:

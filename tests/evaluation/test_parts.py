@@ -12,6 +12,7 @@ import pytest
 
 from eeg2music.errors import InputError
 from eeg2music.evaluation import parts, units
+from eeg2music.evaluation.config import SoundsConfig
 from eeg2music.evaluation.heard import Heard
 from eeg2music.evaluation.material import ListeningConfig
 from eeg2music.evaluation.parts import Parts
@@ -52,6 +53,7 @@ def watched(monkeypatch: pytest.MonkeyPatch, make_heard: MakeHeard) -> Watched:
 
 def config_of(checkpoint: Path, *levels: LevelConfig, **changes: Any) -> EvaluateConfig:
     settings = {"seeds": (0, 1), "sampling": SamplingConfig(steps=1), "reference_songs": 0, **changes}
+    settings.setdefault("sounds", SoundsConfig(clips=0))
     return EvaluateConfig(checkpoint=str(checkpoint), levels=levels, **settings)
 
 

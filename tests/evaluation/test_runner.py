@@ -57,7 +57,8 @@ def scores(tiny_checkpoint: Path, make_heard: MakeHeard, tmp_path_factory: pytes
 
 def test_what_is_written(scores: dict[str, Any]) -> None:
     out: Path = scores["out"]
-    assert sorted(path.name for path in out.iterdir()) == ["report.html", "scores.json", "scores.md", "split.json"]
+    files = ["clips", "report.html", "scores.json", "scores.md", "split.json"]
+    assert sorted(path.name for path in out.iterdir()) == files
     assert [path.name for path in out.parent.iterdir()] == ["out"]
     assert json.loads((out / "scores.json").read_text()) == json.loads(json.dumps(scores["scores"]))
     page = (out / "report.html").read_text()
