@@ -83,6 +83,23 @@ def check_split(folder: Path, test: Manifest) -> dict[str, Any]:
     return {**body, "sha256": sha256_json(body)}
 
 
+def trained_on(model: Path) -> Manifest:
+    """What one model was trained on, and its best state chosen on. model : its folder.
+
+    Raises
+    ------
+    CheckpointError
+        If it does not say.
+    """
+    if not (model / MANIFEST_NAME).is_file():
+        raise CheckpointError(
+            f"{model} does not say what it was trained on",
+            allowed=f"a {MANIFEST_NAME} beside the weights",
+            remedy="copy the whole exported folder of the training",
+        )
+    return _seen(read_json(model / MANIFEST_NAME))
+
+
 def _side(file: Path, seen: Manifest) -> dict[str, Any]:
     return {"manifest_sha256": sha256_file(file), "songs": len(seen.songs), "subjects": len(seen.subjects)}
 

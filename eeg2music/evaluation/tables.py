@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eeg2music.files import atomic_folder, check_result_folder, write_json, write_text
-from eeg2music.report.html import write_page
+from eeg2music.report.html import Picture, write_page
 
 SCORE_FILES = ("scores.json", "scores.md", "report.html")
 
@@ -20,6 +20,7 @@ def write_tables(
     title: str,
     lead: str,
     warnings: Sequence[str] = (),
+    figures: Sequence[Picture] = (),
 ) -> None:
     """Write all three into the folder `out`, whole or not at all.
 
@@ -27,6 +28,7 @@ def write_tables(
     ----------
     tables : {"title", "note", "heads", "rows"}, cells as text
     warnings : shown before everything else
+    figures : (title, note, PNG bytes), for the page alone
 
     Raises
     ------
@@ -38,7 +40,7 @@ def write_tables(
     with atomic_folder(out) as folder:
         write_json(folder / "scores.json", dict(scores))
         write_text(folder / "scores.md", "\n\n".join([*head, markdown(tables)]))
-        write_page(folder / "report.html", title=title, lead=lead, warnings=warnings, tables=tables)
+        write_page(folder / "report.html", title=title, lead=lead, warnings=warnings, tables=tables, figures=figures)
 
 
 def markdown(tables: Sequence[Mapping[str, Any]]) -> str:
