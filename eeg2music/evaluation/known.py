@@ -45,8 +45,8 @@ def scored_side(heard: Heard, further: Iterable[str] = ()) -> Manifest:
     return Manifest(songs=frozenset((*heard.songs, *further)), subjects=frozenset(heard.query_subjects))
 
 
-def check_split(folder: Path, test: Manifest) -> dict[str, Any]:
-    """As `refuse_known`, by names alone; returns the split that passed, for JSON.
+def check_split(folder: Path, test: Manifest, *, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """As `refuse_known`, by names alone; returns the split that passed, for JSON. more : further entries of it.
 
     Returns
     -------
@@ -79,6 +79,7 @@ def check_split(folder: Path, test: Manifest) -> dict[str, Any]:
         "independent_judge": JUDGE,
         "models": {name: _side(folder / name / MANIFEST_NAME, seen[name]) for name in MODELS},
         "test": test.to_dict(),
+        **(more or {}),
     }
     return {**body, "sha256": sha256_json(body)}
 

@@ -1,4 +1,4 @@
-"""Scores as files: scores.json, scores.md, split.json and report.html. Computes nothing but means over seeds."""
+"""Scores as files: scores.json, scores.md, card.md, split.json, report.html. Computes nothing but means over seeds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eeg2music.evaluation.card import CARD_FILE, card_snippet
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.tables import markdown
 from eeg2music.files import atomic_folder, write_json, write_text
@@ -34,11 +35,12 @@ def write_scores(out: Path, scores: Mapping[str, Any], split: Mapping[str, Any])
         write_json(folder / "scores.json", dict(scores))
         write_json(folder / "split.json", dict(split))
         write_text(folder / "scores.md", markdown(tables))
+        write_text(folder / CARD_FILE, card_snippet(scores))
         write_page(
             folder / "report.html",
             title="Evaluation",
             lead=_lead(scores),
-            warnings=scores["surprises"],
+            warnings=[*scores["surprises"], *scores["warnings"]],
             tables=tables,
             figures=list(_pictures(scores)),
         )

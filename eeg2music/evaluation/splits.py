@@ -168,6 +168,7 @@ def write_split(
     kinds: Sequence[str] = ("song", "work", "trial"),
     gap_s: float | None = None,
     lag_s: float = RESPONSE_LAG_S,
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Check a split, write its manifest beside the scores, and return it.
 
@@ -179,6 +180,7 @@ def write_split(
     works : {song: work}; the rows' `work_id` goes with it
     kinds : what may not be shared, beside songs, works and the content of stimuli
     gap_s, lag_s : as for `neighbours.refuse_adjacent`
+    more : further entries of the manifest
 
     Raises
     ------
@@ -203,6 +205,7 @@ def write_split(
         "gap_s": gap,
         "train": train.to_dict(),
         "test": test.to_dict(),
+        **(more or {}),
     }
     body["sha256"] = sha256_json(body)
     write_json(path, body)
