@@ -31,6 +31,9 @@ LEVELS = (
     LevelConfig(name="hard", snr=-12.0, conditions=("brain", "shuffled"), generate=(), generated_windows=0),
 )
 
+# What is heard is random; these are the songs that are listened to for look-alikes.
+FEW = ListeningConfig(songs=2, song_seconds=6.6, window_start_s=1.0)
+
 
 def listen(make_heard: MakeHeard, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Let the runner hear random material; returns what it asked for."""
@@ -144,7 +147,7 @@ def test_the_seed_of_the_command_reaches_recordings_and_sampling(
     tiny_checkpoint: Path, make_heard: MakeHeard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = listen(make_heard, monkeypatch)
-    config = EvaluateConfig(checkpoint=str(tiny_checkpoint), seed=7, seeds=(0,), levels=LEVELS[1:])
+    config = EvaluateConfig(checkpoint=str(tiny_checkpoint), seed=7, seeds=(0,), levels=LEVELS[1:], listening=FEW)
     result = run_evaluation(config, tmp_path / "out", device="cpu")
     assert asked[0]["seed"] == 7
     assert result["levels"][0]["scores"]["brain"]["seed"] == 7
@@ -325,7 +328,7 @@ def test_a_control_that_the_songs_do_not_allow_is_not_measured(
     whole = make_heard(3)
     monkeypatch.setattr(units, "simulated_heard", lambda *_, **__: whole.select([0, 3, 0, 1]))
     level = LevelConfig(name="clean", snr="clean", conditions=("brain", "shuffled"), generate=())
-    config = EvaluateConfig(checkpoint=str(tiny_checkpoint), seeds=(0,), levels=(level,))
+    config = EvaluateConfig(checkpoint=str(tiny_checkpoint), seeds=(0,), levels=(level,), listening=FEW)
     found = run_evaluation(config, tmp_path / "out", device="cpu")["levels"][0]
     assert found["scores"]["brain"]["embedding"]["n"] == 4
     assert "One song has 3 of 4 windows" in found["scores"]["shuffled"]["why"]
