@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eeg2music.files import write_json
 from eeg2music.recordings.openmiir import Piece, load_pieces
@@ -82,11 +83,17 @@ def summarize(found: dict[float, list[dict[str, Any]]]) -> list[dict[str, Any]]:
         row["reproducible_share"] = float(np.mean([result["reproducible_share"] for result in results]))
         for name in FIGURES:
             values = np.array([result[name]["accuracy"] for result in results])
-            error = 1.96 * values.std(ddof=1) / np.sqrt(len(values))
-            mean = float(values.mean())
-            row[name] = {"accuracy": mean, "ci95": [mean - error, mean + error], "range": [values.min(), values.max()]}
+            row[name] = {"accuracy": float(values.mean()), **over_twins(values), "range": [values.min(), values.max()]}
         rows.append(row)
     return rows
+
+
+def over_twins(values: NDArray[np.float64]) -> dict[str, Any]:
+    """Interval of the mean over twins; None with the reason where there is one twin, which has no spread."""
+    if len(values) < 2:
+        return {"ci95": None, "why_no_interval": "one twin"}
+    mean, error = float(values.mean()), float(1.96 * values.std(ddof=1) / np.sqrt(len(values)))
+    return {"ci95": [mean - error, mean + error]}
 
 
 def agree(real: dict[str, Any], levels: list[dict[str, Any]]) -> dict[str, Any]:
@@ -122,7 +129,7 @@ def table(real: dict[str, Any], levels: list[dict[str, Any]], agreement: dict[st
     lines = [f"{'':>10}  {'mean of five':>22}  {'one trial':>22}  {'reproducible':>12}"]
 
     def line(name: str, row: dict[str, Any]) -> str:
-        cells = ["{:.3f} ({:.3f}-{:.3f})".format(row[key]["accuracy"], *row[key]["ci95"]) for key in FIGURES]
+        cells = [f"{row[key]['accuracy']:.3f} ({_interval(row[key])})" for key in FIGURES]
         return f"{name:>10}  {cells[0]:>22}  {cells[1]:>22}  {row['reproducible_share']:>12.3f}"
 
     lines.append(line("real", real))
@@ -137,6 +144,10 @@ def table(real: dict[str, Any], levels: list[dict[str, Any]], agreement: dict[st
         )
     ]
     return "\n".join(lines)
+
+
+def _interval(figure: dict[str, Any]) -> str:
+    return figure["why_no_interval"] if figure["ci95"] is None else "{:.3f}-{:.3f}".format(*figure["ci95"])
 
 
 if __name__ == "__main__":

@@ -233,6 +233,32 @@ def prepare(
 
 
 @app.command()
+def split(
+    cache: Annotated[Path, typer.Argument(metavar="CACHE", help="Folder of a prepared cache.")],
+    file: Annotated[Path, typer.Option("--out", help="JSON file of the manifest.")],
+    overrides: Overrides = None,
+    by: Annotated[str | None, typer.Option(help="song (the default), subject, grid, run or site.")] = None,
+    seed: Seed = None,
+    device: IdleDevice = "auto",
+    dry_run: DryRun = False,
+) -> None:
+    """Say who of a prepared cache trains and who tests: a manifest, checked for leaks."""
+    from eeg2music.config import load_config
+    from eeg2music.evaluation.split_cache import SplitConfig, split_cache, summary
+
+    config = load_config(SplitConfig, None, [*_given(by=by), *_seeded(overrides, seed)])
+    _check_device(device)
+    if dry_run:
+        return _show(config)
+    with _Steps() as hook:
+        hook("splitting and listening")
+        body = split_cache(cache, file, config)
+    for line in (*summary(body), f"Wrote {file}"):
+        out.print(line, soft_wrap=True, markup=False)
+    return None
+
+
+@app.command()
 def train(
     name: Annotated[str, typer.Argument(help="codec, clap, scorer, encoder or diffusion.")],
     config_file: Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file.")],

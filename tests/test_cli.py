@@ -20,7 +20,7 @@ from eeg2music import __version__, cli
 from eeg2music.seeding import numpy_rng
 from eeg2music.weights import WEIGHTS_NAME
 
-COMMANDS = ("demo", "simulate", "prepare", "train", "generate", "evaluate", "info", "score", "compare")
+COMMANDS = ("demo", "simulate", "prepare", "train", "generate", "evaluate", "info", "score", "compare", "split")
 CONFIGS = Path(__file__).parents[1] / "configs"
 
 
@@ -111,6 +111,7 @@ def test_a_circular_scorer_has_to_be_allowed_by_name(run: Run, tmp_path: Path) -
          {"channels": ["1", "2"], "montage": "1020", "start_s": 1.5, "seed": 0}),
         (["evaluate", "configs/eval/smoke.yaml", "--out", "OUT", "--seed", "5", "seeds=[1]"],
          {"seed": 5, "seeds": [1]}),
+        (["split", "gone", "--out", "OUT", "--by", "grid", "--seed", "5"], {"by": "grid", "seed": 5}),
         (["info", "gone.edf", "--channels", "C3,C4"], {"channels": ["C3", "C4"]}),
     ],
 )  # fmt: skip

@@ -7,16 +7,14 @@ repeats. Draws nothing and reads no models: who calls gives the features.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from eeg2music.audio import read_audio
-from eeg2music.errors import DataError, InputError
+from eeg2music.errors import InputError
+from eeg2music.evaluation.encoding_data import EncodingData, lagged, prepared_encoding_data
 from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.metrics.audio import correlation
 from eeg2music.metrics.ceiling import noise_ceiling
@@ -30,30 +28,13 @@ from eeg2music.metrics.encoding import (
     variance_partition,
 )
 from eeg2music.metrics.ridge import FOLDS, PENALTIES, HeldOut, HeldOutRidge, explained_variance
-from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.seeding import numpy_rng
-from eeg2music.types import EEG_RATE_HZ, FloatArray
+
+__all__ = ["EncodingData", "encoding_scores", "lagged", "prepared_encoding_data"]
 
 PERMUTATIONS = 200
 LEVEL = 0.05
 LEAST_ROWS = 3
-
-
-@dataclass(frozen=True)
-class EncodingData:
-    """What an encoding model is fitted on.
-
-    Attributes
-    ----------
-    features : (n, dim), responses : (n, target), row by row the same moment (or clip)
-    groups : (n,) song of each row, held out whole
-    names : (target,) of voxels, regions or channels
-    """
-
-    features: Float64
-    responses: Float64
-    groups: tuple[str, ...]
-    names: tuple[str, ...]
 
 
 def encoding_scores(
@@ -136,88 +117,6 @@ def encoding_scores(
         "method": "ridge, a penalty for each target, nested cross-validation over whole groups; null: groups of "
         "responses permuted, fitted anew",
     }
-
-
-def lagged(features: ArrayLike, lags: int) -> Float64:
-    """Features of the last `lags` frames side by side, for a response that comes late. (n, dim) -> (n, lags * dim).
-
-    Before the first frame there is nothing: zeros. Lag each song for itself.
-
-    >>> lagged([[1.0], [2.0], [3.0]], 2)
-    array([[1., 0.],
-           [2., 1.],
-           [3., 2.]])
-    """
-    values = embeddings("features", features)
-    if not 1 <= lags <= len(values):
-        raise InputError(f"lags = {lags}", allowed=f"1 to the number of frames, {len(values)}")
-    padded = np.concatenate([np.zeros((lags - 1, values.shape[1])), values])
-    return np.hstack([padded[lags - 1 - lag : lags - 1 - lag + len(values)] for lag in range(lags)])
-
-
-def prepared_encoding_data(
-    cache: str | Path,
-    subject: str,
-    features_of: Callable[[FloatArray], ArrayLike],
-    *,
-    rate_hz: float,
-    lags: int = 1,
-) -> EncodingData:
-    """Features of the heard audio and the channels of one subject, window by window, from a prepared set.
-
-    Parameters
-    ----------
-    cache : folder made by `eeg2music prepare`
-    subject : label; channels of different subjects are not the same channels
-    features_of : (samples,) at 24 kHz -> (frame, dim) at `rate_hz`, or (dim,) for one row a window
-    rate_hz : of the features; the recording is averaged down to it. It divides 64 Hz. For (dim,) features a
-        channel's response is the logarithm of its power in the window.
-    lags : frames of the past that are looked at, e.g. 13 at 32 Hz for 400 ms
-
-    Raises
-    ------
-    DataError
-        If the subject has no window with known audio, or its recordings have different channels.
-    """
-    data = PreparedDataset(cache)
-    rows = [place for place, row in enumerate(data.rows) if row["subject"] == subject and row["stimulus_file"]]
-    if not rows:
-        raise DataError(
-            f"{subject} has no window whose audio is known", allowed=f"a subject of {', '.join(data.subjects)}"
-        )
-    names, good = _common_channels(data, rows)
-    step = round(EEG_RATE_HZ / rate_hz)
-    parts: list[tuple[Float64, Float64, str]] = []
-    for place in rows:
-        window = data.window(place)
-        seconds = window.eeg.shape[-1] / EEG_RATE_HZ
-        audio = read_audio(str(window.stimulus_file), start_s=window.stimulus_start_s or 0.0, duration_s=seconds)
-        values = finite("features_of(audio)", features_of(audio))
-        eeg = np.asarray(window.eeg[good], dtype=np.float64)
-        if values.ndim == 1:
-            response = np.log(np.mean(eeg**2, axis=-1) + 1e-12)[None]
-            parts.append((values[None], response, str(window.stimulus_id)))
-            continue
-        frames = min(len(values), eeg.shape[-1] // step)
-        response = eeg[:, : frames * step].reshape(len(eeg), frames, step).mean(axis=-1).T
-        parts.append((lagged(values[:frames], lags), response, str(window.stimulus_id)))
-    songs = tuple(song for _, response, song in parts for _ in range(len(response)))
-    return EncodingData(
-        np.concatenate([f for f, _, _ in parts]), np.concatenate([r for _, r, _ in parts]), songs, names
-    )
-
-
-def _common_channels(data: PreparedDataset, rows: Sequence[int]) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
-    """Names of the channels that are good in all of the subject's recordings, and where they are."""
-    recordings = sorted({data.rows[place]["recording"] for place in rows})
-    names = data.channel_names(recordings[0])
-    other = [recording for recording in recordings if data.channel_names(recording) != names]
-    if other:
-        raise DataError(
-            f"{recordings[0]} and {other[0]} have different channels", remedy="score the recordings one by one"
-        )
-    good = np.all([data.channels(recording)[1] for recording in recordings], axis=0)
-    return tuple(name for name, kept in zip(names, good, strict=True) if kept), good
 
 
 def _repeats(repeats: ArrayLike, y: Float64) -> Float64:

@@ -3,6 +3,7 @@
 identification   simulated listeners or a prepared cache, decoded by our models (the default)
 recorded         features of people's recordings, decoded by ridge
 protocol         a published way of scoring
+encoding         which channels follow the music
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from eeg2music.config import Config, load_config, read_yaml
 from eeg2music.errors import ConfigError
 from eeg2music.evaluation.config import EvaluateConfig
+from eeg2music.evaluation.encoding_config import EncodingConfig
 from eeg2music.evaluation.protocols.config import ProtocolConfig
 from eeg2music.evaluation.recorded import RecordedConfig
 from eeg2music.pipeline import Hook, no_hook
@@ -23,6 +25,7 @@ KINDS: dict[str, type[Config]] = {
     "identification": EvaluateConfig,
     "recorded": RecordedConfig,
     "protocol": ProtocolConfig,
+    "encoding": EncodingConfig,
 }
 
 
@@ -50,6 +53,10 @@ def run(config: Config, out: Path, *, device: str = "auto", hook: Hook = no_hook
         from eeg2music.evaluation.protocols.run import evaluate_protocol
 
         return evaluate_protocol(config, out)
+    if isinstance(config, EncodingConfig):
+        from eeg2music.evaluation.encoding_run import evaluate_encoding
+
+        return evaluate_encoding(config, out, device=device, hook=hook)
     if not isinstance(config, EvaluateConfig):
         raise ConfigError(f"A config of the type {type(config).__name__}", allowed=", ".join(KINDS))
     from eeg2music.evaluation.runner import run_evaluation

@@ -45,8 +45,8 @@ def scored_side(heard: Heard, further: Iterable[str] = ()) -> Manifest:
     return Manifest(songs=frozenset((*heard.songs, *further)), subjects=frozenset(heard.query_subjects))
 
 
-def check_split(folder: Path, test: Manifest) -> dict[str, Any]:
-    """As `refuse_known`, by names alone; returns the split that passed, for JSON.
+def check_split(folder: Path, test: Manifest, *, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """As `refuse_known`, by names alone; returns the split that passed, for JSON. more : further entries of it.
 
     Returns
     -------
@@ -79,8 +79,26 @@ def check_split(folder: Path, test: Manifest) -> dict[str, Any]:
         "independent_judge": JUDGE,
         "models": {name: _side(folder / name / MANIFEST_NAME, seen[name]) for name in MODELS},
         "test": test.to_dict(),
+        **(more or {}),
     }
     return {**body, "sha256": sha256_json(body)}
+
+
+def trained_on(model: Path) -> Manifest:
+    """What one model was trained on, and its best state chosen on. model : its folder.
+
+    Raises
+    ------
+    CheckpointError
+        If it does not say.
+    """
+    if not (model / MANIFEST_NAME).is_file():
+        raise CheckpointError(
+            f"{model} does not say what it was trained on",
+            allowed=f"a {MANIFEST_NAME} beside the weights",
+            remedy="copy the whole exported folder of the training",
+        )
+    return _seen(read_json(model / MANIFEST_NAME))
 
 
 def _side(file: Path, seen: Manifest) -> dict[str, Any]:

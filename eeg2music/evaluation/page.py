@@ -1,4 +1,4 @@
-"""Scores as files: scores.json, scores.md, split.json and report.html. Computes nothing but means over seeds."""
+"""Scores as files: scores.json, scores.md, card.md, split.json, report.html. Computes nothing but means over seeds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eeg2music.audio import write_audio
+from eeg2music.evaluation.card import CARD_FILE, card_snippet
 from eeg2music.evaluation.comparisons import comparison_tables
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.details import KINDS, breakdown_tables, distance_tables, summary_table
@@ -53,11 +54,12 @@ def write_scores(
         write_json(folder / "scores.json", dict(scores))
         write_json(folder / "split.json", dict(split))
         write_text(folder / "scores.md", "\n\n".join([*(f"**{text}**" for text in said), markdown(tables)]))
+        write_text(folder / CARD_FILE, card_snippet(scores))
         write_page(
             folder / "report.html",
             title="Evaluation",
             lead=_lead(scores),
-            warnings=[*said, *scores["surprises"]],
+            warnings=[*said, *scores["surprises"], *scores["warnings"]],
             gallery=gallery(scores),
             tables=tables,
             figures=[*_pictures(scores), *pictures],

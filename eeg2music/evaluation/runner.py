@@ -7,15 +7,18 @@ generated stems follow what was heard. Reads models and recordings, trains nothi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from eeg2music.errors import ConfigError
+from eeg2music.evaluation.alike import Listened, hear_heard
 from eeg2music.evaluation.apart import distance, mean_of_seeds, small_stamps
 from eeg2music.evaluation.brain import surprises
 from eeg2music.evaluation.breakdowns import level_breakdown
+from eeg2music.evaluation.card import CARD_FILE
 from eeg2music.evaluation.circular import check_judge
 from eeg2music.evaluation.comparisons import brain_comparisons, seed_remarks
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
@@ -42,13 +45,14 @@ __all__ = ["EvaluateConfig", "LevelConfig", "refuse_known", "run_evaluation"]
 
 SCHEMA = 3
 RECORDED = "recorded"
-SCORE_FILES = ("scores.json", "scores.md", "split.json", "report.html", FOLDER)
+SCORE_FILES = ("scores.json", "scores.md", CARD_FILE, "split.json", "report.html", FOLDER)
 
 
 def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", hook: Hook = no_hook) -> dict[str, Any]:
-    """Score everything into `out/{scores.json, scores.md, split.json, report.html, clips}`; returns the scores.
+    """Score everything into `out/` (`SCORE_FILES`); returns the scores.
 
-    `split.json` names the songs and listeners that were scored, and the models' manifests that know none of them.
+    `split.json` names the songs and listeners that were scored, the models' manifests that know none of them, and songs
+    that sound alike.
 
     Each condition at each level with each seed is kept in the folder `out` + ".parts" when it is finished. A run that
     was stopped goes on from there, also when levels, conditions or seeds were added since; what the change of a setting
@@ -68,6 +72,8 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
         levels.append(_level_scores(level, config, found, reference))
         pictures += level_pictures(levels[-1], found)
     sounds = gather_sounds(config, parts.read, reference.further)
+    hook("listening for songs that sound alike")
+    split = _split(config, parts.read, folder, reference.listened)
     scores = {
         "schema": SCHEMA,
         "checkpoint_sha256": checkpoint_sha256(folder),
@@ -86,9 +92,10 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
             *(text for level in levels for text in small_stamps(level["name"], level["distances"])),
         ],
         "remarks": seed_remarks(len(config.seeds), "The evaluation has"),
+        "warnings": split["look_alikes"]["warnings"],
     }
     hook("writing")
-    write_scores(out, scores, _split(config, parts.read, folder), pictures, sounds.waves)
+    write_scores(out, scores, split, pictures, sounds.waves)
     parts.remove()
     return scores
 
@@ -107,11 +114,15 @@ def _with_known_levels(config: EvaluateConfig) -> EvaluateConfig:
 
 
 class _Reference:
-    """The songs beyond the heard ones that generated music is compared with as a whole; made when first asked for."""
+    """The songs beyond the heard ones that generated music is compared with as a whole; made when first asked for.
+
+    listened : what they sound like
+    """
 
     def __init__(self, config: EvaluateConfig, folder: Path, hook: Hook) -> None:
         self._config, self._folder, self._hook = config, folder, hook
         self._further: list[FloatArray] | None = None
+        self.listened = Listened()
 
     def beside(self, gallery: FloatArray) -> FloatArray:
         """(song, dim): what was heard and the further songs, in the scorer's embedding."""
@@ -124,8 +135,10 @@ class _Reference:
             if not self._config.prepared and self._config.reference_songs > self._config.listening.songs:
                 self._hook("embedding the reference songs")
                 scorer = load_model(ScorerNet, self._folder / "scorer")
-                stems = further_stems(self._config.listening, self._config.reference_songs)
-                self._further = [scorer_vectors(scorer, batch) for batch in stems]
+                names = iter(further_songs(self._config.listening, self._config.reference_songs))
+                for batch in further_stems(self._config.listening, self._config.reference_songs):
+                    self._further.append(scorer_vectors(scorer, batch))
+                    self.listened.hear_stems(islice(names, len(batch)), batch)
         return self._further
 
 
@@ -187,12 +200,18 @@ def _level_scores(
     }
 
 
-def _split(config: EvaluateConfig, read: Callable[[Unit], UnitResult], folder: Path) -> dict[str, Any]:
-    """What was scored, and that no model knows it; checked once more, by the names that the finished units have."""
+def _split(
+    config: EvaluateConfig, read: Callable[[Unit], UnitResult], folder: Path, listened: Listened
+) -> dict[str, Any]:
+    """What was scored, and that no model knows it; checked once more, by the names that the finished units have.
+
+    Beside it what sounds alike among the songs that were heard and, where they were made, the reference songs.
+    """
     facts = [read(unit).facts for level in config.levels for unit in level_units(level, config)[:1]]
     beside = () if config.prepared else further_songs(config.listening, config.reference_songs)
     scored = Manifest(
         songs=frozenset(song for one in facts for song in one["songs"]) | frozenset(beside),
         subjects=frozenset(subject for one in facts for subject in one["subjects"]),
     )
-    return check_split(folder, scored)
+    hear_heard(listened, config.listening, config.prepared)
+    return check_split(folder, scored, more={"look_alikes": listened.among()})

@@ -170,6 +170,7 @@ def write_split(
     gap_s: float | None = None,
     lag_s: float = RESPONSE_LAG_S,
     fitted: Mapping[str, Seen] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Check a split, write its manifest beside the scores, and return it.
 
@@ -182,6 +183,7 @@ def write_split(
     kinds : what may not be shared, beside songs, works and the content of stimuli
     gap_s, lag_s : as for `neighbours.refuse_adjacent`
     fitted : {"scaler": the windows it was fitted on, ...} of whatever was fitted; the manifest names it
+    more : further entries of the manifest
 
     Raises
     ------
@@ -209,6 +211,7 @@ def write_split(
         "fitted_on_training": sorted(fitted or {}),
         "train": train.to_dict(),
         "test": test.to_dict(),
+        **(more or {}),
     }
     body["sha256"] = sha256_json(body)
     write_json(path, body)

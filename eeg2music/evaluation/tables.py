@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from eeg2music.files import atomic_folder, check_result_folder, write_json, write_text
-from eeg2music.report.html import write_page
+from eeg2music.report.html import Picture, write_page
 
-SCORE_FILES = ("scores.json", "scores.md", "report.html")
+# A card goes with some kinds only.
+SCORE_FILES = ("scores.json", "scores.md", "card.md", "report.html")
 # Without conditions every song ties in the conditioning space: that it scores 0.5 is no finding.
 NO_FINDING = ("no_brain", "embedding")
 
@@ -22,13 +23,17 @@ def write_tables(
     title: str,
     lead: str,
     warnings: Sequence[str] = (),
+    figures: Sequence[Picture] = (),
+    card: str | None = None,
 ) -> None:
-    """Write all three into the folder `out`, whole or not at all.
+    """Write all into the folder `out`, whole or not at all.
 
     Parameters
     ----------
     tables : {"title", "note", "heads", "rows"}, cells as text
     warnings : shown before everything else
+    figures : (title, note, PNG bytes), for the page alone
+    card : Markdown for a model card, written as card.md
 
     Raises
     ------
@@ -40,7 +45,9 @@ def write_tables(
     with atomic_folder(out) as folder:
         write_json(folder / "scores.json", dict(scores))
         write_text(folder / "scores.md", "\n\n".join([*head, markdown(tables)]))
-        write_page(folder / "report.html", title=title, lead=lead, warnings=warnings, tables=tables)
+        if card is not None:
+            write_text(folder / "card.md", card)
+        write_page(folder / "report.html", title=title, lead=lead, warnings=warnings, tables=tables, figures=figures)
 
 
 def markdown(tables: Sequence[Mapping[str, Any]]) -> str:

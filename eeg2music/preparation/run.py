@@ -17,6 +17,7 @@ from eeg2music.files import read_json, sha256_json, write_json, write_text
 from eeg2music.preparation.config import PrepareConfig
 from eeg2music.preparation.single import Facts, prepare_one
 from eeg2music.preparation.sources import Source, find_sources, stimuli_folder
+from eeg2music.recordings.declared import participant_sites, stimulus_works
 from eeg2music.recordings.prepared import SCHEMA
 from eeg2music.types import EEG_RATE_HZ
 
@@ -146,6 +147,7 @@ def _warn(left_out: Sequence[Source], count: int) -> None:
 
 def _finish(cache: Path, config: PrepareConfig, done: Sequence[Facts], left_out: int, stimuli: Path) -> None:
     """Write the list of windows, then meta.json: its presence says that the cache is complete."""
+    done = _with_declared(done, stimuli.parent)
     names = [facts["recording"] for facts in done]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -165,6 +167,26 @@ def _finish(cache: Path, config: PrepareConfig, done: Sequence[Facts], left_out:
     lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) for row in located]
     write_text(cache / "windows.jsonl", "".join(f"{line}\n" for line in lines))
     write_json(cache / "meta.json", _meta(config, done, rows, left_out))
+
+
+def _with_declared(done: Sequence[Facts], dataset: Path) -> list[Facts]:
+    """Facts whose rows say the site of the listener and the work of the stimulus, as the data set declares them.
+
+    Both hold for the whole data set, so that no recording is prepared anew when they change.
+    """
+    sites, refused = participant_sites(dataset)
+    if refused:
+        _LOG.warning(
+            "left out the site of %d participants: it is no label of letters and digits in participants.tsv", refused
+        )
+    works = stimulus_works(dataset)
+
+    def declared(row: Facts) -> Facts:
+        # What stands beside the event itself goes first.
+        work = row["work_id"] or works.get(row["stim_file"] or "") or works.get(row["stimulus"] or "")
+        return {**row, "work_id": work, "site": sites.get(row["subject"])}
+
+    return [{**facts, "rows": [declared(row) for row in facts["rows"]]} for facts in done]
 
 
 def _meta(config: PrepareConfig, done: Sequence[Facts], rows: Sequence[Facts], left_out: int) -> Facts:

@@ -14,6 +14,7 @@ from eeg2music.preparation.config import PrepareConfig
 from eeg2music.preparation.sources import Source, hash_files
 from eeg2music.preprocess.eeg import channel_mask, preprocess
 from eeg2music.preprocess.windows import cover, stimulus_windows
+from eeg2music.recordings.declared import work_label
 from eeg2music.recordings.read import content_key, read_recording
 from eeg2music.types import Recording
 
@@ -33,16 +34,15 @@ def prepare_one(source: Source, *, cache: Path, config: PrepareConfig) -> Facts:
         with threadpool_limits(1):
             raw = read_recording(source.path, channels=config.channels, montage=config.montage)
             recording = preprocess(raw, config.preprocess)
+        named = recording.replace(key=_safe(source.key or recording.key))
+        rows = list(_rows(named, source, config))
     except Eeg2MusicError as error:
         return {"error": str(error)}
     content = content_key(raw.signal_v, raw.sfreq_hz, raw.channel_names)
-    named = recording.replace(key=_safe(source.key or recording.key))
-    return _store(named, content, source, fingerprint, cache, config)
+    return _store(named, content, rows, fingerprint, cache)
 
 
-def _store(
-    recording: Recording, content: str, source: Source, fingerprint: str, cache: Path, config: PrepareConfig
-) -> Facts:
+def _store(recording: Recording, content: str, rows: list[Facts], fingerprint: str, cache: Path) -> Facts:
     # From here on the list of windows no longer describes the signals, until it is written anew.
     (cache / "meta.json").unlink(missing_ok=True)
     signal_file = cache / "signals" / f"{recording.key}.npy"
@@ -55,7 +55,7 @@ def _store(
         "signal_sha256": sha256_file(signal_file),
         "subject": recording.subject,
         "channels": _channel_facts(recording),
-        "rows": list(_rows(recording, source, config)),
+        "rows": rows,
     }
     write_json(cache / "recordings" / f"{recording.key}.json", facts)
     return facts
@@ -96,7 +96,7 @@ def _rows(recording: Recording, source: Source, config: PrepareConfig) -> Iterat
     }
     if not any(event.stimulus for event in recording.events):
         length, starts = cover(recording.signal_v.shape[1], config.window_s, config.hop_s)
-        nothing = dict.fromkeys(("trial", "stimulus", "stim_file", "stimulus_onset_s", "repeat", "snr_db"))
+        nothing = dict.fromkeys(("trial", "stimulus", "stim_file", "stimulus_onset_s", "repeat", "snr_db", "work_id"))
         for start in starts:
             yield {"window_id": f"{recording.key}/{start}", **place, **nothing, **_extent(start, length)}
         return
@@ -113,6 +113,7 @@ def _rows(recording: Recording, source: Source, config: PrepareConfig) -> Iterat
             **_extent(start, length),
             "repeat": _integer(event.fields.get("repeat"), None),
             "snr_db": _decibels(event.fields.get("snr_db")),
+            "work_id": work_label(event.fields, f"the events of {recording.key}"),
         }
 
 

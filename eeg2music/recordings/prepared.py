@@ -25,7 +25,7 @@ from eeg2music.errors import DataError
 from eeg2music.files import read_json
 from eeg2music.types import EEG_RATE_HZ, FloatArray, Recording, SignalSpec, Window
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 class PreparedDataset:
@@ -35,7 +35,8 @@ class PreparedDataset:
     ----------
     rows : one mapping per window: window_id, recording, subject, session, run, trial, stimulus,
         stimulus_file (absolute path or None), stimulus_onset_s, start_sample, n_samples, repeat (from 1),
-        snr_db (of a simulated trial, or None)
+        snr_db (of a simulated trial, or None), site (of the listener) and work_id (of the stimulus), None where
+        the data set declares none
     spec : sizes that the data decides
     content_hash : of everything in the cache
 
@@ -173,6 +174,6 @@ def _read_meta(cache: Path) -> Mapping[str, Any]:
         raise DataError(
             f"{cache} was prepared in format {meta.get('schema')!r}",
             allowed=f"format {SCHEMA}",
-            remedy="prepare the data again into a new folder",
+            remedy="prepare the data again into a new folder: eeg2music prepare DATA --out NEW_CACHE",
         )
     return dict(meta)

@@ -8,6 +8,7 @@ import pytest
 
 from eeg2music.errors import ConfigError
 from eeg2music.evaluation.config import EvaluateConfig
+from eeg2music.evaluation.encoding_config import EncodingConfig
 from eeg2music.evaluation.kinds import load_evaluation
 from eeg2music.evaluation.protocols.config import ProtocolConfig
 from eeg2music.evaluation.recorded import RecordedConfig
@@ -19,6 +20,7 @@ CONFIGS = Path(__file__).parents[2] / "configs" / "eval"
     ("file", "kind"),
     [
         *((CONFIGS / f"{name}.yaml", EvaluateConfig) for name in ("mini", "quick", "smoke")),
+        (CONFIGS / "encoding.yaml", EncodingConfig),
         (CONFIGS / "openmiir.yaml", RecordedConfig),
         *((file, ProtocolConfig) for file in sorted((CONFIGS / "protocols").glob("*.yaml"))),
     ],
@@ -32,7 +34,7 @@ def test_each_config_that_ships_is_of_its_kind(file: Path, kind: type) -> None:
 def test_a_kind_that_does_not_exist_is_named(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("kind: recorrded\n")
-    with pytest.raises(ConfigError, match=r"'recorrded'.*identification, recorded, protocol"):
+    with pytest.raises(ConfigError, match=r"'recorrded'.*identification, recorded, protocol, encoding"):
         load_evaluation(file)
 
 

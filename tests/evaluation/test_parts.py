@@ -52,7 +52,15 @@ def watched(monkeypatch: pytest.MonkeyPatch, make_heard: MakeHeard) -> Watched:
 
 
 def config_of(checkpoint: Path, *levels: LevelConfig, **changes: Any) -> EvaluateConfig:
-    settings = {"seeds": (0, 1), "sampling": SamplingConfig(steps=1), "reference_songs": 0, **changes}
+    # What is heard is random; these are the songs that are listened to for look-alikes.
+    few = ListeningConfig(songs=2, song_seconds=6.6, window_start_s=1.0)
+    settings = {
+        "seeds": (0, 1),
+        "sampling": SamplingConfig(steps=1),
+        "reference_songs": 0,
+        "listening": few,
+        **changes,
+    }
     settings.setdefault("sounds", SoundsConfig(clips=0))
     return EvaluateConfig(checkpoint=str(checkpoint), levels=levels, **settings)
 

@@ -13,6 +13,7 @@ import pytest
 from eeg2music.config import load_config
 from eeg2music.errors import CheckpointError, ConfigError, InputError, LeakError
 from eeg2music.evaluation import units
+from eeg2music.evaluation.alike import Listened
 from eeg2music.evaluation.brain import CONTROLS
 from eeg2music.evaluation.heard import Heard
 from eeg2music.evaluation.material import ListeningConfig
@@ -28,6 +29,9 @@ LEVELS = (
     LevelConfig(name="clean", snr="clean", generate=("brain", "no_brain"), generated_windows=3),
     LevelConfig(name="hard", snr=-12.0, conditions=("brain", "shuffled"), generate=(), generated_windows=0),
 )
+
+# What is heard is random; these are the songs that are listened to for look-alikes.
+FEW = ListeningConfig(songs=2, song_seconds=6.6, window_start_s=1.0)
 
 
 def listen(make_heard: MakeHeard, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
@@ -57,7 +61,7 @@ def scores(tiny_checkpoint: Path, make_heard: MakeHeard, tmp_path_factory: pytes
 
 def test_what_is_written(scores: dict[str, Any]) -> None:
     out: Path = scores["out"]
-    files = ["clips", "report.html", "scores.json", "scores.md", "split.json"]
+    files = ["card.md", "clips", "report.html", "scores.json", "scores.md", "split.json"]
     assert sorted(path.name for path in out.iterdir()) == files
     assert [path.name for path in out.parent.iterdir()] == ["out"]
     assert json.loads((out / "scores.json").read_text()) == json.loads(json.dumps(scores["scores"]))
@@ -97,6 +101,9 @@ def test_the_split_stands_beside_the_scores(
     for name in ("encoder", "diffusion", "clap", "codec", "scorer"):
         file = tiny_checkpoint / name / "training_manifest.json"
         assert split["models"][name] == {"manifest_sha256": sha256_file(file), "songs": 1, "subjects": 0}
+    # The five that were heard, and the two beside them that the generated music is compared with.
+    assert split["look_alikes"]["listened_to"] == 7
+    assert split["look_alikes"]["warnings"] == scores["scores"]["warnings"] == []
     assert split.pop("sha256") == sha256_json(split)
 
 
@@ -157,7 +164,7 @@ def test_the_seed_of_the_command_reaches_recordings_and_sampling(
     tiny_checkpoint: Path, make_heard: MakeHeard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = listen(make_heard, monkeypatch)
-    config = EvaluateConfig(checkpoint=str(tiny_checkpoint), seed=7, seeds=(0,), levels=LEVELS[1:])
+    config = EvaluateConfig(checkpoint=str(tiny_checkpoint), seed=7, seeds=(0,), levels=LEVELS[1:], listening=FEW)
     result = run_evaluation(config, tmp_path / "out", device="cpu")
     assert asked[0]["seed"] == 7
     assert result["levels"][0]["scores"]["brain"]["seed"] == 7
@@ -310,6 +317,13 @@ def test_recordings_are_scored_without_a_ratio_and_say_what_is_missing(
 
     monkeypatch.setattr(units, "prepared_heard", prepared)
     monkeypatch.setattr("eeg2music.evaluation.parts._material", lambda config: {})
+    alike = make_heard(1).stems[0]
+
+    def hear(listened: Listened, listening: object, cache: str | None) -> None:
+        assert cache == "cache"
+        listened.hear_stems(["a song", "its copy"], [alike, 0.5 * alike])
+
+    monkeypatch.setattr("eeg2music.evaluation.runner.hear_heard", hear)
     level = LevelConfig(name="clean", snr="clean", conditions=("brain", "other_subject"), generate=())
     config = EvaluateConfig(checkpoint=str(tiny_checkpoint), prepared="cache", seeds=(0, 1), levels=(level,))
     found = run_evaluation(config, tmp_path / "out", device="cpu")["levels"][0]
@@ -319,6 +333,10 @@ def test_recordings_are_scored_without_a_ratio_and_say_what_is_missing(
     text = (tmp_path / "out" / "scores.md").read_text()
     assert "| other subject | not measured: it takes a second presentation" in text
     assert " dB" not in text
+    (warning,) = json.loads((tmp_path / "out" / "split.json").read_text())["look_alikes"]["warnings"]
+    assert "its copy" in warning and "a song" in warning
+    assert warning in (tmp_path / "out" / "report.html").read_text()
+    assert warning in (tmp_path / "out" / "card.md").read_text()
 
 
 def test_a_control_that_the_songs_do_not_allow_is_not_measured(
@@ -327,7 +345,7 @@ def test_a_control_that_the_songs_do_not_allow_is_not_measured(
     whole = make_heard(3)
     monkeypatch.setattr(units, "simulated_heard", lambda *_, **__: whole.select([0, 3, 0, 1]))
     level = LevelConfig(name="clean", snr="clean", conditions=("brain", "shuffled"), generate=())
-    config = EvaluateConfig(checkpoint=str(tiny_checkpoint), seeds=(0,), levels=(level,))
+    config = EvaluateConfig(checkpoint=str(tiny_checkpoint), seeds=(0,), levels=(level,), listening=FEW)
     found = run_evaluation(config, tmp_path / "out", device="cpu")["levels"][0]
     assert found["scores"]["brain"]["embedding"]["n"] == 4
     assert "One song has 3 of 4 windows" in found["scores"]["shuffled"]["why"]

@@ -295,3 +295,41 @@ def test_progress_counts_up(study: Path, tmp_path: Path) -> None:
     told: list[tuple[int, int, str]] = []
     prepare(study, tmp_path / "c", ONE, progress=lambda *args: told.append(args))
     assert [(done, total) for done, total, _ in told] == [(i + 1, 6) for i in range(6)]
+
+
+def test_rows_say_the_site_and_the_work_as_the_data_set_declares_them(
+    study: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = tmp_path / "bids"
+    shutil.copytree(study, source)
+    people = "participant_id\tsite\tremark\nsub-a\tlab1\tAda\nsub-b\tn/a\tBert\nsub-c\tDr. Curie, Paris\tCleo\n"
+    (source / "participants.tsv").write_text(people)
+    (source / "stimuli" / "stimuli.tsv").write_text("stim_file\twork_id\nwaltz-1-0001/mix.wav\tw-07\n")
+    out = prepare(source, tmp_path / "c", ONE)
+    rows = PreparedDataset(out).rows
+    assert {(row["subject"], row["site"]) for row in rows} == {("sub-a", "lab1"), ("sub-b", None), ("sub-c", None)}
+    assert {(row["stimulus"], row["work_id"]) for row in rows} == {("funk-1-0000", None), ("waltz-1-0001", "w-07")}
+    assert "left out the site of 1 participants" in caplog.text
+    everything = caplog.text + "".join(file.read_text() for file in out.rglob("*.json*"))
+    assert not any(name in everything for name in ("Curie", "Paris", "Ada", "Bert", "Cleo"))
+    # What stands beside the event goes before the table, and nothing that was prepared is done again.
+    before, content = sha256_folder(out / "signals"), PreparedDataset(out).content_hash
+    (source / "participants.tsv").write_text(people.replace("n/a", "lab2"))
+    again = PreparedDataset(prepare(source, tmp_path / "c", ONE))
+    assert {row["site"] for row in again.rows} == {"lab1", "lab2", None}
+    assert again.content_hash != content and sha256_folder(out / "signals") == before
+    for file in source.rglob("*_events.tsv"):
+        lines = file.read_text().splitlines()
+        file.write_text("\n".join([lines[0] + "\twork_id", *(line + "\tone_work" for line in lines[1:])]) + "\n")
+    assert {row["work_id"] for row in PreparedDataset(prepare(source, tmp_path / "c", ONE)).rows} == {"one_work"}
+
+
+def test_a_work_that_is_no_label_is_refused_and_not_quoted(study: Path, tmp_path: Path) -> None:
+    source = tmp_path / "bids"
+    shutil.copytree(study, source)
+    file = source / "sub-b/eeg/sub-b_task-listen_run-2_events.tsv"
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([lines[0] + "\twork_id", *(line + "\tAda's own song" for line in lines[1:])]) + "\n")
+    with pytest.raises(DataError, match="A work_id in the events of sub-b_task-listen_run-2 is no label") as refused:
+        prepare(source, tmp_path / "c", ONE)
+    assert "Ada" not in str(refused.value)

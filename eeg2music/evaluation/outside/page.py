@@ -1,4 +1,4 @@
-"""Scores of what others made as tables: scores.json, scores.md, report.html. Computes nothing."""
+"""Scores of what others made as tables: scores.json, scores.md, card.md, report.html. Computes nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from eeg2music.evaluation.card import card_snippet
 from eeg2music.evaluation.tables import limits, number, write_tables
 from eeg2music.report.words import score_line
 
@@ -30,7 +31,7 @@ IN_PARTS = ["of", "pairwise", "top-1", "top-5", "top-10", "10-way", "MRR", "medi
 
 
 def write_page_of(out: Path, scores: Mapping[str, Any]) -> None:
-    """Write all three files."""
+    """Write all files."""
     write_tables(
         out,
         scores,
@@ -38,6 +39,7 @@ def write_page_of(out: Path, scores: Mapping[str, Any]) -> None:
         title="Scores of generated music",
         lead=_lead(scores),
         warnings=[*scores["stamps"], *scores["warnings"]],
+        card=card_snippet(scores),
     )
 
 

@@ -1,0 +1,167 @@
+"""A paragraph of scores for a model card: what was tested, on what, against which controls, and what it cannot say.
+
+Takes the scores of `eeg2music evaluate` (identification) or of `eeg2music score`. Computes only means over seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from eeg2music.errors import InputError
+from eeg2music.evaluation.config import BRAIN
+from eeg2music.evaluation.tables import limits, number, p_text
+
+CARD_FILE = "card.md"
+HEADS = ("condition", "pairwise (chance 0.5)", "95 % interval", "p", "top-1 (chance)", "n", "gallery", "seeds")
+KINDS = {"embedding": "decoded embedding", "generated": "generated music"}
+Scores = Mapping[str, Any]
+
+
+def card_snippet(scores: Scores) -> str:
+    """Markdown for a model card.
+
+    Parameters
+    ----------
+    scores : what scores.json of `evaluate` (identification) or of `score` holds
+
+    Raises
+    ------
+    InputError
+        For scores of another kind.
+    """
+    if "levels" in scores:
+        parts = _of_levels(scores)
+    elif scores.get("kind") == "outside":
+        parts = _of_outside(scores)
+    else:
+        raise InputError(
+            f"Scores of the kind {scores.get('kind')!r}", allowed="those of an identification, or of `eeg2music score`"
+        )
+    return "\n\n".join(["## Evaluation", *parts]) + "\n"
+
+
+def _of_levels(scores: Scores) -> Iterator[str]:
+    recorded = scores.get("material") == "prepared"
+    source = "the recordings of a prepared cache" if recorded else "simulated EEG"
+    yield (
+        f"Checkpoint `{scores['checkpoint_sha256'][:12]}`: which song was heard, decoded from {source}. A query is "
+        "looked for among the gallery; pairwise is the share of wrong candidates that the right one beats."
+    )
+    for level in scores["levels"]:
+        yield _level(level)
+        yield from _tables(level)
+    yield (
+        "**Independence.** The decoded embedding is scored in the space that conditions the generator: circular by "
+        "nature, and no measure of the music. The generated music is scored by an encoder "
+        f"(`{scores['scorer_sha256'][:12]}`) that conditions nothing and shares no song with the other models. No "
+        "model was trained on a scored song or listener, by the names in their training manifests."
+    )
+    limits_known = [
+        "Intervals are over songs of one seed; seeds share songs and listeners. Below ten, listeners are fixed: "
+        "nothing is said about other listeners."
+    ]
+    if not recorded:
+        limits_known.append("Simulated recordings follow the simulator's assumptions; nothing is said about people.")
+    if any(level["style"] not in (None, "mixed") for level in scores["levels"]):
+        limits_known.append("All songs of a level share one style: nothing is said about other styles.")
+    limits_known += _power(scores)
+    yield "**Limits.** " + " ".join(limits_known)
+    yield from _stamps((*scores["surprises"], *scores.get("warnings", ())), "Not as expected")
+
+
+def _level(level: Scores) -> str:
+    ratio = "" if level["snr_db"] is None else f" ({level['snr_db']:g} dB)"
+    people = f"{len(level['subjects'])} {'recorded' if level['snr_db'] is None else 'simulated'} listeners"
+    return f"### {level['name']}{ratio}\n\n{people}, {len(level['gallery'])} songs, style {level['style']}."
+
+
+def _tables(level: Scores) -> Iterator[str]:
+    for kind, title in KINDS.items():
+        rows, absent = [], []
+        for name, of in level["scores"].items():
+            found = [{**entry[kind], "seed": entry["seed"]} for entry in of["seeds"] if entry.get(kind)]
+            if found and (name, kind) != ("no_brain", "embedding"):
+                rows.append(_row(name.replace("_", " "), found))
+            elif not of["seeds"]:
+                absent.append(f"{name.replace('_', ' ')}: not measured, {of['why']}.")
+        if rows:
+            yield "\n\n".join([f"**{title.capitalize()}**", _markdown(rows), *absent])
+
+
+def _row(name: str, seeds: Sequence[Scores]) -> list[str]:
+    first = seeds[0]
+    listed = ", ".join(str(one["seed"]) for one in seeds)
+    interval = limits(first["ci95"]) + (f" (seed {first['seed']})" if len(seeds) > 1 else "")
+    return [
+        name,
+        number(_mean([one["accuracy"] for one in seeds])),
+        interval,
+        p_text(max(one["p_value"] for one in seeds)) + (" (highest)" if len(seeds) > 1 else ""),
+        f"{number(_mean([one['top1'] for one in seeds]))} ({1.0 / first['gallery_size']:.3f})",
+        f"{first['n']}",
+        f"{first['gallery_size']}",
+        listed,
+    ]
+
+
+def _of_outside(scores: Scores) -> Iterator[str]:
+    manifest, loudness = scores["manifest"], scores["loudness"]
+    declared = f"; declared: {loudness['declared']}" if loudness["declared"] else ""
+    yield (
+        f"{manifest['rows']} generated clips of `{manifest['name']}` (SHA-256 `{manifest['sha256'][:12]}`), scored by "
+        f"{', '.join(scores['embeddings'])}. Loudness {loudness['handling']}{declared}."
+    )
+    rows, apart = [], []
+    for condition, spaces in scores["scores"].items():
+        for name, of in spaces.items():
+            if of["identification"]:
+                rows.append(_row(f"{condition}, {name}", [{"seed": scores["seed"], **of["identification"]}]))
+            if of["distances"]:
+                apart.append(f"- {condition}, {name}: {_distance(of['distances'])}")
+    if rows:
+        yield "**Which song was heard**\n\n" + _markdown(rows)
+    if apart:
+        yield f"**Distance from the music of {scores['reference']!r}**\n\n" + "\n".join(apart)
+    answers = {
+        True: "conditioned these clips: circular",
+        False: "conditioned none of these clips",
+        None: "not declared",
+    }
+    told = "; ".join(f"{name}: {answers[of['circular']]}" for name, of in scores["embeddings"].items())
+    yield f"**Independence.** {told[:1].upper()}{told[1:]}. What nobody declared cannot be seen."
+    yield (
+        "**Limits.** Intervals are over works (songs, where no work is declared), and over listeners from ten on. What "
+        "the generator was trained on is not known here, so that a leak cannot be excluded."
+    )
+    yield from _stamps((*scores["stamps"], *scores["warnings"]), "Stamps and warnings")
+
+
+def _distance(found: Scores) -> str:
+    values = [f"{label} {found[key]:.4g}" for label, key in {"FAD": "frechet", "KAD": "kernel"}.items() if key in found]
+    few = "" if found["enough"] else ", too few clips for FAD"
+    return f"{', '.join(values)} (n {found['n']}, references {found['n_reference']}{few}; no interval)"
+
+
+def _power(scores: Scores) -> list[str]:
+    """What the scored songs can and cannot show, of the last kind that was scored of the brain."""
+    for level in scores["levels"]:
+        for kind in reversed(KINDS):
+            score = level["scores"].get(BRAIN, {}).get(kind)
+            if score:
+                return [f"At {level['name']}, {KINDS[kind]}: {score['power']}"]
+    return []
+
+
+def _stamps(texts: Sequence[str], title: str) -> Iterator[str]:
+    if texts:
+        yield f"**{title}.**\n\n" + "\n".join(f"- {text}" for text in texts)
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(HEADS) + " |", "|" + "---|" * len(HEADS)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,180 @@
+"""Encoding scores as scores.json, scores.md and report.html with brain maps. Computes nothing but means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eeg2music.evaluation.encoding_config import EMBEDDINGS, MUSIC, RANDOMIZED, SHUFFLED
+from eeg2music.evaluation.tables import limits, number, p_text, write_tables
+from eeg2music.report.brain_maps import LEAST_CHANNELS, topomaps
+from eeg2music.report.html import Picture
+
+CONDITIONS = {MUSIC: "music heard", SHUFFLED: "songs shuffled", RANDOMIZED: "phase-randomized"}
+BEST = 5
+Scores = Mapping[str, Any]
+
+
+def write_encoding(out: Path, scores: Scores) -> None:
+    """Write what `score_encoding` returned into the folder `out`."""
+    write_tables(
+        out,
+        scores,
+        encoding_tables(scores),
+        title="Encoding: which channels follow the music",
+        lead=_lead(scores),
+        warnings=scores["surprises"],
+        figures=list(_maps(scores)),
+    )
+
+
+def encoding_tables(scores: Scores) -> list[dict[str, Any]]:
+    """How well channels are predicted beside both controls, what is beyond the genre, and the best channels."""
+    return [
+        table for table in (_predicted(scores), _beyond(scores), _beyond_curves(scores), _best(scores)) if table["rows"]
+    ]
+
+
+def _lead(scores: Scores) -> str:
+    material = "Recordings of a prepared cache" if scores["snr_db"] is None else f"Simulated at {scores['snr_db']:g} dB"
+    config = scores["config"]
+    return (
+        f"{material}: {len(scores['subjects'])} listeners, {len(scores['songs'])} songs, seed {scores['seed']}. Ridge "
+        "from features of the music to each channel, whole songs held out (works, where declared). "
+        "p from permutations of whole songs, the model fitted anew for each; q after "
+        "Benjamini and Hochberg over the channels of a listener. Each listener is scored alone: nothing is said about "
+        "other listeners. Curves: onset, loudness and brightness of the mix at 32 Hz with lags, against the course of "
+        f"a channel. Embeddings: CLAP of windows of {config['embedding_window_s']:g} s, against the logarithm of a "
+        "channel's power."
+    )
+
+
+def _entries(scores: Scores) -> Iterator[tuple[str, str, Scores]]:
+    for subject, of in scores["subjects"].items():
+        for features, one in of["scores"].items():
+            yield subject, features, one
+
+
+def _predicted(scores: Scores) -> dict[str, Any]:
+    heads = ["listener", "features", "condition", "channels with q < 0.05", "r within songs", "95 % interval"]
+    heads += ["r, mean of channels", "highest r", "rows", "songs"]
+    rows = []
+    for subject, features, one in _entries(scores):
+        for key, name in CONDITIONS.items():
+            found = one[key]
+            best = max(found["rows"], key=lambda row: row["r"])
+            cells = [subject, features, name, f"{found['significant']} of {found['targets']}", number(found["mean_r"])]
+            cells += [limits(found["ci95"]), number(_mean(found, "r")), f"{best['r']:.3f} ({best['name']})"]
+            rows.append([*cells, f"{found['n']}", f"{found['groups']}"])
+    note = (
+        "Chance is r = 0. The interval is over songs, of the mean over channels of the correlation within each song. "
+    )
+    note += "Controls: features of another song, and recordings with the same spectra but no timing."
+    told = {(features, one[MUSIC]["permutations"], one["fewest"]) for _, features, one in _entries(scores)}
+    for features, count, fewest in sorted(told):
+        note += f" {features.capitalize()}: {count} permutations"
+        note += f"; q < 0.05 takes {fewest} channels at the smallest p together." if fewest > 1 else "."
+    return {"title": "How well channels are predicted", "note": note.strip(), "heads": heads, "rows": rows}
+
+
+def _beyond(scores: Scores) -> dict[str, Any]:
+    heads = ["listener", "features", "R²", "R² genre", "only features", "only genre", "shared"]
+    heads += ["ceiling of r", "r of ceiling", "presentations"]
+    rows = []
+    for subject, features, one in _entries(scores):
+        found = one[MUSIC]
+        cells = [subject, features, *(_share(found, key) for key in _PARTS)]
+        rows.append([*cells, _share(found, "ceiling"), _share(found, "r_of_ceiling"), f"{one['presentations']}"])
+    note = "Means over channels, on songs held out; a share may come out below 0, and stands without an interval. "
+    why = scores["why_no_genre"]
+    note += f"No genre: {why}. " if why else "A genre is the same all through a song, and a filtered recording has no "
+    note += "" if why else "mean: it can say something about power, and nothing about the course of a channel. "
+    note += "The ceiling is what a perfect model would reach, from repeats of the same music."
+    alone = {of["why_no_ceiling"] for of in scores["subjects"].values()} - {None}
+    note += "".join(f" No ceiling: {text}." for text in sorted(alone))
+    return {"title": "Beyond the genre, and below the ceiling", "note": note, "heads": heads, "rows": rows}
+
+
+_PARTS = ("r2", "r2_control", "unique", "unique_control", "shared")
+
+
+def _beyond_curves(scores: Scores) -> dict[str, Any]:
+    rows = []
+    for subject, features, one in _entries(scores):
+        found = one[MUSIC].get("beyond_curves")
+        if found:
+            cells = [number(found[key]) for key in ("r2", "r2_curves", "unique", "unique_curves", "shared")]
+            rows.append([subject, features, *cells, f"{one[MUSIC]['n']}"])
+    heads = ["listener", "features", "R²", "R² curves", "only features", "only curves", "shared", "rows"]
+    note = "Against means and deviations of onset, loudness and brightness in the same windows; means over channels."
+    return {"title": "Embeddings beyond the curves", "note": note, "heads": heads, "rows": rows}
+
+
+def _best(scores: Scores) -> dict[str, Any]:
+    rows = []
+    for subject, features, one in _entries(scores):
+        for row in sorted(one[MUSIC]["rows"], key=lambda row: -row["r"])[:BEST]:
+            cells = [subject, features, row["name"], number(row["r"]), p_text(row["p_value"]), p_text(row["q_value"])]
+            rows.append([*cells, *("" if row.get(key) is None else number(row[key]) for key in ("ceiling", "unique"))])
+    heads = ["listener", "features", "channel", "r", "p", "q", "ceiling of r", "only features (R²)"]
+    note = f"The {BEST} highest of each listener; all channels stand in scores.json. The highest of many flatters."
+    return {"title": "Best channels", "note": note, "heads": heads, "rows": rows}
+
+
+def _mean(found: Scores, key: str) -> float | None:
+    """Over the channels that have one."""
+    values = [row[key] for row in found["rows"] if row.get(key) is not None]
+    return float(np.mean(values)) if values else None
+
+
+def _share(found: Scores, key: str) -> str:
+    value = _mean(found, key)
+    return "" if value is None else number(value)
+
+
+def _maps(scores: Scores) -> Iterator[Picture]:
+    """Of the mean of listeners under one cap, and of each listener: r beside its controls, and what is beyond genre."""
+    subjects = scores["subjects"]
+    caps = [of["channels"] for of in subjects.values()]
+    if len(caps) > 1 and all(cap == caps[0] for cap in caps):
+        for features in next(iter(subjects.values()))["scores"]:
+            several = [of["scores"][features] for of in subjects.values()]
+            yield from _head(f"{features}: mean of {len(caps)} listeners", caps[0], several)
+    for subject, of in subjects.items():
+        for features, one in of["scores"].items():
+            yield from _head(f"{features}: {subject}", of["channels"], [one])
+
+
+def _head(title: str, channels: Scores, listeners: Sequence[Scores]) -> Iterator[Picture]:
+    if channels["kind"] != "eeg":
+        yield title, f"No map: this draws electrodes on a scalp, not {channels['kind']}.", None
+        return
+    place_of = {
+        name: place for name, place in zip(channels["names"], channels["positions_m"], strict=True) if place is not None
+    }
+    known = [row["name"] for row in listeners[0][MUSIC]["rows"] if row["name"] in place_of]
+    if len(known) < LEAST_CHANNELS:
+        yield title, f"No map: {len(known)} channels have a position.", None
+        return
+    places = [place_of[name] for name in known]
+    missing = len(channels["names"]) - len(known)
+    note = f" {missing} channels without a position or a signal are left out." if missing else ""
+    panels = {name: _values(listeners, key, "r", known) for key, name in CONDITIONS.items()}
+    what = "log power" if EMBEDDINGS in title else "course"
+    yield title, f"Correlation of predicted and recorded {what}, songs held out.{note}", topomaps(panels, places, known)
+    if "unique" in listeners[0][MUSIC]["rows"][0] and EMBEDDINGS in title:
+        beyond = {
+            "only features": _values(listeners, MUSIC, "unique", known),
+            "only genre": _values(listeners, MUSIC, "unique_control", known),
+        }
+        picture = topomaps(beyond, places, known, label="R²")
+        yield f"{title}, beyond the genre", f"Share of the variance that only one of both explains.{note}", picture
+
+
+def _values(listeners: Sequence[Scores], condition: str, key: str, known: Sequence[str]) -> list[float]:
+    """Means over listeners, channel by channel."""
+    of = [{row["name"]: row[key] for row in one[condition]["rows"]} for one in listeners]
+    return [float(np.mean([one[name] for one in of])) for name in known]
