@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eeg2music.evaluation.config import BRAIN
+from eeg2music.evaluation.expectations import table
 from eeg2music.evaluation.tables import markdown
 from eeg2music.files import atomic_folder, write_json, write_text
 from eeg2music.report import figures
@@ -29,7 +30,7 @@ NO_FINDING = ("no_brain", "embedding")
 
 def write_scores(out: Path, scores: Mapping[str, Any], split: Mapping[str, Any]) -> None:
     """All files of a result, together or not at all. `split`: what was scored, as `check_split` says it."""
-    tables = score_tables(scores)
+    tables = [*score_tables(scores), *([table(scores["levels"][0]["scores"])] if scores["levels"] else [])]
     with atomic_folder(out) as folder:
         write_json(folder / "scores.json", dict(scores))
         write_json(folder / "split.json", dict(split))
@@ -50,8 +51,13 @@ def _lead(scores: Mapping[str, Any]) -> str:
         "conditioning space, the generated music by an encoder that conditions nothing. Intervals are over songs (and "
         "over listeners from ten on; fewer are fixed effects: nothing is said about other listeners). Other subject is "
         "expected near the brain: that the next listener's recording of a second presentation of the same song gives "
-        f"nearly the same shows that what is decoded is not personal. {_seeds_note(scores)}"
+        f"nearly the same shows that what is decoded is not personal. {_seeds_note(scores)} {_missed(scores)}"
     )
+
+
+def _missed(scores: Mapping[str, Any]) -> str:
+    judged = sum(level.get("expectations", 0) for level in scores["levels"])
+    return f"Of {judged} expectations of controls {len(scores['surprises'])} were not met; chance alone misses some."
 
 
 def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -105,7 +111,7 @@ def _summary(level: Mapping[str, Any], kind: str, entries: Mapping[str, Sequence
         else _summary_row(name, [entry[kind] for entry in of])
         for name, of in entries.items()
     ]
-    rows += _absent(level, len(heads))
+    rows += [_chance_row(first[0][kind]), *_absent(level, len(heads))]
     note = f"{_note(level)} The interval is one seed's, over songs: seeds share songs and listeners."
     if BRAIN in entries:
         note += f" {entries[BRAIN][0][kind]['power']}"
@@ -114,6 +120,10 @@ def _summary(level: Mapping[str, Any], kind: str, entries: Mapping[str, Sequence
 
 def _no_finding_row(name: str, score: Mapping[str, Any], width: int) -> list[str]:
     return [name.replace("_", " "), *["–"] * (width - 3), f"{score['n']}", f"{score['gallery_size']}"]
+
+
+def _chance_row(score: Mapping[str, Any]) -> list[str]:
+    return ["chance", "0.500", "", _number(1.0 / score["gallery_size"]), "", f"{score['gallery_size']}"]
 
 
 def _summary_row(name: str, scores: Sequence[Mapping[str, Any]]) -> list[str]:

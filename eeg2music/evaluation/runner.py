@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from eeg2music.errors import ConfigError
-from eeg2music.evaluation.brain import surprises
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
+from eeg2music.evaluation.expectations import judge
 from eeg2music.evaluation.heard import scorer_vectors
 from eeg2music.evaluation.known import check_split, refuse_known
 from eeg2music.evaluation.material import further_songs, further_stems
@@ -136,6 +136,7 @@ def _level_scores(
         ]
         if made:
             apart[name] = _mean_distance(made)
+    elsewhere, judged = judge(scores)
     return {
         "name": level.name,
         "snr_db": level.snr_db,
@@ -144,7 +145,8 @@ def _level_scores(
         "gallery": facts["songs"],
         "scores": scores,
         "distances": apart,
-        "surprises": [f"{level.name}: {text}" for text in surprises(scores)],
+        "surprises": [f"{level.name}: {text}" for text in elsewhere],
+        "expectations": judged,
     }
 
 

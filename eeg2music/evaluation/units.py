@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeg2music.errors import ConfigError, DataError
+from eeg2music.evaluation.baselines import BASELINES, CODEC, RIDGE, Baselines, reconstructions
 from eeg2music.evaluation.brain import (
     CONTROLS,
     Evidence,
@@ -36,9 +37,10 @@ from eeg2music.types import Conditions, FloatArray
 from eeg2music.weights import load_model
 
 # No recording enters these, so that they are the same at every SNR. A seed draws their noise.
-WITHOUT_RECORDING = ("no_brain", "oracle")
-# What scoring without generation takes, in clips' worth of time.
+WITHOUT_RECORDING = ("no_brain", "oracle", *(name for name in BASELINES if name != RIDGE))
+# What scoring without generation takes, in clips' worth of time, and what fitting the ridge model takes more.
 SCORING_COST = 4.0
+FITTING_COST = 100.0
 OTHER = "other_subject"
 
 
@@ -61,7 +63,7 @@ class Unit:
     @property
     def cost(self) -> float:
         """How long it takes, in clips' worth of time."""
-        return SCORING_COST + self.clips
+        return SCORING_COST + self.clips + (FITTING_COST if self.condition == RIDGE else 0.0)
 
     @property
     def label(self) -> str:
@@ -153,6 +155,7 @@ class Bench:
         self._config, self._folder, self._hook = config, folder, hook
         self._pipeline = load_pipeline(folder, device)
         self._clap, self._scorer = load_clap(folder / "clap"), load_model(ScorerNet, folder / "scorer")
+        self._baselines = Baselines(self._clap, None if config.prepared else config.listening, config.fit)
         self._music: _Music | None = None
         self._last: tuple[_Recordings | None, Evidence] | None = None
 
@@ -186,32 +189,49 @@ class Bench:
             "subjects": sorted(set(heard.query_subjects)),
             "songs": sorted(heard.songs),
         }
+        entry: dict[str, Any] = {"seed": unit.seed, "embedding": None, "generated": None}
+        if unit.condition == CODEC:
+            return self._score_codec(unit, evidence, entry, facts)
+        conditions: Conditions | None
         try:
-            conditions = control_conditions(unit.condition, evidence)
+            if unit.condition in BASELINES:
+                conditions, entry["given"] = self._baselines.conditions(unit.condition, evidence, unit.snr_db)
+            else:
+                conditions = control_conditions(unit.condition, evidence)
         except DataError as error:
-            if unit.condition not in CONTROLS:
+            if unit.condition not in (*CONTROLS, *BASELINES):
                 raise
             return UnitResult(None, facts, why=str(error))
         if conditions is None and unit.condition != "no_brain":
             return UnitResult(None, facts, why=self._why_no_other())
-        entry: dict[str, Any] = {
-            "seed": unit.seed,
-            "embedding": embedding_score(conditions, evidence),
-            "generated": None,
-        }
+        entry["embedding"] = embedding_score(conditions, evidence)
         decoded = None
         if conditions is not None:
             decoded = Matched(condition_vectors(conditions), condition_vectors(evidence.oracle), heard.target)
         rows = spread_rows(heard, unit.clips)
         if not rows:
             return UnitResult(entry, facts, decoded)
-        gallery = self._know(heard.stems).gallery
         clips = generate_clips(conditions, evidence, rows, self._config.sampling)
+        return UnitResult(entry, facts, decoded, self._score_clips(clips, evidence, rows, entry))
+
+    def _score_codec(self, unit: Unit, evidence: Evidence, entry: dict[str, Any], facts: dict[str, Any]) -> UnitResult:
+        rows = spread_rows(evidence.heard, unit.clips)
+        if not rows:
+            return UnitResult(None, facts, why="it is scored by its clips alone, and none are generated here")
+        songs, place = np.unique(evidence.heard.target[rows], return_inverse=True)
+        clips = reconstructions(self._pipeline, evidence.heard.stems[songs])[place]
+        entry["given"] = {"words": f"each stem by itself, of the {len(songs)} songs that clips are scored for"}
+        return UnitResult(entry, facts, made=self._score_clips(clips, evidence, rows, entry))
+
+    def _score_clips(
+        self, clips: FloatArray, evidence: Evidence, rows: Sequence[int], entry: dict[str, Any]
+    ) -> Matched:
+        """Put into `entry` how clips (clip, stem, samples) of some queries score; returns their vectors."""
+        gallery = self._know(evidence.heard.stems).gallery
         entry["generated"] = generated_score(clips, evidence, gallery, rows)
         entry["following"] = _following(clips, evidence, rows)
         # Vectors, not clips: hundreds of clips of every condition would fill the memory.
-        made = Matched(scorer_vectors(self._scorer, clips), gallery, heard.target[rows])
-        return UnitResult(entry, facts, decoded, made)
+        return Matched(scorer_vectors(self._scorer, clips), gallery, evidence.heard.target[rows])
 
     def _listen(self, unit: Unit) -> Evidence:
         config = self._config
