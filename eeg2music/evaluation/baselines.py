@@ -120,7 +120,7 @@ class Baselines:
         length = f"{most:.1f} s" if most - least < 0.05 else f"{least:.1f} to {most:.1f} s"
         return Known(
             _guessed(guesses, evidence),
-            {"words": f"{length} of the song just before and after the heard window; none of it was in the window"},
+            {"words": f"{length} of the song before or after the heard window; none of it was in the window"},
         )
 
 
