@@ -38,12 +38,12 @@ from numpy.typing import NDArray
 
 from eeg2music.codec.encodec import Codec
 from eeg2music.errors import DataError
+from eeg2music.evaluation.baselines import through_codec
 from eeg2music.evaluation.brain import Evidence, control_conditions, generate_clips
 from eeg2music.evaluation.follow import following
 from eeg2music.evaluation.heard import Heard, audio_conditions
 from eeg2music.evaluation.known import refuse_known
 from eeg2music.evaluation.material import ListeningConfig, listening_songs, simulated_heard
-from eeg2music.evaluation.sounds import through_codec
 from eeg2music.files import read_json, write_json
 from eeg2music.memory import keep_freed_memory
 from eeg2music.metrics.harmony import chroma_similarity, diatonic_collection, fifths_apart, tempo_agreement

@@ -179,11 +179,11 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
         """Conditions, and for each window whether the regions were told apart."""
         parts = []
         for start in range(0, len(windows), batch_size):
-            parts.append(self.encoder(*self._inputs(windows[start : start + batch_size])))
+            parts.append(self.encoder(*self.inputs(windows[start : start + batch_size])))
         decoded = BrainConditions(*(torch.cat(values) for values in zip(*parts, strict=True)))
         return Conditions(decoded.global_embedding, decoded.stem_embedding, decoded.curves), decoded.regions_known
 
-    def _inputs(self, windows: Sequence[Window]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    def inputs(self, windows: Sequence[Window]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """What `Encoder.forward` takes."""
         widest = max(window.eeg.shape[0] for window in windows)
         eeg = np.zeros((len(windows), widest, windows[0].eeg.shape[1]), dtype=np.float32)
@@ -311,7 +311,7 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
         """
         decoded, regions_known = self._encode(windows)
         # The windows of a recording share its channels.
-        _, positions_m, mask, subject = self._inputs(windows[:1])
+        _, positions_m, mask, subject = self.inputs(windows[:1])
         weights = self.encoder.channel_weights(positions_m, mask, subject)
         frames = max(1, round(duration_s * CURVE_RATE_HZ))
         offsets = [round((window.start_s - windows[0].start_s) * CURVE_RATE_HZ) for window in windows]

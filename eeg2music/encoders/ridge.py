@@ -7,8 +7,8 @@ rhythm of the curves so decoded. Fitted in closed form; knows no people and need
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,6 +31,37 @@ from eeg2music.types import CURVES, EMBEDDING_DIM, STEMS
 OUTPUTS = len(STEMS) * len(CURVES)
 # Rhythm: the onset curves' autocorrelation up to one second.
 RHYTHM_LAGS = 32
+# What `fit_choosing` chooses from, for curves and for embeddings.
+PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
+
+
+class _Moments(NamedTuple):
+    """Sums over frames of lagged predictors x and curves y: x'x, x'y, x, y, y² and their number."""
+
+    gram: Tensor
+    cross: Tensor
+    x: Tensor
+    y: Tensor
+    square: Tensor
+    frames: int
+
+    def plus(self, other: _Moments) -> _Moments:
+        return _Moments(
+            self.gram + other.gram, self.cross + other.cross, self.x + other.x,
+            self.y + other.y, self.square + other.square, self.frames + other.frames,
+        )  # fmt: skip
+
+    def solution(self, penalty: float) -> tuple[Tensor, Tensor]:
+        """Weights and means of the curves. Band-passed signals have no mean, so that only targets are centred."""
+        weight = ridge_solution(self.gram / self.frames, self.cross / self.frames, penalty)
+        return weight, self.y / self.frames
+
+    def error(self, weight: Tensor, mean: Tensor) -> float:
+        """Squared error of a solution on these frames, as a share of the mean's; averaged over curves."""
+        of_mean = self.square - 2.0 * mean * self.y + self.frames * mean.square()
+        moved = (weight * (self.gram @ weight)).sum(0) - 2.0 * (weight * self.cross).sum(0)
+        whole = of_mean + moved + 2.0 * mean * (self.x @ weight)
+        return float((whole / of_mean.clamp_min(1e-12)).mean())
 
 
 @ENCODERS.add("ridge")
@@ -81,9 +112,7 @@ class RidgeEncoder(Encoder):
         check_subjects(subject, len(self.config["signal_spec"]["subjects"]))
         lagged, power = self._predictors(eeg, positions_m, channel_mask, subject)
         flat = self._decode(lagged)
-        summary = (_summary(flat, power) - self.summary_mean) / self.summary_scale
-        embedding = summary @ self.embedding_weight + self.embedding_mean
-        embedding = F.normalize(embedding.reshape(len(eeg), 1 + len(STEMS), -1), dim=-1)
+        embedding = self._embed(_summary(flat, power))
         curves = flat.transpose(1, 2).reshape(len(eeg), len(STEMS), len(CURVES), -1)
         known = torch.ones(len(eeg), dtype=torch.bool, device=eeg.device)
         return BrainConditions(embedding[:, 0], embedding[:, 1:], curves, known)
@@ -97,39 +126,84 @@ class RidgeEncoder(Encoder):
         self._fit_curves(kept)
         self._fit_embeddings(kept)
 
+    @torch.no_grad()
+    def fit_choosing(self, batches: Iterable[Mapping[str, Tensor]], folds: Sequence[int]) -> dict[str, float]:
+        """As `fit`, with those of `PENALTIES` that have the least error on rows that were not fitted on.
+
+        Parameters
+        ----------
+        folds : of each batch. Windows of one song belong into one fold, or the error is of songs that were seen
+
+        Returns
+        -------
+        {"curve_penalty", "embedding_penalty"}, which become the config's
+        """
+        kept = list(batches)
+        if len(folds) != len(kept) or len(set(folds)) < 2:
+            raise InputError(
+                f"{len(kept)} batches in {len(set(folds))} folds", allowed="a fold for each batch, two folds or more"
+            )
+        parts: dict[int, _Moments] = {}
+        for batch, fold in zip(kept, folds, strict=True):
+            found = self._moments(batch)
+            parts[fold] = parts[fold].plus(found) if fold in parts else found
+        others = {fold: _sum([part for other, part in parts.items() if other != fold]) for fold in parts}
+        curve = _least({p: [parts[f].error(*others[f].solution(p)) for f in parts] for p in PENALTIES})
+        errors: dict[float, list[float]] = {p: [] for p in PENALTIES}
+        for fold, rest in others.items():
+            self._set_curves(*rest.solution(curve))
+            rows = [self._rows(batch) for batch in kept]
+            ours = [row for row, other in zip(rows, folds, strict=True) if other != fold]
+            held = [row for row, other in zip(rows, folds, strict=True) if other == fold]
+            for penalty in PENALTIES:
+                self._set_embeddings(*_stack(ours), penalty)
+                errors[penalty].append(self._embedding_error(*_stack(held)))
+        chosen = {"curve_penalty": curve, "embedding_penalty": _least(errors)}
+        self.register_to_config(**chosen)
+        self.fit(kept)
+        return chosen
+
     def _fit_curves(self, batches: list[Mapping[str, Tensor]]) -> None:
-        size = self.curve_weight.shape[0]
-        gram = torch.zeros(size, size, dtype=torch.float64)
-        cross = torch.zeros(size, OUTPUTS, dtype=torch.float64)
-        frames, total = 0, torch.zeros(OUTPUTS, dtype=torch.float64)
-        for batch in batches:
-            lagged, _ = self._predictors(*_inputs(batch))
-            x = lagged.flatten(0, 1).double()
-            y = batch["curves"].flatten(1, 2).transpose(1, 2).flatten(0, 1).double()
-            gram += x.T @ x
-            cross += x.T @ y
-            total += y.sum(0)
-            frames += len(x)
-        # Band-passed signals have no mean, so that only the targets need centring.
-        self.curve_mean.copy_(total / frames)
-        self.curve_weight.copy_(ridge_solution(gram / frames, cross / frames, self.config["curve_penalty"]))
+        found = _sum([self._moments(batch) for batch in batches])
+        self._set_curves(*found.solution(self.config["curve_penalty"]))
+
+    def _moments(self, batch: Mapping[str, Tensor]) -> _Moments:
+        lagged, _ = self._predictors(*_inputs(batch))
+        x = lagged.flatten(0, 1).double()
+        y = batch["curves"].flatten(1, 2).transpose(1, 2).flatten(0, 1).double()
+        return _Moments(x.T @ x, x.T @ y, x.sum(0), y.sum(0), y.square().sum(0), len(x))
+
+    def _set_curves(self, weight: Tensor, mean: Tensor) -> None:
+        self.curve_weight.copy_(weight)
+        self.curve_mean.copy_(mean)
 
     def _fit_embeddings(self, batches: list[Mapping[str, Tensor]]) -> None:
-        rows, targets = [], []
-        for batch in batches:
-            lagged, power = self._predictors(*_inputs(batch))
-            rows.append(_summary(self._decode(lagged), power).double())
-            targets.append(batch["embedding"].flatten(1).double())
-        x, y = torch.cat(rows), torch.cat(targets)
+        self._set_embeddings(*_stack([self._rows(batch) for batch in batches]), self.config["embedding_penalty"])
+
+    def _rows(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Summaries of the curves as they are decoded now (batch, summary), and embeddings (batch, target)."""
+        lagged, power = self._predictors(*_inputs(batch))
+        return _summary(self._decode(lagged), power).double(), batch["embedding"].flatten(1).double()
+
+    def _set_embeddings(self, x: Tensor, y: Tensor, penalty: float) -> None:
         mean, scale = x.mean(0), x.std(0, unbiased=False).clamp_min(1e-6)
         standard, centred = (x - mean) / scale, y - y.mean(0)
-        weight = ridge_solution(
-            standard.T @ standard / len(x), standard.T @ centred / len(x), self.config["embedding_penalty"]
-        )
+        weight = ridge_solution(standard.T @ standard / len(x), standard.T @ centred / len(x), penalty)
         self.summary_mean.copy_(mean)
         self.summary_scale.copy_(scale)
         self.embedding_mean.copy_(y.mean(0))
         self.embedding_weight.copy_(weight)
+
+    def _embedding_error(self, x: Tensor, y: Tensor) -> float:
+        """One less the mean cosine of predicted and true embeddings."""
+        predicted = self._embed(x.to(self.embedding_weight.dtype)).double()
+        return 1.0 - float(F.cosine_similarity(predicted, y.reshape(predicted.shape), dim=-1).mean())
+
+    def _embed(self, summary: Tensor) -> Tensor:
+        """(batch, summary) -> (batch, 1 + stem, embedding), unit norm."""
+        scaled = (summary - self.summary_mean) / self.summary_scale
+        embedding = scaled @ self.embedding_weight + self.embedding_mean
+        return F.normalize(embedding.reshape(len(summary), 1 + len(STEMS), -1), dim=-1)
 
     def _predictors(self, eeg: Tensor, positions_m: Tensor, mask: Tensor, subject: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, frame, point * lag) and log power (batch, point)."""
@@ -157,6 +231,22 @@ def ridge_solution(gram: Tensor, cross: Tensor, penalty: float) -> Tensor:
     """(X'X + a I)^-1 X'Y with a = penalty times the mean of the diagonal (Hoerl & Kennard 1970, eq. 2.1)."""
     amount = penalty * gram.diagonal().mean()
     return torch.linalg.solve(gram + amount * torch.eye(len(gram), dtype=gram.dtype), cross)
+
+
+def _sum(parts: Sequence[_Moments]) -> _Moments:
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = whole.plus(part)
+    return whole
+
+
+def _stack(rows: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    return torch.cat([x for x, _ in rows]), torch.cat([y for _, y in rows])
+
+
+def _least(errors: Mapping[float, Sequence[float]]) -> float:
+    """The penalty of the smallest mean error; the first of equal ones."""
+    return min(errors, key=lambda penalty: sum(errors[penalty]))
 
 
 def _inputs(batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -144,20 +144,21 @@ def generate_clips(
     return output.stems
 
 
-def surprises(scores: dict[str, dict[str, Any]]) -> list[str]:
-    """Sentences for controls that do not sit where they should, with any of their seeds."""
+def surprises(scores: Mapping[str, Mapping[str, Any]], names: Sequence[str] = AT_CHANCE) -> list[str]:
+    """Sentences for controls that should be at chance and are not, with any of their seeds."""
     found = []
-    for name in AT_CHANCE:
+    for name in names:
         entry = scores.get(name, {})
         for kind in ("embedding", "generated"):
             for seeded in entry.get("seeds", [entry]):
                 score = seeded.get(kind)
-                if score and score.get("accuracy") is not None and _is_off_chance(score):
+                if score and score.get("accuracy") is not None and is_off_chance(score):
                     found.append(_surprise(name, kind, score, seeded.get("seed")))
     return found
 
 
-def _is_off_chance(score: Mapping[str, Any]) -> bool:
+def is_off_chance(score: Mapping[str, Any]) -> bool:
+    """Whether the interval excludes chance; a score of exactly chance (nothing but ties) never does."""
     low, high = score["ci95"]
     return not low <= score["chance"] <= high and score["accuracy"] != score["chance"]
 

@@ -143,7 +143,9 @@ def _figures(ours: Mapping[str, Any], theirs: Mapping[str, Any], config: Compare
 
 
 def _row(figure: _Figure, config: CompareConfig) -> dict[str, Any]:
-    pairs = [_differences(left, right, figure.name) for left, right in zip(figure.ours, figure.theirs, strict=True)]
+    pairs = [
+        paired_differences(left, right, figure.name) for left, right in zip(figure.ours, figure.theirs, strict=True)
+    ]
     values = np.concatenate([difference for difference, _, _ in pairs])
     songs = [song for _, names, _ in pairs for song in names]
     subjects = [subject for _, _, names in pairs for subject in names]
@@ -177,7 +179,7 @@ def _row(figure: _Figure, config: CompareConfig) -> dict[str, Any]:
     }
 
 
-def _differences(
+def paired_differences(
     ours: Mapping[str, Any], theirs: Mapping[str, Any], name: str
 ) -> tuple[NDArray[np.float64], list[str], list[str]]:
     """B less A for each window's song and listener; the windows of one cell have its mean."""

@@ -7,18 +7,21 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from eeg2music.config import Config
+from eeg2music.evaluation.baselines import BASELINES
 from eeg2music.evaluation.brain import CONTROLS
+from eeg2music.evaluation.lesson import FitConfig
 from eeg2music.evaluation.material import ListeningConfig
 from eeg2music.pipeline import SamplingConfig
 from eeg2music.simulation.experiment import NAMED_SNR_DB, Snr
 
 BRAIN = "brain"
+CONDITIONS = (BRAIN, *CONTROLS, *BASELINES)
 
 
 def _known_conditions(names: tuple[str, ...]) -> tuple[str, ...]:
-    unknown = [name for name in names if name not in (BRAIN, *CONTROLS)]
+    unknown = [name for name in names if name not in CONDITIONS]
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is none of {', '.join((BRAIN, *CONTROLS))}")
+        raise ValueError(f"{unknown[0]!r} is none of {', '.join(CONDITIONS)}")
     return names
 
 
@@ -28,14 +31,15 @@ class LevelConfig(Config):
     Attributes
     ----------
     snr : None for recordings, whose ratio nobody knows
-    conditions : the brain and controls that are scored in the conditioning space
-    generate : for which of them clips are generated, for `generated_windows` windows and each seed
+    conditions : the brain, controls and baselines that are scored in the conditioning space
+    generate : for which of them clips are generated, for `generated_windows` windows and each seed. The codec is scored
+        by its clips alone
     """
 
     name: str
     snr: Snr | None = None
-    conditions: tuple[str, ...] = (BRAIN, *CONTROLS)
-    generate: tuple[str, ...] = (BRAIN, *CONTROLS)
+    conditions: tuple[str, ...] = CONDITIONS
+    generate: tuple[str, ...] = CONDITIONS
     generated_windows: int = Field(default=200, ge=0)
 
     @field_validator("conditions", "generate")
@@ -88,6 +92,7 @@ class EvaluateConfig(Config):
     seeds : repetitions of the measurement, shown apart. Each draws its own recordings (noise and pauses; how a listener
         responds comes with the name), sampling and controls. Prepared recordings are what they are: there, a seed
         draws sampling and controls alone
+    fit : the songs and listeners, none of them scored, that ridge, genre oracle and the signal-blind model learn from
     reference_songs : how many songs the generated music is compared with as a whole (Fréchet and kernel distance): the
         heard ones, and further ones of their family up to this number
     allow_small : a Fréchet distance also of fewer clips or songs than twice the scorer's dimension, stamped
@@ -104,6 +109,7 @@ class EvaluateConfig(Config):
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     listening: ListeningConfig = ListeningConfig()
     levels: tuple[LevelConfig, ...] = (LevelConfig(name="clean", snr="clean"),)
+    fit: FitConfig = FitConfig()
     reference_songs: int = Field(default=256, ge=0)
     allow_small: bool = False
     sampling: SamplingConfig = SamplingConfig()

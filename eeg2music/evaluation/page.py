@@ -11,6 +11,7 @@ from eeg2music.evaluation.card import CARD_FILE, card_snippet
 from eeg2music.evaluation.comparisons import comparison_tables
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.details import KINDS, breakdown_tables, distance_tables, summary_table
+from eeg2music.evaluation.expectations import table
 from eeg2music.evaluation.followed import NOTES
 from eeg2music.evaluation.sounds_page import gallery, sound_tables
 from eeg2music.evaluation.tables import NO_FINDING, known_mean, level_title, markdown, number, seeds_text
@@ -46,7 +47,7 @@ def write_scores(
     waves : sounds by relative path, as `gather_sounds` gives them
     """
     tables = [summary_table(scores), *score_tables(scores), *sound_tables(scores)]
-    tables += comparison_tables(scores["comparisons"])
+    tables += [*comparison_tables(scores["comparisons"]), table(scores["levels"][0]["scores"])]
     said = [*scores["stamps"], *scores["remarks"]]
     with atomic_folder(out) as folder:
         for name, audio in (waves or {}).items():
@@ -72,13 +73,18 @@ def _lead(scores: Mapping[str, Any]) -> str:
         f"conditioning space, the generated music by {_judge(scores)}. Intervals are over songs (and "
         "over listeners from ten on; fewer are fixed effects: nothing is said about other listeners). Other subject is "
         "expected near the brain: that the next listener's recording of a second presentation of the same song gives "
-        f"nearly the same shows that what is decoded is not personal. {_seeds_note(scores)}"
+        f"nearly the same shows that what is decoded is not personal. {_seeds_note(scores)} {_missed(scores)}"
     )
 
 
 def _judge(scores: Mapping[str, Any]) -> str:
     circular = any(text.startswith("CIRCULAR") for text in scores["stamps"])
     return "an encoder that also conditions" if circular else "an encoder that conditions nothing"
+
+
+def _missed(scores: Mapping[str, Any]) -> str:
+    judged = sum(level.get("expectations", 0) for level in scores["levels"])
+    return f"Of {judged} expectations of controls {len(scores['surprises'])} were not met; chance alone misses some."
 
 
 def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -127,7 +133,7 @@ def _summary(level: Mapping[str, Any], kind: str, entries: Mapping[str, Sequence
         else _summary_row(name, [entry[kind] for entry in of])
         for name, of in entries.items()
     ]
-    rows += _absent(level, len(heads))
+    rows += [_chance_row(first[0][kind]), *_absent(level, len(heads))]
     note = f"{_note(level)} The interval is one seed's, over songs: seeds share songs and listeners."
     if BRAIN in entries:
         note += f" {entries[BRAIN][0][kind]['power']}"
@@ -141,6 +147,10 @@ def _summary(level: Mapping[str, Any], kind: str, entries: Mapping[str, Sequence
 
 def _no_finding_row(name: str, score: Mapping[str, Any], width: int) -> list[str]:
     return [name.replace("_", " "), *["–"] * (width - 3), f"{score['n']}", f"{score['gallery_size']}"]
+
+
+def _chance_row(score: Mapping[str, Any]) -> list[str]:
+    return ["chance", "0.500", "", number(1.0 / score["gallery_size"]), "", f"{score['gallery_size']}"]
 
 
 def _summary_row(name: str, scores: Sequence[Mapping[str, Any]]) -> list[str]:

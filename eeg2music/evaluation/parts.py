@@ -22,6 +22,7 @@ from safetensors.numpy import load_file, save_file
 
 from eeg2music import __version__
 from eeg2music.errors import InputError
+from eeg2music.evaluation.baselines import TAUGHT
 from eeg2music.evaluation.config import EvaluateConfig
 from eeg2music.evaluation.units import Matched, Unit, UnitResult
 from eeg2music.files import atomic_folder, read_json, sha256_file, sha256_folder, sha256_json, write_json
@@ -63,11 +64,13 @@ class Parts:
             "sampling": config.sampling.model_dump(mode="json"),
             "device": device,
         }
+        self._fit = config.fit.model_dump(mode="json")
         self._check_and_sweep()
 
     def key(self, unit: Unit) -> str:
         """Names the unit's part."""
-        return sha256_json({**self._common, **unit.identity()})[:32]
+        taught = {"fit": self._fit} if unit.condition in TAUGHT else {}
+        return sha256_json({**self._common, **unit.identity(), **taught})[:32]
 
     def has(self, unit: Unit) -> bool:
         """Whether the unit is done."""

@@ -16,12 +16,12 @@ import numpy as np
 from eeg2music.errors import ConfigError
 from eeg2music.evaluation.alike import Listened, hear_heard
 from eeg2music.evaluation.apart import distance, mean_of_seeds, small_stamps
-from eeg2music.evaluation.brain import surprises
 from eeg2music.evaluation.breakdowns import level_breakdown
 from eeg2music.evaluation.card import CARD_FILE
 from eeg2music.evaluation.circular import check_judge
 from eeg2music.evaluation.comparisons import brain_comparisons, seed_remarks
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
+from eeg2music.evaluation.expectations import judge
 from eeg2music.evaluation.followed import followed_conditions
 from eeg2music.evaluation.heard import scorer_vectors
 from eeg2music.evaluation.known import check_split, refuse_known
@@ -187,6 +187,7 @@ def _level_scores(
         ]
         if made:
             apart[name] = mean_of_seeds(made)
+    elsewhere, judged = judge(scores)
     return {
         "name": level.name,
         "snr_db": level.snr_db,
@@ -196,7 +197,8 @@ def _level_scores(
         "scores": scores,
         "distances": apart,
         "breakdown": level_breakdown(found),
-        "surprises": [f"{level.name}: {text}" for text in surprises(scores)],
+        "surprises": [f"{level.name}: {text}" for text in elsewhere],
+        "expectations": judged,
     }
 
 

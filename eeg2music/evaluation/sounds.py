@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
-from eeg2music.codec.encodec import Codec
 from eeg2music.errors import ConfigError, DataError
+from eeg2music.evaluation.baselines import CODEC, through_codec
 from eeg2music.evaluation.brain import generate_clips
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
 from eeg2music.evaluation.heard import Heard
@@ -32,7 +31,7 @@ from eeg2music.evaluation.units import (
 )
 from eeg2music.types import FloatArray
 
-HEARD, CODEC = "heard", "codec"
+HEARD = "heard"
 # Not generated: what was heard, and what the codec makes of it.
 SOURCES = (HEARD, CODEC)
 # What measuring a clip takes, in clips' worth of generation.
@@ -85,10 +84,10 @@ class SoundUnit(Unit):
         elif self.condition == CODEC:
             clips = through_codec(evidence.pipeline.codec, truth)
         else:
-            conditions, why = bench.given(self, evidence)
-            if why is not None:
-                return UnitResult(None, facts, why=why)
-            clips = generate_clips(conditions, evidence, rows, bench.sampling)
+            given = bench.given(self, evidence)
+            if given.why is not None:
+                return UnitResult(None, facts, why=given.why)
+            clips = generate_clips(given.conditions, evidence, rows, bench.sampling)
         return UnitResult(self._measured(clips, truth, chosen), facts, sounds=self._kept(clips))
 
     def _measured(self, clips: FloatArray, truth: FloatArray, chosen: Heard) -> dict[str, Any]:
@@ -155,7 +154,7 @@ def sound_units(config: EvaluateConfig) -> list[SoundUnit]:
     clips = min(sounds.clips, scored)
     if not clips:
         return []
-    conditions = [name for name in dict.fromkeys(sounds.conditions) if name in level.conditions]
+    conditions = [name for name in dict.fromkeys(sounds.conditions) if name in level.conditions and name not in SOURCES]
     return [
         SoundUnit(level.name, level.snr_db, name, seed, clips, scored, min(sounds.written, clips), sounds.stems)
         for name in (*SOURCES, *conditions)
@@ -166,9 +165,3 @@ def clip_rows(heard: Heard, scored: int, clips: int) -> list[int]:
     """Queries whose clips are taken: spread over those that are scored."""
     rows = spread_rows(heard, scored)
     return [rows[place] for place in spread(len(rows), clips)]
-
-
-@torch.no_grad()
-def through_codec(codec: Codec, clips: FloatArray) -> FloatArray:
-    """Through the codec's continuous latents and back, (clip, stem, samples): what no generator in them can exceed."""
-    return np.stack([codec(torch.from_numpy(np.ascontiguousarray(clip))).audio.numpy() for clip in clips])

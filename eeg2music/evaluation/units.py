@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeg2music.errors import ConfigError, DataError
+from eeg2music.evaluation.baselines import BASELINES, CODEC, RIDGE, Baselines, through_codec
 from eeg2music.evaluation.brain import (
     CONTROLS,
     Evidence,
@@ -36,9 +37,10 @@ from eeg2music.types import Conditions, FloatArray
 from eeg2music.weights import load_model
 
 # No recording enters these, so that they are the same at every SNR. A seed draws their noise.
-WITHOUT_RECORDING = ("no_brain", "oracle")
-# What scoring without generation takes, in clips' worth of time.
+WITHOUT_RECORDING = ("no_brain", "oracle", *(name for name in BASELINES if name != RIDGE))
+# What scoring without generation takes, in clips' worth of time, and what fitting the ridge model takes more.
 SCORING_COST = 4.0
+FITTING_COST = 100.0
 OTHER = "other_subject"
 
 
@@ -61,7 +63,7 @@ class Unit:
     @property
     def cost(self) -> float:
         """How long it takes, in clips' worth of time."""
-        return SCORING_COST + self.clips
+        return SCORING_COST + self.clips + (FITTING_COST if self.condition == RIDGE else 0.0)
 
     @property
     def label(self) -> str:
@@ -88,6 +90,19 @@ class Matched(NamedTuple):
     query: FloatArray
     gallery: FloatArray
     target: NDArray[np.int64]
+
+
+class Given(NamedTuple):
+    """What clips are generated from.
+
+    conditions : one row a query; None without any
+    made_from : what a baseline was given, ready for JSON
+    why : what the material lacks for it
+    """
+
+    conditions: Conditions | None
+    made_from: dict[str, Any] | None
+    why: str | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +174,7 @@ class Bench:
         self._config, self._folder, self._hook = config, folder, hook
         self._pipeline = load_pipeline(folder, device)
         self._clap, self._scorer = load_clap(folder / "clap"), load_model(ScorerNet, folder / "scorer")
+        self._baselines = Baselines(self._clap, None if config.prepared else config.listening, config.fit)
         self._music: _Music | None = None
         self._last: tuple[_Recordings | None, Evidence] | None = None
 
@@ -188,44 +204,64 @@ class Bench:
         """How clips are generated."""
         return self._config.sampling
 
-    def given(self, unit: Unit, evidence: Evidence) -> tuple[Conditions | None, str | None]:
-        """The conditions of a unit's clips, and where the material does not allow them, why."""
+    def given(self, unit: Unit, evidence: Evidence) -> Given:
+        """The conditions of a unit's clips."""
+        made_from = None
+        conditions: Conditions | None
         try:
-            conditions = control_conditions(unit.condition, evidence)
+            if unit.condition in BASELINES:
+                conditions, made_from = self._baselines.conditions(unit.condition, evidence, unit.snr_db)
+            else:
+                conditions = control_conditions(unit.condition, evidence)
         except DataError as error:
-            if unit.condition not in CONTROLS:
+            if unit.condition not in (*CONTROLS, *BASELINES):
                 raise
-            return None, str(error)
+            return Given(None, None, str(error))
         if conditions is None and unit.condition != "no_brain":
-            return None, self._why_no_other()
-        return conditions, None
+            return Given(None, None, self._why_no_other())
+        return Given(conditions, made_from)
 
     def score(self, unit: Unit) -> UnitResult:
         """All scores of one unit."""
         evidence = self.evidence(unit)
         heard = evidence.heard
         facts = level_facts(heard)
-        conditions, why = self.given(unit, evidence)
+        entry: dict[str, Any] = {"seed": unit.seed, "embedding": None, "generated": None}
+        if unit.condition == CODEC:
+            return self._score_codec(unit, evidence, entry, facts)
+        conditions, made_from, why = self.given(unit, evidence)
         if why is not None:
             return UnitResult(None, facts, why=why)
-        entry: dict[str, Any] = {
-            "seed": unit.seed,
-            "embedding": embedding_score(conditions, evidence),
-            "generated": None,
-        }
+        if made_from is not None:
+            entry["given"] = made_from
+        entry["embedding"] = embedding_score(conditions, evidence)
         decoded = None
         if conditions is not None:
             decoded = Matched(condition_vectors(conditions), condition_vectors(evidence.oracle), heard.target)
         rows = spread_rows(heard, unit.clips)
         if not rows:
             return UnitResult(entry, facts, decoded)
-        gallery = self._know(heard.stems).gallery
         clips = generate_clips(conditions, evidence, rows, self._config.sampling)
+        return UnitResult(entry, facts, decoded, self._score_clips(clips, evidence, rows, entry))
+
+    def _score_codec(self, unit: Unit, evidence: Evidence, entry: dict[str, Any], facts: dict[str, Any]) -> UnitResult:
+        rows = spread_rows(evidence.heard, unit.clips)
+        if not rows:
+            return UnitResult(None, facts, why="it is scored by its clips alone, and none are generated here")
+        songs, place = np.unique(evidence.heard.target[rows], return_inverse=True)
+        clips = through_codec(self._pipeline.codec, evidence.heard.stems[songs])[place]
+        entry["given"] = {"words": f"each stem by itself, of the {len(songs)} songs that clips are scored for"}
+        return UnitResult(entry, facts, made=self._score_clips(clips, evidence, rows, entry))
+
+    def _score_clips(
+        self, clips: FloatArray, evidence: Evidence, rows: Sequence[int], entry: dict[str, Any]
+    ) -> Matched:
+        """Put into `entry` how clips (clip, stem, samples) of some queries score; returns their vectors."""
+        gallery = self._know(evidence.heard.stems).gallery
         entry["generated"] = generated_score(clips, evidence, gallery, rows)
         entry["following"] = _following(clips, evidence, rows)
         # Vectors, not clips: hundreds of clips of every condition would fill the memory.
-        made = Matched(scorer_vectors(self._scorer, clips), gallery, heard.target[rows])
-        return UnitResult(entry, facts, decoded, made)
+        return Matched(scorer_vectors(self._scorer, clips), gallery, evidence.heard.target[rows])
 
     def _listen(self, unit: Unit) -> Evidence:
         config = self._config

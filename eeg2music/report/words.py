@@ -86,7 +86,9 @@ def evaluation_summary(scores: Mapping[str, Any], folder: Path) -> str:
         # Nobody knows the ratio of recordings.
         name = level["name"] if level["snr_db"] is None else f"{level['name']} ({level['snr_db']:g} dB)"
         lines.append(f"{name}, embedding")
-        lines += [score_line(condition, entry["embedding"]) for condition, entry in level["scores"].items()]
+        # The codec has clips and no embedding.
+        embedded = {of: entry for of, entry in level["scores"].items() if entry["embedding"] or "why" in entry}
+        lines += [score_line(condition, entry["embedding"]) for condition, entry in embedded.items()]
         generated = {of: entry["generated"] for of, entry in level["scores"].items() if entry.get("generated")}
         if generated:
             lines.append(f"{name}, generated")

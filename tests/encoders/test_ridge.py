@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from eeg2music.encoders.losses import pearson
-from eeg2music.encoders.ridge import RidgeEncoder, ridge_solution
+from eeg2music.encoders.ridge import PENALTIES, RidgeEncoder, ridge_solution
 from eeg2music.encoders.spatial import spread_points
-from eeg2music.errors import DataError
+from eeg2music.errors import DataError, InputError
 from eeg2music.types import SignalSpec
 
 SPEC = SignalSpec(kind="eeg", sfreq_hz=64.0, subjects=("sub-01",))
@@ -66,3 +66,43 @@ def test_planted_curves_come_back() -> None:
 def test_nothing_to_fit_on() -> None:
     with pytest.raises(DataError, match="nothing to fit"):
         RidgeEncoder.build(SPEC).fit([])
+
+
+def test_penalties_are_chosen_by_rows_that_were_not_fitted_on() -> None:
+    """Against a plain loop: fit on the other folds with every penalty, measure on the fold itself."""
+    batches, folds = [planted(seed, batch=6) for seed in range(4)], [0, 1, 0, 1]
+    encoder = RidgeEncoder.build(SPEC, points=8, lags=8)
+    chosen = encoder.fit_choosing(batches, folds)
+    errors = dict.fromkeys(PENALTIES, 0.0)
+    for penalty in PENALTIES:
+        for fold in (0, 1):
+            plain = RidgeEncoder.build(SPEC, points=8, lags=8, curve_penalty=penalty)
+            plain.fit([batch for batch, of in zip(batches, folds, strict=True) if of != fold])
+            held = [batch for batch, of in zip(batches, folds, strict=True) if of == fold]
+            with torch.no_grad():
+                found = torch.cat([plain(b["eeg"], b["positions_m"], b["channel_mask"], b["subject"])[2] for b in held])
+            true = torch.cat([batch["curves"] for batch in held])
+            mean = plain.curve_mean.reshape(4, 3, 1)
+            error = (found - true).square().sum((0, 3)) / (true - mean).square().sum((0, 3))
+            errors[penalty] += float(error.mean())
+    assert chosen["curve_penalty"] == min(errors, key=lambda penalty: errors[penalty])
+    assert max(errors.values()) > 1.01 * min(errors.values())  # the choice matters here
+    again = RidgeEncoder.build(SPEC, points=8, lags=8, **chosen)
+    again.fit(batches)
+    assert encoder.config["embedding_penalty"] == chosen["embedding_penalty"]
+    assert torch.equal(encoder.curve_weight, again.curve_weight)
+    assert torch.equal(encoder.embedding_weight, again.embedding_weight)
+
+
+def test_where_nothing_can_be_learned_the_largest_penalty_is_chosen() -> None:
+    batches = [planted(seed, batch=6) for seed in range(4)]
+    strangers = [{**batch, **{key: planted(50 + n, batch=6)[key] for key in ("curves", "embedding")}}
+                 for n, batch in enumerate(batches)]  # fmt: skip
+    chosen = RidgeEncoder.build(SPEC, points=8, lags=8).fit_choosing(strangers, [0, 1, 2, 3])
+    assert chosen["curve_penalty"] == max(PENALTIES)
+    assert chosen["embedding_penalty"] >= 10.0
+
+
+def test_one_fold_is_refused() -> None:
+    with pytest.raises(InputError, match="2 batches in 1 folds"):
+        RidgeEncoder.build(SPEC).fit_choosing([planted(0), planted(1)], [0, 0])

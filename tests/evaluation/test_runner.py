@@ -14,6 +14,7 @@ from eeg2music.config import load_config
 from eeg2music.errors import CheckpointError, ConfigError, InputError, LeakError
 from eeg2music.evaluation import units
 from eeg2music.evaluation.alike import Listened
+from eeg2music.evaluation.baselines import BASELINES
 from eeg2music.evaluation.brain import CONTROLS
 from eeg2music.evaluation.heard import Heard
 from eeg2music.evaluation.material import ListeningConfig
@@ -26,7 +27,13 @@ from eeg2music.seeding import derive_seed
 MakeHeard = Callable[..., Heard]
 KEYS = {"accuracy", "top1", "ci95", "chance", "p_value", "n", "gallery_size"}
 LEVELS = (
-    LevelConfig(name="clean", snr="clean", generate=("brain", "no_brain"), generated_windows=3),
+    LevelConfig(
+        name="clean",
+        snr="clean",
+        conditions=("brain", *CONTROLS),
+        generate=("brain", "no_brain"),
+        generated_windows=3,
+    ),
     LevelConfig(name="hard", snr=-12.0, conditions=("brain", "shuffled"), generate=(), generated_windows=0),
 )
 
@@ -287,7 +294,7 @@ def test_the_quoted_evaluation_is_as_large_as_promised() -> None:
     assert config.listening.songs >= 50
     assert len(config.seeds) >= 3
     assert config.levels[0].generated_windows >= 200
-    assert set(config.levels[0].conditions) == {"brain", *CONTROLS}
+    assert set(config.levels[0].conditions) == {"brain", *CONTROLS, *BASELINES}
     assert any(level.snr == "real" for level in config.levels)
 
 

@@ -16,13 +16,14 @@ from eeg2music.audio import read_audio, write_audio
 from eeg2music.config import load_config
 from eeg2music.errors import ConfigError, InputError
 from eeg2music.evaluation import sounds_scores, units
+from eeg2music.evaluation.baselines import through_codec
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig, SoundsConfig
 from eeg2music.evaluation.heard import Heard
 from eeg2music.evaluation.material import ListeningConfig
 from eeg2music.evaluation.parts import Parts
 from eeg2music.evaluation.reconstruction import reconstruction_scores
 from eeg2music.evaluation.runner import run_evaluation
-from eeg2music.evaluation.sounds import SoundUnit, clip_rows, sound_units, through_codec
+from eeg2music.evaluation.sounds import SoundUnit, clip_rows, sound_units
 from eeg2music.evaluation.sounds_page import gallery, sound_tables
 from eeg2music.evaluation.units import Bench, Unit, spread_rows, unit_of
 from eeg2music.pipeline import SamplingConfig, load_pipeline

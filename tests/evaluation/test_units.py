@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eeg2music.evaluation.baselines import BASELINES
+from eeg2music.evaluation.brain import CONTROLS
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
 from eeg2music.evaluation.heard import Heard
 from eeg2music.evaluation.material import ListeningConfig
@@ -46,13 +48,16 @@ def test_clips_are_generated_only_where_asked() -> None:
 
 
 def test_levels_stay_together_and_the_longest_come_first() -> None:
-    short = LevelConfig(name="short", snr=-3.0, generate=("brain",), generated_windows=2)
-    long = LevelConfig(name="long", snr=0.0, generate=("oracle",), generated_windows=9)
+    known = ("brain", *CONTROLS)
+    short = LevelConfig(name="short", snr=-3.0, conditions=known, generate=("brain",), generated_windows=2)
+    long = LevelConfig(name="long", snr=0.0, conditions=known, generate=("oracle",), generated_windows=9)
     config = EvaluateConfig(seeds=(0,))
     ordered = in_order([*level_units(short, config), *level_units(long, config)])
     names = [unit.level for unit in ordered]
     assert names == ["long"] * 8 + ["short"] * 8
     assert (ordered[0].condition, ordered[8].condition) == ("oracle", "brain")
+    # Fitting the ridge model takes longer than a few clips.
+    assert unit_of(short, "ridge", 0).cost > unit_of(long, "oracle", 0).cost
 
 
 def test_units_of_the_same_recordings_stay_together() -> None:
@@ -72,6 +77,9 @@ def test_a_unit_is_what_it_is_under_any_name() -> None:
     # No recording enters these.
     assert unit_of(one, "oracle", 0).identity() == unit_of(harder, "oracle", 0).identity()
     assert unit_of(one, "no_brain", 0).identity() == unit_of(harder, "no_brain", 0).identity()
+    for name in BASELINES:
+        same = unit_of(one, name, 0).identity() == unit_of(harder, name, 0).identity()
+        assert same == (name != "ridge"), name
 
 
 SHORT = ListeningConfig(songs=2, song_seconds=6.6, window_start_s=1.0)

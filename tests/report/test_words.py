@@ -56,3 +56,15 @@ def test_evaluation_shows_every_level_and_what_is_odd() -> None:
     assert "clean (0 dB), generated" not in text
     assert "! odd" in text
     assert "out/scores.json" in text
+
+
+def test_the_codec_has_no_line_among_the_embeddings() -> None:
+    scores = {
+        "brain": {"embedding": SCORE, "generated": SCORE, "seeds": [{}]},
+        "codec": {"embedding": None, "generated": SCORE, "seeds": [{}]},
+        "ridge": {"embedding": None, "generated": None, "why": "none is left", "seeds": []},
+    }
+    level = {"name": "clean", "snr_db": 0.0, "scores": scores}
+    lines = evaluation_summary({"levels": [level], "surprises": []}, Path("out")).splitlines()
+    assert [line.split()[0] for line in lines[:6]] == ["clean", "brain", "ridge", "clean", "brain", "codec"]
+    assert "not measured" in lines[2]

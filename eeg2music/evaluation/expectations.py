@@ -1,0 +1,178 @@
+"""Where each control is expected to sit, and in words which one sits elsewhere.
+
+Each expectation is judged at 5 %, over songs and for every seed by itself: by the interval, above chance by the
+permutation test, and of two conditions by their difference song by song. So up to one expectation in twenty is missed
+by chance, and how many were judged is said beside those missed.
+Computes no score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from eeg2music.evaluation.brain import AT_CHANCE, is_off_chance, surprises
+from eeg2music.evaluation.compare import paired_differences
+from eeg2music.evaluation.statistics import Interval, cluster_interval
+
+KINDS = ("embedding", "generated")
+Scores = Mapping[str, Mapping[str, Any]]
+Pair = tuple[str, Mapping[str, Any], Mapping[str, Any]]
+
+# Condition: what it is, where it is expected.
+WORDS: dict[str, tuple[str, str]] = {
+    "brain": ("the trained decoder on the recording as it is", "above its controls where the recording allows it"),
+    "shuffled": ("the recording of another song", "at chance"),
+    "phase_randomized": ("the recording with its spectrum and without its timing", "at chance"),
+    "time_shifted": (
+        "the recording shifted in a circle; tempo survives, so that it may lie above chance",
+        "not above the brain",
+    ),
+    "other_subject": (
+        "the next listener's recording of a second presentation of the song",
+        "within 0.05 of the brain: what is decoded is not personal",
+    ),
+    "no_brain": ("the generator without any condition", "at chance"),
+    "random_encoder": ("the encoder with freshly drawn weights", "at chance"),
+    "oracle": (
+        "the conditions of the heard audio itself: the ceiling of the generator",
+        "1 in the conditioning space; generated not below the brain",
+    ),
+    "codec": ("the heard stems through the codec and back", "not below the oracle"),
+    "ridge": ("a linear encoder, fitted in closed form on other listeners and songs", "not above the brain"),
+    "song_oracle": (
+        "knows the song and not the moment: what the rest of the song sounds like",
+        "above chance; generated not above the oracle",
+    ),
+    "genre_oracle": (
+        "knows the style: the mean of other songs of it",
+        "what a perfect guess of the genre gives: 0.5 where all songs share one style",
+    ),
+    "signal_blind": ("a ridge model from style, listener and position in the session", "at chance"),
+}
+CHANCE = (*AT_CHANCE, "signal_blind")
+ABOVE_CHANCE = ("oracle", "codec", "song_oracle")
+# The first is not above the second.
+IN_ORDER = (
+    ("brain", "oracle"),
+    ("oracle", "codec"),
+    ("song_oracle", "oracle"),
+    ("ridge", "brain"),
+    ("time_shifted", "brain"),
+)
+# Pairwise accuracy.
+NEAR = 0.05
+P_ABOVE = 0.05
+
+
+def judge(scores: Scores) -> tuple[list[str], int]:
+    """Sentences for what does not sit where it should, and how many expectations were judged."""
+    found = surprises(scores, CHANCE)
+    # Without conditions every song ties in the conditioning space: that is no finding.
+    count = sum((name, kind) != ("no_brain", "embedding") for name in CHANCE for kind, _, _ in _seeded(scores, name))
+    for texts in (_above_chance(scores), _certain(scores), _as_guessed(scores), _in_order(scores), _near(scores)):
+        for text in texts:
+            count += 1
+            found += [text] if text else []
+    return found, count
+
+
+def table(scores: Scores) -> dict[str, Any]:
+    """What each control is, what it was given and where it is expected, for those that were asked for."""
+    rows = []
+    for name, entry in scores.items():
+        what, expected = WORDS[name]
+        given = entry.get("given", {}).get("words", "")
+        rows.append([name.replace("_", " "), what, given or entry.get("why") or "", expected])
+    return {
+        "title": "What the controls are",
+        "note": "Each expectation is judged at 5 %, over songs, each seed by itself; conditions are compared song by "
+        "song. About one in twenty may be missed by chance.",
+        "heads": ["condition", "what it is", "what it was made from here", "expected"],
+        "rows": rows,
+    }
+
+
+def _seeded(scores: Scores, name: str) -> Iterator[Pair]:
+    """(kind, score, the seed's whole entry) of everything that was scored."""
+    entry = scores.get(name, {})
+    for kind in KINDS:
+        for seeded in entry.get("seeds", [entry]):
+            score = seeded.get(kind)
+            if score and score.get("accuracy") is not None:
+                yield kind, score, seeded
+
+
+def _label(name: str, kind: str, seeded: Mapping[str, Any]) -> str:
+    seed = "" if seeded.get("seed") is None else f", seed {seeded['seed']}"
+    return f"{name.replace('_', ' ')} ({kind}{seed})"
+
+
+def _has(score: Mapping[str, Any]) -> str:
+    low, high = score["ci95"]
+    return f"has {score['accuracy']:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _above_chance(scores: Scores) -> Iterator[str]:
+    for name in ABOVE_CHANCE:
+        for kind, score, seeded in _seeded(scores, name):
+            text = (
+                f"{_label(name, kind, seeded)} should be above chance {score['chance']:.2f} but {_has(score)}, "
+                f"p = {score['p_value']:.3f}"
+            )
+            # By the permutation test: with a handful of songs the interval of a perfect score reaches below chance.
+            yield "" if score["p_value"] < P_ABOVE and score["accuracy"] > score["chance"] else text
+
+
+def _certain(scores: Scores) -> Iterator[str]:
+    for kind, score, seeded in _seeded(scores, "oracle"):
+        if kind == "embedding":
+            text = f"{_label('oracle', kind, seeded)} should be 1 but {_has(score)}: some songs have one embedding"
+            yield "" if score["accuracy"] > 1.0 - 1e-9 else text
+
+
+def _as_guessed(scores: Scores) -> Iterator[str]:
+    for kind, score, seeded in _seeded(scores, "genre_oracle"):
+        expected = seeded.get("given", {}).get("expected")
+        if expected is not None:
+            text = f"{_label('genre_oracle', kind, seeded)} should be at {expected:.3f} but {_has(score)}"
+            yield text if is_off_chance({**score, "chance": expected}) else ""
+
+
+def _in_order(scores: Scores) -> Iterator[str]:
+    for below, above in IN_ORDER:
+        for kind, interval, label in _compared(scores, below, above):
+            # Nothing is above 1.
+            if (kind, above) == ("embedding", "oracle"):
+                continue
+            text = f"{label} should not be above the {above.replace('_', ' ')} but is, {_by(interval)}"
+            yield text if interval.low > 0.0 else ""
+
+
+def _near(scores: Scores) -> Iterator[str]:
+    for _, interval, label in _compared(scores, "other_subject", "brain"):
+        where = "above" if interval.estimate > 0.0 else "below"
+        text = f"{label} should be within {NEAR} of the brain but is {where} it, {_by(interval)}"
+        yield text if interval.low > NEAR or interval.high < -NEAR else ""
+
+
+def _by(interval: Interval) -> str:
+    return f"by {interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
+
+
+def _compared(scores: Scores, first: str, second: str) -> Iterator[tuple[str, Interval, str]]:
+    """First less second, seed by seed, where both were scored on the same windows."""
+    others: dict[tuple[str, Any], Mapping[str, Any]] = {
+        (kind, seeded.get("seed")): score for kind, score, seeded in _seeded(scores, second)
+    }
+    for kind, score, seeded in _seeded(scores, first):
+        other = others.get((kind, seeded.get("seed")))
+        if other is not None and _same_windows(score, other):
+            values, songs, subjects = paired_differences(other, score, "accuracy")
+            yield kind, cluster_interval(values, songs, subjects), _label(first, kind, seeded)
+
+
+def _same_windows(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
+    sides: Sequence[Mapping[str, Any]] = [ours.get("cells") or {}, theirs.get("cells") or {}]
+    of = [set(zip(side.get("song", ()), side.get("subject", ()), side.get("n", ()), strict=True)) for side in sides]
+    return bool(of[0]) and of[0] == of[1]

@@ -1,0 +1,64 @@
+"""The linear model that every decoder has to beat: ridge regression, fitted on listeners and songs that are not scored.
+
+A linear encoder in place of the trained one, of the same inputs and outputs, so that it goes through the same scores.
+Closed form throughout; penalties are chosen over whole songs of the fit alone. Scores nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from eeg2music.encoders.ridge import RidgeEncoder
+from eeg2music.errors import DataError
+from eeg2music.evaluation.heard import take
+from eeg2music.metrics.ridge import group_folds
+from eeg2music.pipeline import BrainToMusicPipeline
+from eeg2music.types import EEG_RATE_HZ, Conditions, SignalSpec, Window
+
+FOLDS = 4
+BATCH = 48
+
+
+def fit_linear_decoder(
+    pipeline: BrainToMusicPipeline, windows: Sequence[Window], rows: Sequence[int], conditions: Conditions
+) -> tuple[RidgeEncoder, dict[str, float]]:
+    """Fit it, and say which penalties were chosen.
+
+    Parameters
+    ----------
+    pipeline : says how windows become batches
+    windows : n of one length
+    rows : (n,) which song, row of `conditions`, each one heard
+    conditions : what the encoder is to read, one row a song
+
+    Raises
+    ------
+    DataError
+        With fewer songs than folds.
+    """
+    if len(set(rows)) < FOLDS:
+        raise DataError(f"{len(set(rows))} songs to fit on", allowed=f"{FOLDS} or more", remedy="raise fit.songs")
+    fold = group_folds(list(rows), FOLDS, n=len(rows))
+    batches, folds = [], []
+    for number in range(int(fold.max()) + 1):
+        members = [row for row in range(len(rows)) if fold[row] == number]
+        for start in range(0, len(members), BATCH):
+            chosen = members[start : start + BATCH]
+            heard = take(conditions, [rows[row] for row in chosen])
+            batches.append(_batch(pipeline, [windows[row] for row in chosen], heard))
+            folds.append(number)
+    spec = SignalSpec("eeg", float(EEG_RATE_HZ), (), n_channels_max=max(len(window.eeg) for window in windows))
+    dim = int(conditions.global_embedding.shape[-1])
+    encoder = RidgeEncoder.build(spec, embedding_dim=dim).eval()
+    return encoder, encoder.fit_choosing(batches, folds)
+
+
+def _batch(pipeline: BrainToMusicPipeline, windows: Sequence[Window], heard: Conditions) -> dict[str, torch.Tensor]:
+    names = ("eeg", "positions_m", "channel_mask", "subject")
+    inputs = dict(zip(names, (value.cpu() for value in pipeline.inputs(windows)), strict=True))
+    # Nobody is known to it: who listens is not among its inputs.
+    inputs["subject"] = torch.full_like(inputs["subject"], -1)
+    embedding = torch.cat([heard.global_embedding[:, None], heard.stem_embedding], dim=1)
+    return {**inputs, "embedding": embedding.cpu(), "curves": heard.curves.cpu()}
