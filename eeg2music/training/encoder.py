@@ -30,7 +30,7 @@ from eeg2music.encoders.losses import (
     info_nce,
 )
 from eeg2music.encoders.registry import ENCODERS
-from eeg2music.errors import CheckpointError, ConfigError, Eeg2MusicError
+from eeg2music.errors import CheckpointError, ConfigError
 from eeg2music.files import read_json, sha256_json
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.training.encoder_data import (
@@ -186,7 +186,7 @@ class EncoderTask(Task):
         try:
             return kind.build(self.spec, self.manifest(), embedding_dim=self.embedding_dim, **options)
         except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
-            if isinstance(error, Eeg2MusicError) or not options:
+            if not options:  # no fault of the config
                 raise
             reason = " ".join(str(error).split())[:200]
             raise ConfigError(

@@ -34,7 +34,7 @@ from eeg2music.training.encoder_data import (
     split_presentations,
 )
 from eeg2music.training.encoder_scores import encoder_scores, galleries, validation_windows
-from eeg2music.training.encoder_targets import TargetStore, track_files
+from eeg2music.training.encoder_targets import PieceTargets, TargetStore, track_files
 from eeg2music.training.loop import train
 from eeg2music.training.order import collate
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS
@@ -362,6 +362,23 @@ def test_scores_of_the_truth_and_of_the_wrong_song(world: Path, clap: FakeClap, 
         assert scores["r_onset"] == pytest.approx(1.0, abs=1e-3) and scores["cosine_joint"] == pytest.approx(1.0)
     else:
         assert scores["top1_joint"] < 0.3 and abs(scores["r_onset"]) < 0.3
+
+
+def test_a_stem_that_never_sounds_has_no_figure_and_spoils_no_other(
+    world: Path, clap: FakeClap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run on such pieces ends well: what cannot be told is left out of log, state and card."""
+    at = PieceTargets.at
+
+    def without_melody(self: PieceTargets, start_s: float) -> tuple[np.ndarray, np.ndarray]:
+        embedding, curves = at(self, start_s)
+        return embedding, curves * np.array([1, 1, 1, 0], np.float32)[:, None, None]
+
+    monkeypatch.setattr(PieceTargets, "at", without_melody)
+    result = run(world, tmp_path / "run", "steps=2", "warmup_steps=1", "tensorboard=false")
+    assert result.finished and "r_onset_melody" not in result.figures
+    assert {"r_onset", "r_onset_bass", "r_onset_at_delay"} <= set(result.figures)
+    assert all(np.isfinite(value) for value in result.figures.values())
 
 
 def test_galleries_hold_no_song_twice() -> None:
