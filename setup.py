@@ -8,8 +8,9 @@ ROOT = Path(__file__).parent
 
 
 def data_files(folder: str) -> list[str]:
-    """Everything below `folder`, relative to it."""
-    return [str(path.relative_to(ROOT / folder)) for path in (ROOT / folder).rglob("*") if path.is_file()]
+    """Everything below `folder` but hidden files, relative to it."""
+    files = (path.relative_to(ROOT / folder) for path in (ROOT / folder).rglob("*") if path.is_file())
+    return [str(path) for path in files if not any(part.startswith(".") for part in path.parts)]
 
 
 setup(

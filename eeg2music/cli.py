@@ -267,7 +267,7 @@ def train(
     device: Device = "auto",
     dry_run: DryRun = False,
 ) -> None:
-    """Train one of the models. The same command again resumes."""
+    """Train one of the models. The same command again resumes; Ctrl-C ends it with its weights written."""
     from eeg2music.training import config as training_config
     from eeg2music.training import loop
 
@@ -278,7 +278,7 @@ def train(
     if dry_run:
         return _show(resolved)
     with _Progress() as progress:
-        result = loop.run(name, resolved, progress=progress)
+        result = loop.run(name, resolved, progress=progress, stop_on_signals=True)
     state = "finished" if result.finished else "stopped before its last step; the same command goes on"
     out.print(f"{name}: {state} at step {result.step}. Weights: {result.export}", soft_wrap=True, markup=False)
     return None

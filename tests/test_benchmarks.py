@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support import load_file
 
@@ -72,3 +73,37 @@ def test_one_twin_has_no_interval_and_says_why(tmp_path: Path) -> None:
 def test_region_matrix_refuses_an_encoder_of_unknown_training(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="does not say"):
         load_file(FOLDER / "region_matrix.py").refuse_met(tmp_path, ["funk-9041-0000"], ["regions00"])
+
+
+def test_the_encoders_are_compared_on_equal_terms(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = load_file(FOLDER / "encoders.py")
+    monkeypatch.setattr(sys, "argv", ["encoders.py", "data/prepared", "--steps", "40", "--set", "train.threads=1"])
+    given = module._arguments()
+    assert given.encoders == list(module.CONFIGS)
+    shared = {name: set(module.settings(name, 3, given)) for name in given.encoders}
+    assert shared["brain"] ^ shared["brainmodule"] == {
+        f"train.out=runs/encoder-comparison/{name}-3" for name in ("brain", "brainmodule")
+    }
+    assert {"train.steps=40", "task.fit_windows=640", "train.threads=1"} <= shared["brain"]
+    assert {"train.steps=1", "task.fit_windows=640"} <= shared["ridge"]  # as many windows as the others meet
+
+
+def test_encoder_scores_are_those_of_truth_and_chance() -> None:
+    module = load_file(FOLDER / "encoders.py")
+    target, songs = np.eye(12), [f"song-{row % 6}" for row in range(12)]
+    perfect = module.scores(target, target, songs)
+    assert perfect["pairwise"]["value"] == perfect["top1"]["value"] == 1.0
+    assert (perfect["windows"], perfect["songs"], perfect["gallery"]) == (12, 6, 6.0)
+    constant = module.scores(np.ones((12, 12)), target, songs)
+    for key, chance in (("pairwise", 0.5), ("top1", 1 / 6)):
+        assert constant[key]["value"] == pytest.approx(chance) == pytest.approx(constant[key]["chance"])
+        assert constant[key]["low"] < chance < constant[key]["high"]
+
+
+def test_the_whole_command_is_measured_as_a_user_runs_it(tmp_path: Path) -> None:
+    module = load_file(FOLDER / "generation_speed.py")
+    found = module.measure_demo(tmp_path, 1, "--dry-run")
+    assert found["elapsed_seconds"] > 0.1 and found["processor_seconds"] > 0.1
+    assert 20 < found["peak_memory_mib"] < 20_000
+    with pytest.raises(SystemExit, match="demo ended with code 2"):
+        module.measure_demo(tmp_path, 1, "no_such_key=1")

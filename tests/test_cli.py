@@ -62,7 +62,7 @@ def test_simulate_says_how_far_it_is(run: Run, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(cli._Steps, "__call__", lambda self, step, artefact=None: steps.append(step))
     small = ("--subjects", 1, "--songs", 2, "song_seconds=3", "runs=1", "montage=eeg32", "workers=1")
     assert run("simulate", tmp_path / "data", *small).code == 0
-    assert steps == ["songs", "song 2 of 2", "subject 1 of 1"]
+    assert steps == ["songs", "song 1 of 2", "song 2 of 2", "subject 1 of 1"]
 
 
 def test_version(run: Run) -> None:

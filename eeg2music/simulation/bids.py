@@ -70,9 +70,12 @@ def write_run(folder: str | os.PathLike[str], recording: Recording, run: int) ->
     if not label or not set(label) <= _LABEL:
         raise InputError(f"The subject label {label!r} does not fit", allowed="letters and digits")
     peak_uv = float(np.abs(recording.signal_v).max()) * 1e6
-    if not peak_uv <= RESOLUTION_UV * np.iinfo(np.int16).max:
+    largest_uv = RESOLUTION_UV * np.iinfo(np.int16).max
+    if not peak_uv <= largest_uv:
         raise InputError(
-            f"A signal of {peak_uv:.0f} microvolts does not fit into 16 bits of {RESOLUTION_UV} microvolts"
+            f"A signal of {peak_uv:.0f} microvolts does not fit into 16 bits of {RESOLUTION_UV} microvolts",
+            allowed=f"up to {largest_uv:.0f} microvolts",
+            remedy="simulate with a lower snr",
         )
     root = Path(folder)
     root.mkdir(parents=True, exist_ok=True)

@@ -77,7 +77,8 @@ def simulate(config: SimulationConfig, *, progress: Progress | None = None) -> S
 
     Parameters
     ----------
-    progress : called with what was written ("song", "subject"), how many are done and of how many
+    progress : called whenever something was written with what it was ("song", "subject"), how many there are now and
+        of how many
 
     Raises
     ------
@@ -91,9 +92,8 @@ def simulate(config: SimulationConfig, *, progress: Progress | None = None) -> S
     songs = dataset_songs(config)
     root = Path(config.out)
     _claim(root, config)
-    write_songs(root, songs, duration_s=config.song_seconds, workers=config.workers)
-    if progress is not None:
-        progress("song", len(songs), len(songs))
+    told = None if progress is None else functools.partial(progress, "song")
+    write_songs(root, songs, duration_s=config.song_seconds, workers=config.workers, progress=told)
     indices = range(config.first_subject, config.first_subject + config.subjects)
     for leftover in root.glob(".sub-*"):  # of a process that was killed
         shutil.rmtree(leftover, ignore_errors=True)

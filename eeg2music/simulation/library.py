@@ -6,10 +6,9 @@ result does not depend on the number of processes.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -52,13 +51,19 @@ def song_ids(style: str | None, seed: int, count: int, *, start: int = 0) -> lis
 
 
 def write_songs(
-    root: str | os.PathLike[str], ids: Iterable[str], *, duration_s: float = 16.0, workers: int = 2
+    root: str | os.PathLike[str],
+    ids: Iterable[str],
+    *,
+    duration_s: float = 16.0,
+    workers: int = 2,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Path]:
     """Compose, render and write songs that are not there yet.
 
     Args:
         root: the data set's folder; songs go to ``root/stimuli``.
         workers: processes; 1 stays in this one.
+        progress: called with how many songs are there and of how many, whenever one was written.
 
     Returns: the song folders, in the order of ``ids``.
 
@@ -71,19 +76,21 @@ def write_songs(
     _LOG.info("%d songs wanted, %d to write", len(wanted), len(missing))
     folder.mkdir(parents=True, exist_ok=True)
     write = partial(write_song, folder, duration_s=duration_s)
-    if workers <= 1 or len(missing) <= 1:
-        for song_id in missing:
-            write(song_id)
-    else:
-        _write_in_processes(write, missing, workers)
+    for done, path in enumerate(_written(write, missing, workers), start=1):
+        _LOG.debug("%d of %d: %s", done, len(missing), path.name)
+        if progress is not None:
+            progress(len(wanted) - len(missing) + done, len(wanted))
     return [folder / song_id for song_id in wanted]
 
 
-def _write_in_processes(write: partial[Path], missing: Sequence[str], workers: int) -> None:
+def _written(write: partial[Path], missing: Sequence[str], workers: int) -> Iterator[Path]:
+    """Write songs in this process or in several; the folders in order, each when it is there."""
+    if workers <= 1 or len(missing) <= 1:
+        yield from map(write, missing)
+        return
     # spawn: a fork would inherit the locks of threads that a caller may hold
     with ProcessPoolExecutor(min(workers, len(missing)), mp_context=get_context("spawn")) as pool:
-        for done, path in enumerate(pool.map(write, missing, chunksize=4), start=1):
-            _LOG.debug("%d of %d: %s", done, len(missing), path.name)
+        yield from pool.map(write, missing, chunksize=4)
 
 
 def is_complete(path: Path, duration_s: float) -> bool:
@@ -122,8 +129,3 @@ def write_audio_files(song: Song, folder: Path) -> None:
     names = (*STEMS, "mix")
     for name, samples in zip(names, (*integers, integers.sum(axis=0)), strict=True):
         soundfile.write(folder / f"{name}.wav", samples.astype(np.int16), SAMPLE_RATE_HZ, subtype="PCM_16")
-
-
-def song_digest(song_id: str, duration_s: float = 16.0) -> str:
-    """SHA-256 of the samples of a song's stems: tells whether two machines or processes render the same."""
-    return hashlib.sha256(render(compose(song_id, duration_s=duration_s)).tobytes()).hexdigest()

@@ -3,14 +3,14 @@
 The same as `eeg2music train NAME CONFIG` for use under a launcher. Several CPU processes are started by
 `accelerate launch --multi_gpu --num_processes 2 -m eeg2music.training NAME CONFIG train.device=cpu` (with `--cpu`,
 accelerate starts one whatever number it is given) or by `torchrun --nproc_per_node 2 -m eeg2music.training …`.
-SIGTERM and SIGINT end the run with a checkpoint and an export. Errors a user can mend are one line, exit code 2.
+Once it trains, SIGTERM and SIGINT end the run with a checkpoint and an export; the second one ends it at once. Errors
+a user can mend are one line, exit code 2.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -39,28 +39,12 @@ def main(arguments: Sequence[str]) -> int:
             config = resolve(options.name, options.config, options.overrides)
             sys.stdout.write(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
             return 0
-        stop = _StopRequest()
-        result = train(options.name, options.config, options.overrides, should_stop=stop)
+        result = train(options.name, options.config, options.overrides, stop_on_signals=True)
     except Eeg2MusicError as error:
         logger.error("%s", error)
         return 2
     logger.info("%s at step %d: %s", "Finished" if result.finished else "Stopped", result.step, result.export)
     return 0
-
-
-class _StopRequest:
-    """True once the process has been asked to end."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask)
-
-    def _ask(self, number: int, frame: object) -> None:
-        self.asked = True
-
-    def __call__(self) -> bool:
-        return self.asked
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from eeg2music.targets.contrastive import info_nce, text_ids
 from eeg2music.targets.tokenizer import Tokenizer, build_vocabulary
 from eeg2music.targets.towers import MEL_BANDS, SILENCE, LogMel, frames_of
 from eeg2music.training.clap_scores import clap_scores
-from eeg2music.training.data import MIX, StimuliFolder
+from eeg2music.training.data import MIX, StimuliFolder, training_and_validation
 from eeg2music.training.features import SongFeatures, StyleGroups
 from eeg2music.training.registry import TASKS
 from eeg2music.training.task import Batch, Gather, ItemSource, Task
@@ -163,10 +163,8 @@ class ClapTask(Task):
     config: ClapConfig
 
     def train_items(self) -> ItemSource:
-        folder = StimuliFolder(self.config.data)
-        self.songs = folder.split("train", self.config.valid_share)
-        held_out = self.config.valid_data
-        self.valid_songs = StimuliFolder(held_out) if held_out else folder.split("valid", self.config.valid_share)
+        source = self.config
+        self.songs, self.valid_songs = training_and_validation(source.data, source.valid_data, source.valid_share)
         captions = [text for song in self.songs.songs for texts in song_captions(self.songs, song) for text in texts]
         self.vocabulary = build_vocabulary(captions, self.config.vocabulary)
         return _Groups(self.config, self.songs, Tokenizer(self.vocabulary, self.config.max_tokens), self.seed)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from eeg2music.metrics.retrieval import topk_accuracy
 from eeg2music.training.data import MIX, StimuliFolder
 from eeg2music.training.features import StyleGroups
 from eeg2music.types import STEMS
@@ -36,8 +37,9 @@ def clap_scores(clap: Embedder, folder: StimuliFolder, window_s: float) -> dict[
     -------
     mix_top1: another window of the same song found among windows of songs of its style, mean over styles;
     stem_top1: the same for stems, against the same stem of other songs; gallery: songs per style;
-    text_top10: the mix of a caption found among those of all songs; text_gallery: their number;
-    style: zero-shot accuracy of "<style> music"; styles: their number.
+    text_top10: the mix of a caption found among those of all songs (certain where there are ten or fewer);
+    text_gallery: their number; style: zero-shot accuracy of "<style> music"; styles: their number.
+    A figure that these songs cannot tell (stems that never sound twice, songs without captions) is left out.
     """
     groups = StyleGroups(folder)
     chosen = {style: songs[:GALLERY] for style, songs in groups.by_style.items() if len(songs) > 1}
@@ -48,22 +50,25 @@ def clap_scores(clap: Embedder, folder: StimuliFolder, window_s: float) -> dict[
     places = {song: place for place, song in enumerate(songs)}
     rows = [[places[song] for song in group] for group in chosen.values()]
     figures = {
-        "mix_top1": _mean([_top(early[row] @ late[row].T, 1) for row in rows]),
-        "stem_top1": _stem_top1(clap, folder, list(chosen.values()), window_s),
-        "gallery": _mean([len(row) for row in rows]),
+        "mix_top1": float(np.mean([topk_accuracy(early[row], late[row], 1) for row in rows])),
+        "gallery": float(np.mean([len(row) for row in rows])),
     }
+    stems = _stem_hits(clap, folder, list(chosen.values()), window_s)
+    if stems:
+        figures["stem_top1"] = float(np.mean(stems))
     return figures | _text_figures(clap, folder, songs, groups, early)
 
 
-def _stem_top1(clap: Embedder, folder: StimuliFolder, groups: list[list[str]], window_s: float) -> float:
+def _stem_hits(clap: Embedder, folder: StimuliFolder, groups: list[list[str]], window_s: float) -> list[float]:
+    """Top-1 of each stem in each style where it sounds in two songs or more."""
     hits = []
     for stem in STEMS:
         for songs in groups:
             early, late = (_embed(clap, folder, songs, stem, window_s, late=late) for late in (False, True))
             sounding = np.isfinite(early).all(1) & np.isfinite(late).all(1)
             if sounding.sum() > 1:
-                hits.append(_top(early[sounding] @ late[sounding].T, 1))
-    return _mean(hits)
+                hits.append(topk_accuracy(early[sounding], late[sounding], 1))
+    return hits
 
 
 def _text_figures(
@@ -73,12 +78,12 @@ def _text_figures(
     styles = sorted({groups.style_of[song] for song in songs} - {""})
     if not all(captions) or not styles:
         return {}
-    text = clap.embed_text([texts[0] for texts in captions]).float().numpy()
-    names = clap.embed_text([f"{style} music" for style in styles]).float().numpy()
+    text = _array(clap.embed_text([texts[0] for texts in captions]))
+    names = _array(clap.embed_text([f"{style} music" for style in styles]))
     guessed = np.argmax(audio @ names.T, 1)
     truth = [styles.index(groups.style_of[song]) for song in songs]
     return {
-        "text_top10": _top(text @ audio.T, 10),
+        "text_top10": topk_accuracy(text, audio, min(10, len(songs))),
         "text_gallery": float(len(songs)),
         "style": float(np.mean(guessed == truth)),
         "styles": float(len(styles)),
@@ -97,18 +102,14 @@ def _embed(
             audio.append(folder.crop(song, [track], start_s, window_s)[0])
         batch = np.stack(audio)
         with torch.no_grad():
-            embedded = clap.embed_audio(torch.from_numpy(batch)).float().numpy().copy()
+            embedded = _array(clap.embed_audio(torch.from_numpy(batch))).copy()
         if track != MIX:
             embedded[np.sqrt(np.square(batch).mean(1)) < QUIET_RMS] = np.nan
         out.append(embedded)
     return np.concatenate(out)
 
 
-def _top(similarity: NDArray[np.float32], k: int) -> float:
-    """Share of rows whose own column is among the k most similar."""
-    own = np.diag(similarity)[:, None]
-    return float(np.mean((similarity > own).sum(1) < k))
-
-
-def _mean(values: list[float] | list[int]) -> float:
-    return float(np.mean(values)) if values else float("nan")
+def _array(embedded: Tensor) -> NDArray[np.float32]:
+    """Embeddings on whatever device, as an array."""
+    values: NDArray[np.float32] = embedded.float().cpu().numpy()
+    return values

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,6 +28,7 @@ from eeg2music.seeding import derive_seed, numpy_rng, torch_generator
 from eeg2music.training.codec_export import finish
 from eeg2music.training.data import MIX, StimuliFolder, random_start_s
 from eeg2music.training.first_stage import refuse_known
+from eeg2music.training.gather import gather
 from eeg2music.training.registry import TASKS
 from eeg2music.training.task import Batch, Gather, ItemSource, Task
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS, FloatArray
@@ -79,6 +81,13 @@ class CodecTaskConfig(Config):
     fit_songs: int = Field(60, ge=1)
     quantizer_steps: int = Field(150, ge=1)
     valid_songs: int = Field(8, ge=1)
+
+    @field_validator("decoder_only")
+    @classmethod
+    def _of_a_trained_codec(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("start_from") is None:
+            raise PydanticCustomError("decoder_only", "false, unless start_from names a trained codec")
+        return value
 
 
 def below(audio: Tensor, cutoff_hz: float) -> Tensor:
@@ -133,9 +142,19 @@ class CodecModel(nn.Module):
         output: CodecOutput = self.codec(audio, noise)
         if self.training:
             with torch.no_grad():
-                std = output.latents.float().std(dim=(0, 2))
+                std = deviation(output.latents)
                 self.running_std.lerp_(std, 0.02 if self.running_std.any() else 1.0)
         return output
+
+
+def deviation(latents: Tensor) -> Tensor:
+    """Standard deviation of each channel over the batches of all processes: (batch, channel, frame) -> (channel,)."""
+    values = latents.float()
+    shares = gather(values.mean(dim=(0, 2))[None])  # processes hold equally many
+    mean = shares.mean(0)
+    squares = gather((values - mean[:, None]).square().sum(dim=(0, 2))[None]).sum(0)
+    count = values.shape[0] * values.shape[2] * len(shares)
+    return (squares / (count - 1)).sqrt()
 
 
 @TASKS.add("codec")

@@ -7,6 +7,7 @@ Reads only; makes no music.
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +16,12 @@ from typing import Any, Literal
 import numpy as np
 
 from eeg2music.audio import read_audio
-from eeg2music.errors import DataError
+from eeg2music.errors import DataError, LeakError
 from eeg2music.files import read_json, sha256_json
 from eeg2music.seeding import derive_seed
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS, FloatArray
+
+logger = logging.getLogger(__name__)
 
 MIX = "mix"
 _LAYOUT = "a folder stimuli/<song>/ with " + ", ".join(f"{name}.wav" for name in (*STEMS, MIX))
@@ -83,6 +86,8 @@ class StimuliFolder:
         set too. A folder of one song is on both sides.)
         """
         if len(self.songs) == 1:
+            if part == "valid":
+                logger.warning("%s is the only song: validation is on the song that is trained on", self.songs[0])
             return self
         ranked = {song: derive_seed(0, "split", song) / 2**63 for song in self.songs}
         lowest = min(ranked, key=ranked.__getitem__)
@@ -101,9 +106,37 @@ class StimuliFolder:
         return sha256_json(rows)
 
     def manifest(self, held_out: StimuliFolder | None = None) -> dict[str, Any]:
-        """What belongs beside the weights: song ids and content hash, and the ids of the songs to validate on."""
-        valid = {} if held_out is None else {"valid": {"songs": list(held_out.songs)}}
+        """What belongs beside the weights: song ids and content hash, and the ids of the songs that were held out.
+
+        A song on both sides was not held out.
+        """
+        unseen = [] if held_out is None else sorted(set(held_out.songs) - set(self.songs))
+        valid = {"valid": {"songs": unseen}} if unseen else {}
         return {"songs": list(self.songs), **valid, "data_hash": self.content_hash}
+
+
+def training_and_validation(
+    data: str, valid_data: str | None = None, valid_share: float = 0.08
+) -> tuple[StimuliFolder, StimuliFolder]:
+    """The songs to train on, and those to validate on: all of `valid_data`, or a share of `data`.
+
+    Raises
+    ------
+    LeakError
+        If `valid_data` holds songs that are trained on.
+    """
+    folder = StimuliFolder(data)
+    songs = folder.split("train", valid_share)
+    if valid_data is None:
+        return songs, folder.split("valid", valid_share)
+    valid = StimuliFolder(valid_data)
+    both = sorted(set(songs.songs) & set(valid.songs))
+    if both:
+        raise LeakError(
+            f"{len(both)} songs of {valid_data} are trained on: {', '.join(both[:5])}",
+            remedy="leave task.valid_data out: a share of the songs of task.data is then held out",
+        )
+    return songs, valid
 
 
 def random_start_s(rng: np.random.Generator, duration_s: float, seconds: float) -> float:

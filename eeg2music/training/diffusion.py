@@ -32,9 +32,10 @@ from eeg2music.training.condition_noise import (
 from eeg2music.training.data import StimuliFolder
 from eeg2music.training.first_stage import refuse_known
 from eeg2music.training.latents import LatentCache
+from eeg2music.training.processes import own_part, wait_for_all
 from eeg2music.training.registry import TASKS
 from eeg2music.training.task import Batch, Gather, ItemSource, Task
-from eeg2music.types import FRAME_RATE_HZ, STEMS, Conditions
+from eeg2music.types import FRAME_RATE_HZ, STEMS, WINDOW_S, Conditions
 from eeg2music.weights import (
     LATENT_SPACE,
     WEIGHTS_NAME,
@@ -100,7 +101,7 @@ class DiffusionTaskConfig(Config):
     channel_weight: float = Field(default=0.5, ge=0, le=2)
     start_from: str | None = None
     short_share: float = Field(default=0.15, ge=0, le=1)
-    shortest_s: float = Field(default=2.0, ge=1)
+    shortest_s: float = Field(default=2.0, ge=1, lt=WINDOW_S)
 
 
 class LatentWindows:
@@ -153,11 +154,12 @@ class DiffusionTask(Task):
         self.held_out = LatentCache(config.cache, StimuliFolder(music.folder, held_out), identity)
 
     def train_items(self) -> ItemSource:
-        """The training windows; computes what is not in the cache."""
+        """The training windows; computes what is not in the cache, each process its part."""
         if self.cache.missing() or self.held_out.missing():
             codec, clap = load_sources(self.config.codec, self.config.clap)
-            self.cache.fill(codec, clap)
-            self.held_out.fill(codec, clap)
+            for cache in (self.cache, self.held_out):
+                cache.fill(codec, clap, own_part(cache.music.songs))
+        wait_for_all()  # also where nothing is missing: another process may have filled the cache by now
         return LatentWindows(self.cache, self.config, self.seed)
 
     def build_model(self) -> JointStemTransformer:
@@ -197,11 +199,13 @@ class DiffusionTask(Task):
         """The frames of the windows that this step trains on: all of them, or (now and then) fewer, from a patch on."""
         rng = numpy_rng(self.seed, "stretch", step)
         patch = self.config.model.patch
-        if rng.random() >= self.config.short_share:
-            return 0, frames // patch * patch
-        shortest = round(self.config.shortest_s * FRAME_RATE_HZ) // patch
-        tokens = int(rng.integers(shortest, frames // patch))
-        start = int(rng.integers(frames // patch - tokens + 1))
+        longest = frames // patch
+        if rng.random() >= self.config.short_share or longest == 1:
+            return 0, longest * patch
+        # A large patch may leave no length between the shortest and the whole.
+        shortest = min(max(1, round(self.config.shortest_s * FRAME_RATE_HZ) // patch), longest - 1)
+        tokens = int(rng.integers(shortest, longest))
+        start = int(rng.integers(longest - tokens + 1))
         return start * patch, (start + tokens) * patch
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:

@@ -31,7 +31,7 @@ from eeg2music.encoders.losses import (
 )
 from eeg2music.encoders.registry import ENCODERS
 from eeg2music.errors import CheckpointError, ConfigError
-from eeg2music.files import read_json
+from eeg2music.files import read_json, sha256_json
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.training.encoder_data import (
     AugmentConfig,
@@ -174,16 +174,25 @@ class EncoderTask(Task):
                 f"The encoder {self.config.encoder!r} cannot be trained on windows without positions",
                 allowed="task.augment.without_positions=0",
             )
-        options = {
-            "embedding_dim": self.embedding_dim,
-            **check_options(kind, self.config.options, self.config.encoder),
-        }
-        encoder = kind.build(self.spec, self.manifest(), **options)
+        encoder = self._build(kind)
         if self.config.start_from is not None:
             self._start_from(encoder, Path(self.config.start_from))
         if encoder.fitted_in_closed_form:
             self._fit(encoder)
         return EncoderTrainee(encoder, len(self.spec.subjects) if self.config.delays else 0)
+
+    def _build(self, kind: type[Encoder]) -> Encoder:
+        options = check_options(kind, self.config.options, self.config.encoder)
+        try:
+            return kind.build(self.spec, self.manifest(), embedding_dim=self.embedding_dim, **options)
+        except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+            if not options:  # no fault of the config
+                raise
+            reason = " ".join(str(error).split())[:200]
+            raise ConfigError(
+                f"The encoder {self.config.encoder!r} cannot be built with task.options = {options} ({reason})",
+                remedy="check the options' types and ranges",
+            ) from error
 
     def _start_from(self, encoder: Encoder, folder: Path) -> None:
         """Take over the weights of an encoder that never met what is held out now.
@@ -244,7 +253,10 @@ class EncoderTask(Task):
         save_model(model.encoder, folder, dtype=torch.bfloat16)
 
     def manifest(self) -> dict[str, Any]:
-        return {**split_manifest(self.split), "clap_hash": self.clap_hash}
+        manifest = split_manifest(self.split)
+        # What is learned from the recordings are CLAP's embeddings: of other weights, they are other data.
+        data_hash = sha256_json([manifest["data_hash"], self.clap_hash])
+        return {**manifest, "data_hash": data_hash, "clap_hash": self.clap_hash}
 
 
 def fit_batches(source: Windows, limit: int, size: int = 32) -> list[Batch]:
@@ -266,7 +278,7 @@ def check_options(kind: type[Encoder], options: Mapping[str, Any], name: str) ->
     ------
     ConfigError
     """
-    reserved = {"self", "signal_spec", "training_manifest"}
+    reserved = {"self", "signal_spec", "training_manifest", "embedding_dim"}
     allowed = [key for key in inspect.signature(kind.__init__).parameters if key not in reserved]
     unknown = [key for key in options if key not in allowed]
     if unknown:

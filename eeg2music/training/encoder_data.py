@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy.spatial.transform import Rotation
 
 from eeg2music.config import Config
 from eeg2music.errors import DataError, LeakError
@@ -285,15 +286,9 @@ def augment(
 
 
 def small_rotation(deviation_deg: float, rng: np.random.Generator) -> FloatArray:
-    """(3, 3) rotation by a normal angle about each axis (Rodrigues' formula)."""
-    vector = np.deg2rad(deviation_deg) * rng.standard_normal(3)
-    angle = float(np.linalg.norm(vector))
-    if angle < 1e-9:
-        return np.eye(3, dtype=np.float32)
-    x, y, z = vector / angle
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    turned = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
-    return turned.astype(np.float32)
+    """(3, 3) rotation by a normal angle about each axis."""
+    turned = Rotation.from_rotvec(deviation_deg * rng.standard_normal(3), degrees=True)
+    return np.asarray(turned.as_matrix(), dtype=np.float32)
 
 
 def pad_channels(

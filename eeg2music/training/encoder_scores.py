@@ -75,14 +75,22 @@ def encoder_scores(
         figures[f"cosine_{name}"] = float((predicted[name] * target[name]).sum(-1).mean())
     agreement = np.concatenate([t["agreement"] for _, t in parts])
     for index, curve in enumerate(CURVES):
-        figures[f"r_{curve}"] = float(np.nanmean(agreement[:, :, index]))
+        figures[f"r_{curve}"] = _known_mean(agreement[:, :, index])
     for index, stem in enumerate(STEMS):
-        figures[f"r_onset_{stem}"] = float(np.nanmean(agreement[:, index, 0]))
+        figures[f"r_onset_{stem}"] = _known_mean(agreement[:, index, 0])
     listeners = np.asarray([part.subject for part, _ in windows])
     later = np.concatenate([t["later"] for _, t in parts])
-    names, counts = np.unique(listeners, return_counts=True)
-    figures["r_onset_at_delay"] = float(np.average([_best(later[listeners == who]) for who in names], weights=counts))
+    # Of a listener to whom no stem ever moved, there is nothing to tell.
+    told = np.isin(listeners, listeners[np.isfinite(later).any(axis=(1, 2))])
+    names, counts = np.unique(listeners[told], return_counts=True)
+    best = [_best(later[listeners == who]) for who in names]
+    figures["r_onset_at_delay"] = float(np.average(best, weights=counts)) if best else float("nan")
     return figures
+
+
+def _known_mean(values: FloatArray) -> float:
+    """Mean of what is not NaN; NaN where nothing is, as of a stem that never sounds."""
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 
 def _best(later: FloatArray) -> float:

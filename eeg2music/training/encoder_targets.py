@@ -22,6 +22,7 @@ from eeg2music.errors import DataError
 from eeg2music.files import atomic_path, sha256_file, sha256_json
 from eeg2music.targets.cache import AudioEmbedder, curve_scales, model_hash
 from eeg2music.targets.curves import control_curves
+from eeg2music.training.processes import own_part, wait_for_all
 from eeg2music.types import CURVE_RATE_HZ, SAMPLE_RATE_HZ, STEMS, FloatArray
 
 logger = logging.getLogger(__name__)
@@ -99,8 +100,18 @@ class TargetStore:
         self._kept: dict[str, PieceTargets] = {}
 
     def prepare(self, stimulus_files: Sequence[str]) -> None:
-        """Compute what is not there yet, with a report in the log now and then."""
-        wanted = [file for file in dict.fromkeys(stimulus_files) if file not in self._kept]
+        """Compute what is not there yet, with a report in the log now and then.
+
+        With a cache, each process of a run computes its part, and reads the others'.
+        """
+        wanted = list(dict.fromkeys(stimulus_files))
+        if self._cache is not None:
+            self._take(own_part(wanted))
+            wait_for_all()
+        self._take(wanted)
+
+    def _take(self, stimulus_files: Sequence[str]) -> None:
+        wanted = [file for file in stimulus_files if file not in self._kept]
         for count, file in enumerate(wanted, start=1):
             self[file]
             if count % _REPORT_EVERY == 0 or count == len(wanted):

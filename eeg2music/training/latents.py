@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,6 +23,7 @@ from torch import Tensor
 from eeg2music.audio import read_audio
 from eeg2music.errors import DataError
 from eeg2music.files import atomic_folder, sha256_file, sha256_json
+from eeg2music.targets.cache import AudioEmbedder
 from eeg2music.targets.curves import control_curves
 from eeg2music.training.data import MIX, StimuliFolder
 from eeg2music.types import CURVE_RATE_HZ, FRAME_RATE_HZ, SAMPLE_RATE_HZ, STEMS, WINDOW_S, FloatArray
@@ -41,12 +42,6 @@ class LatentCodec(Protocol):
 
     def encode(self, audio: Tensor) -> Tensor: ...
     def normalize(self, latents: Tensor) -> Tensor: ...
-
-
-class AudioEmbedder(Protocol):
-    """The part of a CLAP that is needed here."""
-
-    def embed_audio(self, audio: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -112,18 +107,15 @@ class LatentCache:
         """Songs that have not been computed."""
         return [song for song, key in self.keys.items() if not (self.root / key).is_dir()]
 
-    def fill(
-        self, codec: LatentCodec, embedder: AudioEmbedder, progress: Callable[[int, int], None] | None = None
-    ) -> None:
-        """Compute what is missing; each song appears whole or not at all."""
-        songs = self.missing()
+    def fill(self, codec: LatentCodec, embedder: AudioEmbedder, songs: Sequence[str] | None = None) -> None:
+        """Compute what is missing, of all songs or of `songs`; each appears whole or not at all."""
+        missing = self.missing()
+        songs = missing if songs is None else [song for song in songs if song in set(missing)]
         for done, song in enumerate(songs, start=1):
             arrays = song_arrays(self.music, song, codec, embedder)
             with atomic_folder(self.root / self.keys[song]) as folder:
                 for name, array in arrays.items():
                     np.save(folder / f"{name}.npy", array, allow_pickle=False)
-            if progress is not None:
-                progress(done, len(songs))
             if done % 50 == 0 or done == len(songs):
                 logger.info("latents of %d of %d songs computed", done, len(songs))
 

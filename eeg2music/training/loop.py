@@ -30,11 +30,12 @@ from eeg2music.training.config import RunConfig, check_same, identity, resolve
 from eeg2music.training.ema import Ema
 from eeg2music.training.first_stage import stages_until
 from eeg2music.training.gather import gather
-from eeg2music.training.history import History
+from eeg2music.training.history import History, finite
 from eeg2music.training.optimization import learning_rate, make_optimizer
 from eeg2music.training.order import Plan, micro_batches
 from eeg2music.training.origin import code_origin
 from eeg2music.training.registry import TASKS
+from eeg2music.training.signals import stop_requests
 from eeg2music.training.task import Batch
 from eeg2music.weights import MANIFEST_NAME
 
@@ -71,6 +72,7 @@ def train(
     *,
     progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    stop_on_signals: bool = False,
 ) -> TrainResult:
     """Train a task, or go on with it.
 
@@ -80,12 +82,14 @@ def train(
     config_path : YAML with sections `task` and `train`; overrides are "train.steps=100"
     progress : called every `train.log_every` steps on the main process
     should_stop : asked after each step; True ends the run with a checkpoint and an export
+    stop_on_signals : SIGINT and SIGTERM end it in the same way, from the first step on
 
     Raises
     ------
     ConfigError, DataError, CheckpointError
     """
-    return run(name, resolve(name, config_path, overrides), progress=progress, should_stop=should_stop)
+    config = resolve(name, config_path, overrides)
+    return run(name, config, progress=progress, should_stop=should_stop, stop_on_signals=stop_on_signals)
 
 
 def run(
@@ -94,12 +98,15 @@ def run(
     *,
     progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    stop_on_signals: bool = False,
 ) -> TrainResult:
     """`train` with a resolved config."""
+    should_stop = should_stop or (lambda: False)
     with runtime.process_settings(config.train):
         loop = _Loop(name, config)
         loop.resume()
-        return loop.go(progress or (lambda _: None), should_stop or (lambda: False))
+        with stop_requests() if stop_on_signals else contextlib.nullcontext(lambda: False) as asked:
+            return loop.go(progress or (lambda _: None), lambda: should_stop() or asked())
 
 
 class _Loop:
@@ -192,13 +199,7 @@ class _Loop:
             if self.step % self.train.log_every == 0 or self.step == self.train.steps:
                 self._log(progress, clock)
             stopped = self._agree(should_stop() or self._out_of_time())
-            last = stopped or self.step == self.train.steps
-            if last or (self.train.valid_every and self.step % self.train.valid_every == 0):
-                self._validate()
-            if last or self.step % self.train.save_every == 0:
-                self._save()
-            if last or (self.train.export_every and self.step % self.train.export_every == 0):
-                self._export()
+            self._write_up(last=stopped or self.step == self.train.steps)
             clock.resume()
         if not self._is_exported():  # killed between the last checkpoint and the export
             self._export()
@@ -234,13 +235,32 @@ class _Loop:
         self.ema.update(self.model, self.step)
         return totals
 
+    def _write_up(self, *, last: bool) -> None:
+        """Validate, save and export where it is time to, but never a model that cannot go on."""
+        every = {
+            self._validate: self.train.valid_every,
+            self._save: self.train.save_every,
+            self._export: self.train.export_every,
+        }
+        due = [act for act, steps in every.items() if last or (steps and self.step % steps == 0)]
+        if due:
+            self._refuse_broken(self.history.totals(self.accelerator).get("loss", 0.0))
+        for act in due:
+            act()
+
+    def _refuse_broken(self, loss: float) -> None:
+        """End the run if the loss or the weights are not finite; the states saved before stay."""
+        what = f"The loss of {self.name} is {loss}"
+        if math.isfinite(loss):
+            if all(bool(torch.isfinite(parameter).all()) for parameter in self.model.parameters()):
+                return
+            what = f"Weights of {self.name} are not finite"
+        gentler = "a lower train.learning_rate" + ("" if self.train.precision == "no" else " or train.precision=no")
+        raise ConfigError(f"{what} at step {self.step}", remedy=f"begin again in another train.out with {gentler}")
+
     def _log(self, progress: Callable[[Progress], None], clock: runtime.Clock) -> None:
         losses = self.history.write(self.step, self.accelerator, learning_rate(self.train, self.step - 1))
-        if not math.isfinite(losses["loss"]):
-            raise ConfigError(
-                f"The loss of {self.name} is {losses['loss']} at step {self.step}",
-                remedy="lower train.learning_rate, or train with train.precision=no",
-            )
+        self._refuse_broken(losses["loss"])
         if not self.main:
             return
         left = (self.train.steps - self.step) * clock.seconds_per_step
@@ -256,7 +276,10 @@ class _Loop:
     def _validate(self) -> None:
         if self.main:
             with torch.no_grad():
-                self.figures = dict(self.task.evaluate(self.ema.model))
+                found = self.task.evaluate(self.ema.model)
+            self.figures = finite(found)
+            if missing := [key for key in found if key not in self.figures]:
+                logger.warning("%s step %d: not finite, left out: %s", self.name, self.step, ", ".join(missing))
             self.history.validated(self.step, self.figures)
             logger.info("%s step %d: %s", self.name, self.step, _readable(self.figures))
         self.accelerator.wait_for_everyone()
@@ -268,7 +291,7 @@ class _Loop:
         return self.seconds_before + time.monotonic() - self.began
 
     def _save(self) -> None:
-        sums = self.history.sums(self.accelerator)
+        sums = self.history.state(self.accelerator)
         if self.main:
             scaler = self.accelerator.scaler
             state = {

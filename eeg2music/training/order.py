@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from eeg2music.errors import ConfigError, DataError
 from eeg2music.seeding import numpy_rng
+from eeg2music.training.signals import leave_interrupts_to_the_main_process
 from eeg2music.training.task import Batch, ItemSource
 
 Visit = tuple[int, int]  # (item index, draw)
@@ -95,6 +96,7 @@ def micro_batches(source: ItemSource, plan: Plan, start: int, stop: int, workers
         batch_sampler=_Visits(plan, start, stop),
         num_workers=workers,
         collate_fn=collate,
+        worker_init_fn=leave_interrupts_to_the_main_process,
         # Its own generator: the loader would otherwise draw from the global one.
         generator=torch.Generator().manual_seed(0),
     )

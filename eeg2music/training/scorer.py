@@ -21,7 +21,7 @@ from eeg2music.scoring.encoder import FFT, FRAME_RATE_HZ, HOP, LogFrequency, Sco
 from eeg2music.scoring.spectral import degrade_mix, degrade_power
 from eeg2music.seeding import derive_seed, numpy_rng
 from eeg2music.targets.contrastive import info_nce
-from eeg2music.training.data import MIX, StimuliFolder
+from eeg2music.training.data import MIX, StimuliFolder, training_and_validation
 from eeg2music.training.features import SongFeatures, StyleGroups
 from eeg2music.training.registry import TASKS
 from eeg2music.training.scorer_scores import scorer_scores
@@ -141,10 +141,8 @@ class ScorerTask(Task):
     config: ScorerConfig
 
     def train_items(self) -> ItemSource:
-        folder = StimuliFolder(self.config.data)
-        self.songs = folder.split("train", self.config.valid_share)
-        held_out = self.config.valid_data
-        self.valid_songs = StimuliFolder(held_out) if held_out else folder.split("valid", self.config.valid_share)
+        source = self.config
+        self.songs, self.valid_songs = training_and_validation(source.data, source.valid_data, source.valid_share)
         return _Windows(self.config, self.songs, self.seed)
 
     def build_model(self) -> nn.Module:

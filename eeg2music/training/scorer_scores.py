@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from eeg2music.metrics.retrieval import identification_accuracy, topk_accuracy
 from eeg2music.scoring.degradations import DEGRADATIONS, heavily_degraded
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.seeding import numpy_rng
@@ -50,14 +51,13 @@ def _style_scores(scorer: ScorerNet, folder: StimuliFolder, songs: list[str], wi
 
     for name, degradation in DEGRADATIONS.items():
         queries = query(name, lambda audio, rng, f=degradation: f(audio.sum(0), rng))  # type: ignore[misc]
-        figures[f"{name}_top1"] = _top1(queries @ gallery.T)
+        figures[f"{name}_top1"] = topk_accuracy(queries, gallery, 1)
     heavy = query("heavy", heavily_degraded)
-    similarity = heavy @ gallery.T
     elsewhere = [folder.crop(song, STEMS, _other_start_s(folder, song, window_s), window_s).sum(0) for song in songs]
     other_time = (heavy * _embed(scorer, elsewhere)).sum(1)
-    own = np.diag(similarity)
-    figures["heavy_top1"] = _top1(similarity)
-    figures["heavy_pairwise"] = float((similarity < own[:, None]).sum() / (len(songs) * (len(songs) - 1)))
+    own = (heavy * gallery).sum(1)
+    figures["heavy_top1"] = topk_accuracy(heavy, gallery, 1)
+    figures["heavy_pairwise"] = identification_accuracy(heavy, gallery)
     figures["other_time"] = float(np.mean(other_time < own))
     return figures
 
@@ -69,8 +69,5 @@ def _other_start_s(folder: StimuliFolder, song: str, window_s: float) -> float:
 def _embed(scorer: ScorerNet, clips: list[FloatArray]) -> NDArray[np.float32]:
     with torch.no_grad():
         parts = [scorer.embed(torch.from_numpy(np.stack(clips[at : at + 16]))) for at in range(0, len(clips), 16)]
-    return torch.cat(parts).float().numpy()
-
-
-def _top1(similarity: NDArray[np.float32]) -> float:
-    return float(np.mean(similarity.argmax(1) == np.arange(len(similarity))))
+    embedded: NDArray[np.float32] = torch.cat(parts).float().cpu().numpy()
+    return embedded

@@ -103,6 +103,16 @@ def test_resumes_where_it_stopped_with_the_same_bytes(dataset: SimulatedDataset,
     assert sha256_folder(root) == before
 
 
+def test_progress_is_told_song_by_song(tmp_path: Path) -> None:
+    said: list[tuple[str, int, int]] = []
+    simulate(tiny(tmp_path / "set", subjects=0, songs=3), progress=lambda *message: said.append(message))
+    assert said == [("song", done, 3) for done in (1, 2, 3)]
+    shutil.rmtree(next((tmp_path / "set" / "stimuli").iterdir()))
+    said.clear()
+    simulate(tiny(tmp_path / "set", subjects=0, songs=3), progress=lambda *message: said.append(message))
+    assert said == [("song", 3, 3)]
+
+
 def test_another_simulation_is_not_mixed_in(dataset: SimulatedDataset) -> None:
     before = sha256_folder(dataset.root)
     with pytest.raises(DataError, match=r"another simulation .it differs in crosstalk."):

@@ -78,6 +78,8 @@ def test_labels_are_anonymous_random_and_unique_to_the_seed() -> None:
     [
         ({"snr": "noisy"}, "snr"),
         ({"snr": 200.0}, "snr"),
+        ({"snr": 25.5}, "from -80 to 25"),
+        ({"snr": ["clean", 30]}, "from -80 to 25"),
         ({"snr": []}, "snr"),
         ({"montage": "eeg65"}, "montage"),
         ({"subject_prefix": "a_b"}, "subject_prefix"),

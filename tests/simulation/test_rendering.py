@@ -10,7 +10,6 @@ import pytest
 from scipy.signal import stft
 
 from eeg2music.simulation.composer import STYLES, compose
-from eeg2music.simulation.library import song_digest
 from eeg2music.simulation.rendering import FULL_SCALE, PEAK, render
 from eeg2music.simulation.song import Note, Song, format_song_id
 from eeg2music.simulation.theory import MODES
@@ -66,8 +65,9 @@ def test_rendering_twice_gives_the_same_bytes() -> None:
 
 def test_another_process_gives_the_same_bytes() -> None:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        theirs = pool.submit(song_digest, "rock-3-0001", 3.0).result()
-    assert theirs == song_digest("rock-3-0001", 3.0)
+        song = pool.submit(compose, "rock-3-0001", duration_s=3.0).result()
+        theirs = pool.submit(render, song).result()
+    assert theirs.tobytes() == render(compose("rock-3-0001", duration_s=3.0)).tobytes()
 
 
 def test_two_songs_differ(rendered: Rendered) -> None:

@@ -22,3 +22,11 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     module = load_file(Path(__file__).with_name("music.py"))
     root: Path = module.write_music(tmp_path_factory.mktemp("music"), [f"song-{index}" for index in range(6)])
     return root
+
+
+@pytest.fixture(scope="session")
+def longer_music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight songs of six seconds, which windows of five fit into."""
+    module = load_file(Path(__file__).with_name("music.py"))
+    root: Path = module.write_music(tmp_path_factory.mktemp("music"), [f"song-{k}" for k in range(8)], seconds=6.0)
+    return root

@@ -1,4 +1,4 @@
-"""One optimizer step of a task, reported with its gradients. Launched by test_distributed.py."""
+"""Optimizer steps of a task, the last one reported with its gradients. Launched by test_distributed.py."""
 
 from __future__ import annotations
 
@@ -16,9 +16,17 @@ from eeg2music.training.loop import _Loop
 from eeg2music.training.order import micro_batches
 
 if __name__ == "__main__":
-    name, out, target, *overrides = sys.argv[1:]
+    name, out, target, steps, *overrides = sys.argv[1:]
     torch.set_num_threads(1)
     diffusion.load_codec = lambda path: FakeCodec()
+    encoded = []
+    encode = FakeCodec.encode
+
+    def counted(self: FakeCodec, audio: torch.Tensor) -> torch.Tensor:
+        encoded.append(len(audio))
+        return encode(self, audio)
+
+    FakeCodec.encode = counted
     diffusion.load_sources = lambda codec, clap: (FakeCodec(), FakeClap())
     loop = _Loop(name, resolve(name, None, [f"train.out={out}", *overrides]))
     with torch.no_grad():  # outputs that start at zero would hide the gradients below them
@@ -26,11 +34,15 @@ if __name__ == "__main__":
         for parameter in loop.model.parameters():
             parameter.add_(0.03 * torch.randn(parameter.shape, generator=generator))
     loop.resume()
-    losses = loop._one_step(micro_batches(loop.items, loop.plan, 0, 1))
+    batches = micro_batches(loop.items, loop.plan, 0, int(steps))
+    for loop.step in range(int(steps)):
+        losses = loop._one_step(batches)
     means = loop.accelerator.reduce(losses["loss"], "mean")
     if loop.main:
         gradients = {name: p.grad.tolist() for name, p in loop.model.named_parameters() if p.grad is not None}
         report = {"processes": loop.accelerator.num_processes, "loss": means.item(), "gradients": gradients}
+        report["buffers"] = {name: buffer.tolist() for name, buffer in loop.model.named_buffers()}
         Path(target).write_text(json.dumps(report))
+    Path(f"{target}.{loop.accelerator.process_index}").write_text(str(len(encoded)))
     result = loop.go(lambda _: None, lambda: False)  # and the rest of the run: checkpoints and export by two
     assert result.finished

@@ -126,10 +126,11 @@ def test_it_trains_and_exports(music: Path, tmp_path: Path) -> None:
     from eeg2music.training.loop import train
 
     overrides = [
-        f"task.data={music}", f"task.valid_data={music}", f"train.out={tmp_path / 'run'}", "train.steps=4",
+        f"task.data={music}", f"task.valid_data={tmp_path}", f"train.out={tmp_path / 'run'}", "train.steps=4",
         "task.window_s=1.5", "task.group=3", "task.shortest_s=1.0", "train.log_every=1", "train.valid_every=0",
         "train.tensorboard=false",
     ]  # fmt: skip
+    write_songs(tmp_path, song_ids("funk", 6, 2), duration_s=4.0, workers=1)
     result = train("clap", "clap/smoke", overrides)
     assert result.finished and 0.0 <= result.figures["mix_top1"] <= 1.0
     clap = load_clap(result.export)
@@ -162,6 +163,50 @@ def test_a_perfect_clap_scores_one_and_a_random_one_chance(music: Path) -> None:
     assert scores["mix_top1"] == 1.0 and scores["stem_top1"] == 1.0
     assert scores["gallery"] == 4 and scores["text_gallery"] == 8 and scores["styles"] == 2
     assert scores["text_top10"] == 1.0 and scores["style"] == 0.5
+
+
+class OnDevice(torch.Tensor):
+    """A tensor that has to be fetched before numpy can read it, as on a GPU."""
+
+    def numpy(self, **_: object) -> np.ndarray:  # type: ignore[override]
+        raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+    def cpu(self, **_: object) -> torch.Tensor:  # type: ignore[override]
+        return self.as_subclass(torch.Tensor)
+
+
+class Remote:
+    """Embeds on another device: the level in eight slots of time, words by their length."""
+
+    def embed_audio(self, audio: torch.Tensor) -> torch.Tensor:
+        levels = audio.unflatten(-1, (8, -1)).abs().mean(-1) + 1e-3
+        return torch.nn.functional.normalize(levels, dim=-1).as_subclass(OnDevice)
+
+    def embed_text(self, texts: list[str]) -> torch.Tensor:
+        return torch.eye(8)[[len(text) % 8 for text in texts]].as_subclass(OnDevice)
+
+
+def test_scores_of_a_model_on_another_device(music: Path) -> None:
+    scores = clap_scores(Remote(), StimuliFolder(music), 1.5)
+    assert {"mix_top1", "stem_top1", "text_top10", "style"} <= set(scores)
+
+
+def test_a_clap_that_tells_nothing_apart_scores_chance(music: Path) -> None:
+    class Constant(Remote):
+        def embed_audio(self, audio: torch.Tensor) -> torch.Tensor:
+            return torch.eye(8)[[0] * len(audio)]
+
+    scores = clap_scores(Constant(), StimuliFolder(music), 1.5)
+    assert scores["mix_top1"] == 0.25  # of four songs in each style
+    assert 0.25 <= scores["stem_top1"] < 0.3  # of three where a stem is silent in one
+
+
+def test_stems_that_never_sound_have_no_figure(music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crop = StimuliFolder.crop
+    silent = lambda self, song, names, *place: crop(self, song, names, *place) * (names == ["mix"])  # noqa: E731
+    monkeypatch.setattr(StimuliFolder, "crop", silent)
+    scores = clap_scores(Remote(), StimuliFolder(music), 1.5)
+    assert "stem_top1" not in scores and all(np.isfinite(value) for value in scores.values())
 
 
 @pytest.mark.slow

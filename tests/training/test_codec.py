@@ -13,6 +13,7 @@ from eeg2music.codec.encodec import Codec, CodecOutput
 from eeg2music.codec.losses import si_sdr_db
 from eeg2music.errors import ConfigError, LeakError
 from eeg2music.training.codec import CodecModel, CodecTask, CodecTaskConfig, ModelConfig, StemCrops, below
+from eeg2music.training.config import resolve
 from eeg2music.training.loop import train
 from eeg2music.training.order import collate
 from eeg2music.types import SAMPLE_RATE_HZ
@@ -136,6 +137,12 @@ def test_a_second_stage_trains_the_decoder_alone(music: Path, tmp_path: Path) ->
         train("codec", None, [*second, "task.model.hidden_size=8", f"train.out={tmp_path / 'third'}"])
     with pytest.raises(LeakError, match="held out here"):
         train("codec", None, [*second, "train.seed=0", "task.valid_share=0.9", f"train.out={tmp_path / 'fourth'}"])
+
+
+def test_a_decoder_needs_an_encoder_that_is_trained() -> None:
+    with pytest.raises(ConfigError, match=r"task\.decoder_only = True.*start_from names a trained codec"):
+        resolve("codec", "codec/smoke", ["task.decoder_only=true"])
+    assert resolve("codec", "codec/treble").task.decoder_only
 
 
 def test_below_takes_the_treble_away() -> None:

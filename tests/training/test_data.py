@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from eeg2music.audio import read_audio, write_audio
-from eeg2music.errors import DataError
+from eeg2music.errors import DataError, LeakError
 from eeg2music.files import write_json
 from eeg2music.seeding import numpy_rng
 from eeg2music.training.data import StimuliFolder, random_start_s
@@ -45,6 +46,33 @@ def test_split_is_disjoint_whole_and_by_song(music: Path) -> None:
     assert alone.split("train").songs == alone.split("valid").songs == ("song-2",)
 
 
+def test_a_song_on_both_sides_is_told_of_and_not_called_held_out(music: Path, caplog: pytest.LogCaptureFixture) -> None:
+    alone = StimuliFolder(music, ["song-2"])
+    train, valid = alone.split("train"), alone.split("valid")
+    assert any("song-2 is the only song" in line for line in caplog.messages)
+    assert "valid" not in train.manifest(valid)
+
+
+@pytest.mark.parametrize("kind", ["clap", "scorer"])
+def test_validation_on_songs_that_are_trained_on_is_refused(music: Path, tmp_path: Path, kind: str) -> None:
+    from eeg2music.training.registry import TASKS
+
+    def task(valid: Path | None) -> Any:
+        given = {} if valid is None else {"valid_data": str(valid)}
+        return TASKS[kind](TASKS[kind].Config.model_validate({"data": str(music), **given}), seed=0)
+
+    with pytest.raises(LeakError, match=r"songs of .* are trained on.*leave task\.valid_data out"):
+        task(music).train_items()
+    trained = StimuliFolder(music).split("train").songs
+    for copy, song in (("one", trained[0]), ("new", "elsewhere")):
+        shutil.copytree(StimuliFolder(music).folder / trained[0], tmp_path / copy / "stimuli" / song)
+    with pytest.raises(LeakError, match=f"1 songs of .*: {trained[0]}"):
+        task(tmp_path / "one").train_items()
+    fine = task(tmp_path / "new")
+    fine.train_items()
+    assert fine.valid_songs.songs == ("elsewhere",) and fine.manifest()["valid"] == {"songs": ["elsewhere"]}
+
+
 def test_a_song_stays_on_its_side_when_songs_are_added(music: Path) -> None:
     few, all_songs = StimuliFolder(music, ["song-0", "song-1", "song-2", "song-3"]), StimuliFolder(music)
     share = 0.5
@@ -65,8 +93,8 @@ def test_hash_follows_songs_and_annotations(music: Path, tmp_path: Path) -> None
         "songs": [f"song-{index}" for index in range(6)],
         "data_hash": original,
     }
-    held_out = StimuliFolder(music, ["song-0"])
-    assert StimuliFolder(music).manifest(held_out)["valid"] == {"songs": ["song-0"]}
+    held_out, others = StimuliFolder(music, ["song-0"]), StimuliFolder(music, ["song-1", "song-2"])
+    assert others.manifest(held_out)["valid"] == {"songs": ["song-0"]}
 
 
 def test_what_is_not_there_is_listed(music: Path, tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from eeg2music.audio import write_audio
 from eeg2music.diffusion.transformer import JointStemTransformer, StemState
-from eeg2music.errors import CheckpointError, DataError
+from eeg2music.errors import CheckpointError, ConfigError, DataError
 from eeg2music.files import read_json, sha256_json
 from eeg2music.seeding import numpy_rng
 from eeg2music.training import diffusion as training
+from eeg2music.training.config import resolve
 from eeg2music.training.diffusion import DiffusionTask, DiffusionTaskConfig, LatentWindows, ModelConfig, channel_weights
 from eeg2music.training.latents import SongLatents
 from eeg2music.training.order import collate
@@ -166,6 +167,20 @@ def test_some_steps_train_on_shorter_windows() -> None:
     assert lengths.min() >= 150 and np.all(lengths % 5 == 0)
     assert all(start >= 0 and stop <= 375 and start % 5 == 0 for start, stop in stretches)
     assert stretches == [task._stretch(step, 375) for step in range(200)]
+
+
+@pytest.mark.parametrize(("patch", "shortest_s"), [(5, 4.99), (50, 4.9), (100, 1.0), (200, 2.0), (375, 1.0)])
+def test_shorter_windows_fit_any_patch(patch: int, shortest_s: float) -> None:
+    task = make_task(short_share=1.0, shortest_s=shortest_s)
+    task.config = task.config.model_copy(update={"model": ModelConfig(**{**TINY, "patch": patch})})
+    for step in range(20):
+        start, stop = task._stretch(step, 375)
+        assert 0 <= start < stop <= 375 and (stop - start) % patch == 0
+
+
+def test_a_shortest_window_as_long_as_the_longest_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"task\.shortest_s = 5"):
+        resolve("diffusion", "diffusion/smoke", ["task.shortest_s=5"])
 
 
 def test_conditions_are_learned_and_the_evaluation_shows_it() -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from support import load_file
 
 from eeg2music.training import checkpoint
 
@@ -23,7 +22,7 @@ SETTINGS = [
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
-def one_step(name: str, folder: Path, processes: int, *more: str) -> dict:
+def steps_of(name: str, folder: Path, processes: int, *more: str, steps: int = 1) -> dict:
     folder.mkdir()
     launcher = (
         ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)] if processes > 1 else []
@@ -31,7 +30,8 @@ def one_step(name: str, folder: Path, processes: int, *more: str) -> dict:
     path = os.pathsep.join([str(SCRIPT.parent), os.environ.get("PYTHONPATH", "")])
     report = folder / "report.json"
     done = subprocess.run(
-        [sys.executable, *launcher, str(SCRIPT), name, str(folder / "run"), str(report), *SETTINGS, *more],
+        [sys.executable, *launcher, str(SCRIPT), name, str(folder / "run"), str(report), str(steps), *SETTINGS,
+         *more],
         capture_output=True, text=True, env={**ENVIRONMENT, "PYTHONPATH": path}, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
@@ -45,13 +45,16 @@ def compare(one: dict, two: dict, *, rtol: float = 0.0) -> None:
     for name, expected in one["gradients"].items():
         found = torch.tensor(two["gradients"][name])
         torch.testing.assert_close(found, torch.tensor(expected), atol=1e-5, rtol=rtol, msg=name)
+    for name, expected in one["buffers"].items():  # statistics that are not taken yet are NaN
+        found = torch.tensor(two["buffers"][name])
+        torch.testing.assert_close(found, torch.tensor(expected), atol=1e-5, rtol=rtol, equal_nan=True, msg=name)
 
 
 def test_two_processes_are_one(tmp_path: Path) -> None:
     folders = {processes: tmp_path / str(processes) for processes in (1, 2)}
     # Two micro-batches: the negatives are those of a micro-batch over all processes.
     more = ["train.accumulation=2", "train.steps=3", "train.save_every=2", "task.dropout=0"]
-    one, two = (one_step("toy_contrastive", folder, processes, *more) for processes, folder in folders.items())
+    one, two = (steps_of("toy_contrastive", folder, processes, *more) for processes, folder in folders.items())
 
     compare(one, two)
     assert set(one["gradients"]) == {"left.weight", "left.bias", "right.weight", "right.bias", "scale"}
@@ -63,25 +66,38 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
     assert len(rows[0]) == len(rows[1])
 
 
-@pytest.fixture(scope="module")
-def longer_music(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight songs of six seconds, which windows fit into."""
-    return load_file(SCRIPT.with_name("music.py")).write_music(
-        tmp_path_factory.mktemp("music"), [f"song-{k}" for k in range(8)], seconds=6.0
-    )
-
-
 @pytest.mark.slow
 def test_two_processes_train_the_diffusion_like_one(tmp_path: Path, longer_music: Path) -> None:
     # Half of the samples have given or absent stems, so that processes count different numbers of pairs.
     more = [
-        f"task.data={longer_music}", f"task.cache={tmp_path / 'cache'}", "task.codec=made/up", "task.clap=made/up",
+        f"task.data={longer_music}", "task.codec=made/up", "task.clap=made/up",
         "task.model={width: 32, depth: 2, heads: 2, hidden: 48, modulation_rank: 4}", "task.dropout.context=0.5",
         "task.valid_songs=1", "train.steps=1",
     ]  # fmt: skip
-    one, two = (one_step("diffusion", tmp_path / str(count), count, *more) for count in (1, 2))
+    two, one = (
+        steps_of("diffusion", tmp_path / str(count), count, *more, f"task.cache={tmp_path / f'cache-{count}'}")
+        for count in (2, 1)
+    )
     compare(one, two, rtol=1e-5)
+    # Each computed its part of the latents, and no song was computed twice.
+    encoded = {count: [int(file.read_text()) for file in sorted((tmp_path / str(count)).glob("report.json.*"))]
+               for count in (1, 2)}  # fmt: skip
+    assert len(encoded[2]) == 2 and min(encoded[2]) > 0 and encoded[1] == [sum(encoded[2])] == [6]
     assert sum(torch.tensor(gradient).abs().max() > 1e-3 for gradient in one["gradients"].values()) > 20
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_codec_like_one(tmp_path: Path, music: Path) -> None:
+    # In the second step the latents are noisy, in units of the deviation that the first one measured. (A small rate:
+    # Adam turns rounding into steps of the learning rate where a gradient is all but zero.)
+    more = [
+        f"task.data={music}", "task.model={hidden_size: 16, num_filters: 8, codebook_size: 8}", "task.crop_s=0.2",
+        "task.latent_noise=0.5", "task.fit_songs=1", "task.quantizer_steps=1", "task.valid_songs=1", "train.steps=3",
+        "train.batch_size=4", "train.learning_rate=1e-6",
+    ]  # fmt: skip
+    one, two = (steps_of("codec", tmp_path / str(count), count, *more, steps=3) for count in (1, 2))
+    compare(one, two, rtol=1e-5)
+    assert min(one["buffers"]["running_std"]) > 0
 
 
 TINY = [

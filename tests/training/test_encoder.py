@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from eeg2music.encoders.base import BrainConditions
 from eeg2music.encoders.brain import BrainEncoder
+from eeg2music.encoders.braindecode_module import BrainModuleEncoder
 from eeg2music.encoders.ridge import RidgeEncoder
 from eeg2music.encoders.spatial import spread_points
 from eeg2music.errors import CheckpointError, ConfigError, DataError, LeakError
@@ -29,10 +30,11 @@ from eeg2music.training.encoder_data import (
     augment,
     find_presentations,
     pad_channels,
+    small_rotation,
     split_presentations,
 )
 from eeg2music.training.encoder_scores import encoder_scores, galleries, validation_windows
-from eeg2music.training.encoder_targets import TargetStore, track_files
+from eeg2music.training.encoder_targets import PieceTargets, TargetStore, track_files
 from eeg2music.training.loop import train
 from eeg2music.training.order import collate
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS
@@ -256,6 +258,16 @@ def test_augmentation_does_what_it_says() -> None:
     assert 0.002 < np.mean(moved) < 0.02
 
 
+def test_the_cap_is_turned_about_a_random_axis() -> None:
+    turned = np.stack([small_rotation(3.0, np.random.default_rng(seed)) for seed in range(400)])
+    np.testing.assert_allclose(turned @ turned.transpose(0, 2, 1), np.broadcast_to(np.eye(3), turned.shape), atol=1e-6)
+    vectors = np.stack([np.random.default_rng(seed).standard_normal(3) for seed in range(400)])
+    angles = np.degrees(np.arccos(np.clip((np.trace(turned, axis1=1, axis2=2) - 1) / 2, -1, 1)))
+    np.testing.assert_allclose(angles, 3.0 * np.linalg.norm(vectors, axis=1), atol=0.05)
+    np.testing.assert_allclose(np.einsum("nij,nj->ni", turned, vectors), vectors, atol=1e-6)  # the axis stays
+    assert (small_rotation(0.0, np.random.default_rng(0)) == np.eye(3)).all()
+
+
 def test_four_channels_stay_whatever_is_dropped() -> None:
     rng, mask = np.random.default_rng(0), np.ones(5, bool)
     for _ in range(50):
@@ -352,6 +364,23 @@ def test_scores_of_the_truth_and_of_the_wrong_song(world: Path, clap: FakeClap, 
         assert scores["top1_joint"] < 0.3 and abs(scores["r_onset"]) < 0.3
 
 
+def test_a_stem_that_never_sounds_has_no_figure_and_spoils_no_other(
+    world: Path, clap: FakeClap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run on such pieces ends well: what cannot be told is left out of log, state and card."""
+    at = PieceTargets.at
+
+    def without_melody(self: PieceTargets, start_s: float) -> tuple[np.ndarray, np.ndarray]:
+        embedding, curves = at(self, start_s)
+        return embedding, curves * np.array([1, 1, 1, 0], np.float32)[:, None, None]
+
+    monkeypatch.setattr(PieceTargets, "at", without_melody)
+    result = run(world, tmp_path / "run", "steps=2", "warmup_steps=1", "tensorboard=false")
+    assert result.finished and "r_onset_melody" not in result.figures
+    assert {"r_onset", "r_onset_bass", "r_onset_at_delay"} <= set(result.figures)
+    assert all(np.isfinite(value) for value in result.figures.values())
+
+
 def test_galleries_hold_no_song_twice() -> None:
     songs = [f"s{k % 60}" for k in range(150)]
     groups = galleries(songs)
@@ -418,6 +447,53 @@ def test_an_encoder_that_needs_positions_is_not_trained_without(world: Path, cla
     task.train_items()
     with pytest.raises(ConfigError, match="without_positions=0"):
         task.build_model()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"embedding_dim": 7}, "no option 'embedding_dim'"),
+        ({"points": "many"}, r"cannot be built with task\.options = .'points': 'many'"),
+        ({"dilations": 3}, "cannot be built"),
+        ({"width": -1}, "cannot be built"),
+    ],
+)
+def test_options_that_do_not_fit_are_one_line(
+    world: Path, clap: FakeClap, options: dict[str, Any], message: str
+) -> None:
+    task = EncoderTask(settings(world, options=options), seed=0)
+    task.train_items()
+    with pytest.raises(ConfigError, match=message) as caught:
+        task.build_model()
+    assert "\n" not in str(caught.value)
+
+
+def test_another_clap_is_other_data(world: Path, clap: FakeClap, monkeypatch: pytest.MonkeyPatch) -> None:
+    def data_hash() -> str:
+        task = EncoderTask(settings(world), seed=0)
+        task.train_items()
+        return task.manifest()["data_hash"]
+
+    before = data_hash()
+    assert data_hash() == before
+    monkeypatch.setattr(encoder_module, "load_target_encoder", lambda path: (clap, "other weights"))
+    assert data_hash() != before
+
+
+def test_brainmodule_runs_through_the_same_script(world: Path, clap: FakeClap, tmp_path: Path) -> None:
+    from eeg2music.compat import mend_torchaudio
+
+    mend_torchaudio()
+    pytest.importorskip("braindecode", reason="the extra 'baselines' is not installed")
+    small = "{points: 12, hidden_dim: 8, depth: 2, head_width: 8}"
+    result = run(world, tmp_path / "run", "steps=12", "warmup_steps=2", "learning_rate=5e-3", "log_every=1",
+                 "task.encoder=brainmodule", f"task.options={small}", "task.augment.without_positions=0",
+                 "valid_every=0", "tensorboard=false")  # fmt: skip
+    losses = [json.loads(line).get("loss") for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    found = [loss for loss in losses if loss is not None]
+    assert np.mean(found[-3:]) < np.mean(found[:3])
+    assert "r_loudness" in result.figures and "pairwise_global_without_positions" not in result.figures
+    assert load_model(BrainModuleEncoder, result.export).config["embedding_dim"] == FakeClap.embedding_dim
 
 
 def test_an_option_that_does_not_exist_is_named(world: Path, clap: FakeClap) -> None:

@@ -279,15 +279,89 @@ def test_the_time_limit_ends_a_run(tmp_path: Path) -> None:
     assert checkpoint.complete(result.out / "checkpoints")[-1].step == 1
 
 
-def test_a_loss_that_is_not_finite_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def rows_of(run: Path) -> list[dict]:
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is not JSON")
+
+    return [json.loads(line, parse_constant=refuse) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def planted(monkeypatch: pytest.MonkeyPatch, step_of_it: int, factor: float) -> None:
+    """The loss, or only its gradient (factor 0: inf * 0), goes out of bounds at a step."""
     from eeg2music.training.registry import TASKS
 
-    def loss(self: object, model: nn.Module, *args: object, **kwargs: object) -> dict[str, torch.Tensor]:
-        return {"loss": next(model.parameters()).sum() * torch.nan}
+    kind = TASKS["toy"]
+    before = kind.loss
 
-    monkeypatch.setattr(TASKS["toy"], "loss", loss)
+    def loss(self: object, model: nn.Module, batch: object, *, step: int, gather: object) -> dict[str, torch.Tensor]:
+        parts = before(self, model, batch, step=step, gather=gather)  # type: ignore[arg-type]
+        if step == step_of_it:
+            # The root's slope at zero is infinite: times zero, the loss is finite and its gradient is not.
+            small = (next(model.parameters()).sum() * 0.0).abs().sqrt()
+            parts["loss"] = parts["loss"] * factor if factor else parts["loss"] + 0.0 * small
+        return parts
+
+    monkeypatch.setattr(kind, "loss", loss)
+
+
+@pytest.mark.parametrize(("factor", "what"), [(math.nan, "loss of toy is nan"), (0.0, "Weights of toy are not finite")])
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_what_is_not_finite_ends_a_run_before_it_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factor: float, what: str, precision: str
+) -> None:
+    planted(monkeypatch, 2, factor)
+    with pytest.raises(ConfigError, match=f"{what} at step") as caught:
+        toy(tmp_path / "run", "train.save_every=1", "train.log_every=6", f"train.precision={precision}")
+    assert [state.step for state in checkpoint.complete(tmp_path / "run" / "checkpoints")] == [1, 2]
+    # What is advised is not refused: another folder, and no precision where there is none to lower.
+    assert caught.value.remedy and "another train.out" in caught.value.remedy
+    assert ("precision" in caught.value.remedy) == (precision != "no")
+    monkeypatch.undo()
+    toy(tmp_path / "another", "train.learning_rate=1e-4")
+
+
+def test_a_loss_that_is_not_finite_is_found_when_it_is_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted(monkeypatch, 1, math.nan)
     with pytest.raises(ConfigError, match="nan at step 2"):
         toy(tmp_path / "run")
+    assert "twice" in rows_of(tmp_path / "run")[0] and "loss" not in rows_of(tmp_path / "run")[0]
+
+
+def test_a_figure_that_is_not_finite_is_left_out_and_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from eeg2music.training.registry import TASKS
+
+    monkeypatch.setattr(TASKS["toy"], "evaluate", lambda self, model: {"heard": 0.5, "r_bass": math.nan})
+    result = toy(tmp_path / "run")
+    assert result.finished and result.figures == {"heard": 0.5}
+    assert [row["valid"] for row in rows_of(tmp_path / "run") if "valid" in row] == [{"heard": 0.5}] * 2
+    assert any("not finite, left out: r_bass" in line for line in caplog.messages)
+    assert json.loads((result.export / "training_manifest.json").read_text())["figures"] == {"heard": 0.5}
+
+
+def test_a_part_of_the_loss_that_is_not_finite_survives_a_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as the gradient's norm where fp16 overflows: the logs of the resumed and of the whole run are equal."""
+    from eeg2music.training.registry import TASKS
+
+    kind = TASKS["toy"]
+    before = kind.loss
+
+    def loss(self: object, *args: object, step: int, gather: object) -> dict[str, torch.Tensor]:
+        parts = before(self, *args, step=step, gather=gather)  # type: ignore[arg-type]
+        return {**parts, "twice": torch.tensor(math.inf if step == 2 else 1.0)}
+
+    monkeypatch.setattr(kind, "loss", loss)
+    settings = ["train.log_every=3", "train.save_every=1"]
+    toy(tmp_path / "whole", *settings)
+    for steps in (3, 4, 6):
+        asked = iter([False] * (steps - 1) + [True])
+        toy(tmp_path / "run", *settings, should_stop=lambda: next(asked, True))  # noqa: B023
+    whole, resumed = ([row for row in rows_of(tmp_path / name) if "valid" not in row] for name in ("whole", "run"))
+    assert whole == resumed
+    assert ["twice" in row for row in whole] == [False, True]
 
 
 def test_tensorboard_is_written(tmp_path: Path) -> None:

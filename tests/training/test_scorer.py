@@ -129,6 +129,17 @@ def test_it_learns_and_scores_better_than_chance(trained: ScorerTask, music: Pat
     assert scores["noisy_top1"] > 0.6
 
 
+def test_a_scorer_that_tells_nothing_apart_scores_chance_on_any_device(music: Path) -> None:
+    class Constant:
+        def embed(self, audio: torch.Tensor) -> torch.Tensor:
+            return torch.eye(4, device="cpu")[[0] * len(audio)]
+
+    scores = scorer_scores(Constant(), StimuliFolder(music), 1.5)  # type: ignore[arg-type]
+    assert scores["heavy_pairwise"] == 0.5
+    chance = np.mean([1 / 4, 1 / 3])
+    assert scores["heavy_top1"] == pytest.approx(chance) and scores["noisy_top1"] == pytest.approx(chance)
+
+
 def test_scores_of_an_untrained_scorer_are_shares(music: Path) -> None:
     torch.manual_seed(0)
     scores = scorer_scores(ScorerNet(width=8).eval(), StimuliFolder(music), 1.5)

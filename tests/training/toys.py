@@ -1,7 +1,8 @@
 """Tiny tasks for the tests of the loop, and a way to be killed for real at a chosen point.
 
 Run as a script it takes a JSON list of runs, does each in a forked child (so that torch is imported once), and
-prints how each child ended.
+prints how each child ended. A run is {"overrides": […]} with, if need be, "name", "config" and "kill". The diffusion
+model is trained with a codec and a CLAP that cost nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -163,7 +165,7 @@ def arm(point: str) -> None:
         history.History._append = write  # type: ignore[method-assign]
 
 
-def child(overrides: list[str], kill: str) -> int:
+def child(overrides: list[str], kill: str = "", name: str = "toy", config: str | None = None) -> int:
     """One run in a forked process; returns what `waitpid` says of it."""
     pid = os.fork()
     if pid == 0:
@@ -173,8 +175,17 @@ def child(overrides: list[str], kill: str) -> int:
                 arm(kill)
             from eeg2music.training.loop import train
 
-            train("toy", None, overrides)
+            if name == "diffusion":
+                from fakes import FakeClap, FakeCodec  # beside this script
+
+                from eeg2music.training import diffusion
+
+                diffusion.load_codec = lambda path: FakeCodec()  # type: ignore[assignment,return-value]
+                diffusion.load_sources = lambda codec, clap: (FakeCodec(), FakeClap())
+            train(name, config, overrides)
             code = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(code)
     _, status = os.waitpid(pid, 0)
@@ -188,4 +199,4 @@ if __name__ == "__main__":
 
     TASKS.names()
     torch.set_num_threads(1)
-    print(json.dumps([child(run["overrides"], run.get("kill", "")) for run in json.loads(sys.argv[1])]))
+    print(json.dumps([child(**run) for run in json.loads(sys.argv[1])]))

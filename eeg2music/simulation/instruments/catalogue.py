@@ -162,8 +162,6 @@ _CATALOGUE = (
         41, 93, 12, ("marimba",)),
     Instrument("vibraphone", "struck", Struck((1.0, 2.0, 4.0, 10.2), (1.0, 0.1, 0.55, 0.3), 3.4, 0.6, 5200.0, 5.0,
         0.3), 50, 91, 11, ("vibraphone", "vibes")),
-    Instrument("xylophone", "struck", Struck((1.0, 3.0, 6.1, 11.0), (1.0, 1.0, 0.7, 0.4), 0.6, 0.5, 9000.0, knock=0.8,
-        let_ring=True), 60, 100, 13, ("xylophone",)),
     Instrument("glockenspiel", "struck", Struck((0.5, 1.0, 2.76, 5.4), (0.06, 1.0, 0.8, 0.5), 1.6, 0.4, 12000.0,
         knock=0.5, let_ring=True), 67, 103, 9, ("glockenspiel",)),
     Instrument("kalimba", "struck", Struck((1.0, 2.01, 3.02, 5.42, 6.9), (1.0, 0.4, 0.3, 0.6, 0.3), 1.1, 0.7, 5200.0,
