@@ -99,10 +99,15 @@ def _sweep(cache: Path) -> None:
             leftover.unlink()
 
 
+def _cores() -> int:
+    """Cores that this process may use; where the system does not say, all there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _run_all(sources: Sequence[Source], cache: Path, config: PrepareConfig, progress: Progress | None) -> list[Facts]:
     """Facts about each recording, in the order of `sources`."""
     work = partial(prepare_one, cache=cache, config=config)
-    workers = min(config.workers or os.cpu_count() or 1, len(sources))
+    workers = min(config.workers or _cores(), len(sources))
     results: dict[int, Facts] = {}
 
     def finished(index: int, result: Facts) -> None:

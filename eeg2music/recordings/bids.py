@@ -13,8 +13,7 @@ from pathlib import Path
 
 from eeg2music.errors import DataError, InputError
 from eeg2music.recordings.contents import all_suffixes
-from eeg2music.recordings.sidecars import KINDS, Sidecars, bids_key, parse_name
-from eeg2music.types import Recording
+from eeg2music.recordings.sidecars import KINDS, bids_key, parse_name
 
 _HEADERS_FIRST = (".vhdr", ".edf", ".bdf", ".set", ".fif", ".fif.gz")
 _SHOWN = 5
@@ -91,19 +90,6 @@ class BidsDataset:
                 allowed="sub-*/[ses-*/]{eeg,ieeg,meg}/*_{eeg,ieeg,meg}.<suffix>",
                 remedy="check that this is the top folder of the data set",
             )
-
-    def sidecars(self, recording: BidsRecording) -> Sidecars:
-        """The text files beside a recording."""
-        found = Sidecars.of(recording.path)
-        if found is None:
-            raise DataError(f"{recording.path} lies in no BIDS data set")
-        return found
-
-    def read(self, recording: BidsRecording, **options: object) -> Recording:
-        """Read one recording; options as for `read_recording`."""
-        from eeg2music.recordings.read import read_recording
-
-        return read_recording(recording.path, **options)  # type: ignore[arg-type]
 
     def _scan(self) -> tuple[tuple[BidsRecording, ...], tuple[Path, ...]]:
         groups: dict[tuple[Path, str, str], list[Path]] = {}

@@ -107,7 +107,7 @@ def onto_head(positions: NDArray[np.floating], fiducials: bool) -> tuple[FloatAr
 def fit_sphere(points: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
     """Centre (3,) and radius of the sphere nearest to (n, 3) points (linear least squares).
 
-    Too few or coplanar points: their mean, and their mean distance from it.
+    Too few or coplanar points: the origin, and their median distance from it.
     """
     if len(points) >= 8:
         design = np.c_[2 * points, np.ones(len(points))]

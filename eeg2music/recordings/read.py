@@ -174,6 +174,8 @@ def _check_line(line_freq_hz: float | None) -> None:
 
 def _stretch(path: Path, contents: FileContents, start_s: float | None, stop_s: float | None) -> tuple[int, int]:
     """First sample and one past the last."""
+    if contents.n_samples == 0:
+        raise _too_short(path, 0.0, "use a longer recording")
     total = contents.n_samples / contents.sfreq_hz
     start, stop = start_s or 0.0, total if stop_s is None else stop_s
     for name, value in (("start", start), ("stop", stop)):
@@ -187,12 +189,15 @@ def _stretch(path: Path, contents: FileContents, start_s: float | None, stop_s: 
         raise InputError(f"start = {start:g} s is not before stop = {stop:g} s", allowed="start < stop")
     first, last = round(start * contents.sfreq_hz), min(contents.n_samples, round(stop * contents.sfreq_hz))
     if (last - first) / contents.sfreq_hz < MIN_DURATION_S - 0.5 / contents.sfreq_hz:
-        raise InputError(
-            f"{path} gives only {(last - first) / contents.sfreq_hz:.3g} s of signal",
-            allowed=f"at least {MIN_DURATION_S:g} s",
-            remedy="use a longer recording" if start_s is None and stop_s is None else "widen --start and --stop",
-        )
+        remedy = "use a longer recording" if start_s is None and stop_s is None else "widen --start and --stop"
+        raise _too_short(path, (last - first) / contents.sfreq_hz, remedy)
     return first, last
+
+
+def _too_short(path: Path, seconds: float, remedy: str) -> InputError:
+    return InputError(
+        f"{path} gives only {seconds:.3g} s of signal", allowed=f"at least {MIN_DURATION_S:g} s", remedy=remedy
+    )
 
 
 def _assemble(

@@ -20,7 +20,7 @@ from eeg2music.preparation import PrepareConfig, prepare
 from eeg2music.preprocess.eeg import preprocess
 from eeg2music.recordings.bids import BidsDataset
 from eeg2music.recordings.prepared import PreparedDataset, is_prepared
-from eeg2music.recordings.read import content_key
+from eeg2music.recordings.read import content_key, read_recording
 from eeg2music.seeding import numpy_rng
 from eeg2music.types import EEG_RATE_HZ, REGIONS
 
@@ -99,7 +99,7 @@ def test_the_cache_is_what_preprocessing_gives(cache: Path, study: Path) -> None
     """Each recording is scaled by itself: reading it alone gives the same numbers."""
     data, source = PreparedDataset(cache), BidsDataset(study)
     for recording in source.recordings[::3]:
-        alone = preprocess(source.read(recording))
+        alone = preprocess(read_recording(recording.path))
         np.testing.assert_array_equal(data.signal(recording.key), alone.signal_v)
 
 
@@ -230,7 +230,7 @@ def test_whoever_is_left_out_is_not_named(study: Path, tmp_path: Path, caplog: p
 def test_what_a_recording_was_before_is_kept(cache: Path, study: Path) -> None:
     data, source = PreparedDataset(cache), BidsDataset(study)
     found = source.recordings[1]
-    raw = source.read(found)
+    raw = read_recording(found.path)
     assert data.content(found.key) == content_key(raw.signal_v, raw.sfreq_hz, raw.channel_names)
     assert data.content(found.key) != data.content(source.recordings[0].key)
     alone, kept = preprocess(raw), data.recording(found.key)
@@ -295,3 +295,13 @@ def test_progress_counts_up(study: Path, tmp_path: Path) -> None:
     told: list[tuple[int, int, str]] = []
     prepare(study, tmp_path / "c", ONE, progress=lambda *args: told.append(args))
     assert [(done, total) for done, total, _ in told] == [(i + 1, 6) for i in range(6)]
+
+
+def test_no_more_processes_than_cores_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    from eeg2music.preparation import run
+
+    monkeypatch.setattr(run.os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(run.os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
+    assert run._cores() == 3
+    monkeypatch.delattr(run.os, "sched_getaffinity")
+    assert run._cores() == 64

@@ -47,7 +47,7 @@ def test_the_same_as_an_independent_reader(dataset: Path) -> None:
     found = BidsDataset(dataset)
     assert [r.key for r in found.recordings] == ["sub-01_task-listen_run-1", "sub-02_task-listen_run-1"]
     assert found.subjects == ("sub-01", "sub-02")
-    recording = found.read(found.recordings[0])
+    recording = read_recording(found.recordings[0].path)
     path = mne_bids.BIDSPath(subject="01", task="listen", run="1", datatype="eeg", root=dataset)
     raw = mne_bids.read_raw_bids(path, verbose="ERROR")
     kept = [name for name in raw.ch_names if name != "Pz"]

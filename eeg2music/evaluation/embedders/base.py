@@ -7,15 +7,14 @@ no audio files and keeps nothing: see `eeg2music.evaluation.embedding_cache`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from eeg2music.errors import CheckpointError, DataError, InputError
+from eeg2music.errors import DataError, InputError
 from eeg2music.files import sha256_file
 from eeg2music.types import FloatArray
 

@@ -95,6 +95,12 @@ def _check_size(path: Path, header: EdfHeader) -> None:
             allowed="a complete file",
             remedy="copy the file again, or export it anew from the recording software",
         )
+    if size < header.header_bytes + header.record_bytes(_width(path)):
+        raise InputError(
+            f"{path} gives only 0 s of signal: it holds no data record",
+            allowed="a recording of some seconds",
+            remedy="use a longer recording",
+        )
 
 
 def _check_rate(path: Path, header: EdfHeader) -> None:
