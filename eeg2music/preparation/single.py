@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -33,16 +33,15 @@ def prepare_one(source: Source, *, cache: Path, config: PrepareConfig) -> Facts:
         with threadpool_limits(1):
             raw = read_recording(source.path, channels=config.channels, montage=config.montage)
             recording = preprocess(raw, config.preprocess)
+        named = recording.replace(key=_safe(source.key or recording.key))
+        rows = list(_rows(named, source, config))
     except Eeg2MusicError as error:
         return {"error": str(error)}
     content = content_key(raw.signal_v, raw.sfreq_hz, raw.channel_names)
-    named = recording.replace(key=_safe(source.key or recording.key))
-    return _store(named, content, source, fingerprint, cache, config)
+    return _store(named, content, rows, fingerprint, cache)
 
 
-def _store(
-    recording: Recording, content: str, source: Source, fingerprint: str, cache: Path, config: PrepareConfig
-) -> Facts:
+def _store(recording: Recording, content: str, rows: list[Facts], fingerprint: str, cache: Path) -> Facts:
     # From here on the list of windows no longer describes the signals, until it is written anew.
     (cache / "meta.json").unlink(missing_ok=True)
     signal_file = cache / "signals" / f"{recording.key}.npy"
@@ -55,7 +54,7 @@ def _store(
         "signal_sha256": sha256_file(signal_file),
         "subject": recording.subject,
         "channels": _channel_facts(recording),
-        "rows": list(_rows(recording, source, config)),
+        "rows": rows,
     }
     write_json(cache / "recordings" / f"{recording.key}.json", facts)
     return facts
@@ -117,13 +116,15 @@ def _rows(recording: Recording, source: Source, config: PrepareConfig) -> Iterat
 
 
 def stimulus_id(stim_file: str) -> str:
-    """The song a `stim_file` names: its folder where that holds several stems, else its stem.
+    """The song a `stim_file` names: its folder where that holds several stems, else the file without its suffix.
 
-    >>> stimulus_id("funk-1-0042/mix.wav"), stimulus_id("songs/yesterday.wav")
-    ('funk-1-0042', 'yesterday')
+    With the folders above: files in two of them may have one name.
+
+    >>> stimulus_id("funk-1-0042/mix.wav"), stimulus_id("rock/01.wav"), stimulus_id("jazz/01.wav")
+    ('funk-1-0042', 'rock/01', 'jazz/01')
     """
-    path = Path(stim_file)
-    return path.parent.name if path.stem == "mix" and path.parent.name else path.stem
+    path = PurePosixPath(stim_file)
+    return (path.parent if path.stem == "mix" and path.parent.name else path.with_suffix("")).as_posix()
 
 
 def _extent(start: int, length: int) -> Facts:

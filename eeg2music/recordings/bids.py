@@ -107,11 +107,18 @@ class BidsDataset:
         found, missing = [], []
         for (folder, stem, kind), paths in sorted(groups.items(), key=lambda item: item[0][1]):
             data = _data_file(paths)
+            if data is None and any(_inherits(other, (folder, stem, kind)) for other in groups):
+                continue  # sidecars that hold for several recordings announce none of their own
             if data is None or not data.exists():
                 missing.append(data or folder / f"{stem}_{kind}.*")
             else:
                 found.append(_recording(data, kind))
         return tuple(found), tuple(missing)
+
+
+def _inherits(one: tuple[Path, str, str], other: tuple[Path, str, str]) -> bool:
+    """Whether sidecars of `other` hold for `one`, which is more particular: of a run, say, and not of all."""
+    return (one[0], one[2]) == (other[0], other[2]) and set(one[1].split("_")) > set(other[1].split("_"))
 
 
 def _data_file(paths: Sequence[Path]) -> Path | None:
