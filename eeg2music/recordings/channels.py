@@ -82,7 +82,7 @@ def choose_channels(
     """
     if wanted is not None:
         return _choose_wanted(names, types, units, wanted, kind, positions_m)
-    eyes, contacts = _sleep_eyes(names), _contacts(names)
+    eyes, contacts = _sleep_eyes(names), _contacts(names, kind, positions_m)
     reasons = [
         "eye movements (EOG), by its name"
         if names[i] in eyes
@@ -143,8 +143,10 @@ def judge(
     return judge_signal(sample())
 
 
-def _contacts(names: Sequence[str]) -> set[str]:
+def _contacts(names: Sequence[str], said: str | None, positions_m: FloatArray | None) -> set[str]:
     """Names that may be of depth electrodes, are four or more of one shaft, and stand among other shafts."""
+    if said == "eeg" or (positions_m is not None and is_cap(positions_m)):
+        return set()
     possible = [name for name in names if may_be_shaft(name) or reason_by_name(name) is None]
     if not looks_intracranial(possible):
         return set()
@@ -206,7 +208,7 @@ def _shafts(names: Sequence[str]) -> set[str]:
 
 
 def _shaft_of(name: str) -> str | None:
-    """ "DAMT" of "DAMT3", or None where a name is no prefix with a number."""
+    """The prefix of a numbered name, such as DAMT of DAMT3, or None."""
     match = re.match(r"^([A-Za-z][A-Za-z'\s-]*?)\s*-?(\d{1,3})$", bare_name(name))
     return None if match is None else match.group(1).upper()
 
@@ -242,7 +244,7 @@ def _choose_wanted(
     left_out = {name: "not among the channels asked for" for i, name in enumerate(names) if i not in set(kept)}
     kinds = [BRAIN_TYPES[types[i]] for i in kept if types[i] in BRAIN_TYPES]
     main = Counter(kinds).most_common(1)[0][0] if kinds else kind or "eeg"
-    found, contacts = _settled(main, kind, names, kept, positions_m), _contacts(names)
+    found, contacts = _settled(main, kind, names, kept, positions_m), _contacts(names, kind, positions_m)
     odd = [
         names[i]
         for i in kept

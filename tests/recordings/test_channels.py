@@ -162,6 +162,14 @@ def test_beside_a_cap_such_names_stay_what_recorders_mean_by_them(odd: str) -> N
     assert set(few.left_out) == {f"{odd}{i}" for i in range(1, 4)}, "three are no shaft"
 
 
+def test_what_is_worn_on_the_head_has_no_shafts() -> None:
+    """AI is an analogue input there, and may carry the sound."""
+    names = [*EQUIDISTANT, *(f"AI{i}" for i in range(1, 9))]
+    cap = np.concatenate([on_sphere(len(EQUIDISTANT), -0.3), np.full((8, 3), np.nan, np.float32)])
+    for chosen in (choose(names, positions_m=cap), choose(names, kind="eeg")):
+        assert chosen.kept == tuple(range(len(EQUIDISTANT)))
+
+
 @pytest.mark.parametrize("type_", ["seeg", "ecog", "dbs"])
 def test_a_type_that_is_stated_outweighs_a_name_but_not_that_of_sound(type_: str) -> None:
     names = ["LAT1", "DC2", "PR1", "Audio", "MusicL"]
