@@ -1,9 +1,9 @@
 """Keeps a broken torchaudio from breaking transformers, diffusers and braindecode.
 
 Those packages import torchaudio whenever it is installed, and its releases link CUDA libraries
-that a CPU build of torch does not have. Every module here that imports transformers or diffusers
-calls `mend_torchaudio()` first. It never touches a torchaudio that works, and never imports
-anything but torchaudio.
+that a CPU build of torch does not have. Every module that imports transformers or diffusers while it
+is itself imported calls `mend_torchaudio()` first; so does every function that loads a model through
+them. It never touches a torchaudio that works, and never imports anything but torchaudio.
 """
 
 from __future__ import annotations

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,10 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary file path with the same suffix; rename it to `path` on success."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _beside(target.parent, f".{target.stem}-", target.suffix, _make_file)
     try:
         yield temporary
         _sync(temporary)
-        # mkstemp makes private files; the result should have ordinary permissions.
-        temporary.chmod(0o644)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
@@ -43,19 +40,34 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     # Absolute, because the working folder itself may be the one that is replaced.
     target = Path(path).absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+    temporary = _beside(target.parent, f".{target.name}-", "", Path.mkdir)
     try:
         yield temporary
         for file in temporary.rglob("*"):
             if file.is_file():
                 _sync(file)
-        temporary.chmod(0o755)
         if target.exists():
             _exchange(temporary, target)
         else:
             temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _beside(folder: Path, prefix: str, suffix: str, make: Callable[[Path], None]) -> Path:
+    """A new file or folder of a name that nothing has, with the permissions that the user's umask leaves.
+
+    Those of `tempfile` are private whatever the umask says.
+    """
+    while True:
+        path = folder / f"{prefix}{secrets.token_hex(4)}{suffix}"
+        with suppress(FileExistsError):
+            make(path)
+            return path
+
+
+def _make_file(path: Path) -> None:
+    path.touch(exist_ok=False)
 
 
 def _exchange(new: Path, target: Path) -> None:

@@ -56,7 +56,7 @@ class Recording:
 
     Attributes
     ----------
-    signal_v : (channel, time) float32, volts (tesla for MEG)
+    signal_v : (channel, time) float32, volts (tesla for MEG); robust deviations once `preprocess` has scaled them
     sfreq_hz : sampling rate
     channel_names : one per channel, brain channels only
     positions_m : (channel, 3) float32, head coordinates in metres, NaN where unknown
@@ -172,19 +172,3 @@ class Conditions:
 
     def __getitem__(self, index: slice) -> Conditions:
         return self.map(lambda tensor: tensor[index])
-
-
-@dataclass(frozen=True)
-class Stems:
-    """Generated or heard stems.
-
-    audio : (stem, samples) float32, names in the same order.
-    """
-
-    audio: FloatArray
-    names: tuple[str, ...] = STEMS
-    sample_rate_hz: int = SAMPLE_RATE_HZ
-
-    @property
-    def duration_s(self) -> float:
-        return self.audio.shape[-1] / self.sample_rate_hz

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar
@@ -164,7 +164,8 @@ def load_strictly(model: nn.Module, state: Mapping[str, Tensor], *, source: str)
             allowed=f"exactly the {len(own)} keys of the model that the config describes",
             remedy="use the config that was saved with the weights",
         )
-    broken = [key for key, _ in model.named_parameters() if not torch.isfinite(state[key]).all()]
+    # Buffers too: an encoder that is fitted in closed form has nothing else.
+    broken = [key for key in own if state[key].is_floating_point() and not torch.isfinite(state[key]).all()]
     if broken:
         raise CheckpointError(
             f"The weights in {source} are damaged: {broken[0]} holds values that are not finite",
@@ -172,6 +173,30 @@ def load_strictly(model: nn.Module, state: Mapping[str, Tensor], *, source: str)
             remedy="copy the checkpoint again, or train it again",
         )
     model.load_state_dict(dict(state), strict=True)
+
+
+def refuse_misfit(source: str, report: Mapping[str, Any], harmless: Iterable[str] = ()) -> None:
+    """Refuse weights that transformers loaded only in part: it fills what is missing with random numbers.
+
+    Parameters
+    ----------
+    source : names the weights in the error
+    report : what `from_pretrained(…, output_loading_info=True)` returns beside the model
+    harmless : keys that may be missing or left over
+
+    Raises
+    ------
+    CheckpointError
+        Naming one of the keys.
+    """
+    keys = [*report["missing_keys"], *report["unexpected_keys"], *report["mismatched_keys"]]
+    problems = [str(key) for key in keys if str(key) not in set(harmless)]
+    if problems:
+        raise CheckpointError(
+            f"The weights of {source} do not fit its config ({problems[0]} …)",
+            allowed="exactly the weights that the config describes",
+            remedy="use the config that was saved with the weights",
+        )
 
 
 def save_model(model: Any, folder: str | os.PathLike[str], *, dtype: torch.dtype | None = None) -> Path:

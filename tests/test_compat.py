@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,8 +60,18 @@ def test_one_that_works_is_left_alone(tmp_path: Path) -> None:
     assert done.stdout.split() == ["works", "True"], done.stderr[-2000:]
 
 
-@pytest.mark.parametrize("module", ["eeg2music.codec.encodec", "eeg2music.codec.convolution"])
-def test_modules_that_import_transformers_mend_first(module: str) -> None:
-    path = Path(__file__).parents[1] / (module.replace(".", "/") + ".py")
-    text = path.read_text()
-    assert text.index("\nmend_torchaudio()") < text.index("\nfrom transformers")
+PACKAGE = Path(__file__).parents[1] / "eeg2music"
+IMPORTS = re.compile(r"^from (?:transformers|diffusers)[. ]", re.MULTILINE)
+USERS = sorted(path for path in PACKAGE.rglob("*.py") if IMPORTS.search(path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("path", USERS, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_modules_that_import_transformers_or_diffusers_mend_first(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    found = IMPORTS.search(text)
+    assert found is not None
+    assert 0 < text.find("\nmend_torchaudio()") < found.start()
+
+
+def test_such_modules_are_found() -> None:
+    assert {"encodec.py", "transformer.py", "clap.py"} <= {path.name for path in USERS}

@@ -29,7 +29,22 @@ def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
         assert temporary.parent == target.parent  # a rename across devices would not be atomic
     assert target.read_text() == "half"
     assert names(target.parent) == ["a.wav"]
-    assert stat.S_IMODE(target.stat().st_mode) & 0o044 == 0o044
+
+
+@pytest.mark.parametrize(
+    ("umask", "file", "folder"), [(0o022, 0o644, 0o755), (0o077, 0o600, 0o700), (0o002, 0o664, 0o775)]
+)
+def test_permissions_are_those_that_the_umask_leaves(tmp_path: Path, umask: int, file: int, folder: int) -> None:
+    previous = os.umask(umask)
+    try:
+        files.write_text(tmp_path / "a.json", "{}")
+        with files.atomic_folder(tmp_path / "out") as inside:
+            (inside / "b").touch()
+    finally:
+        os.umask(previous)
+    assert stat.S_IMODE((tmp_path / "a.json").stat().st_mode) == file
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == folder
+    assert stat.S_IMODE((tmp_path / "out" / "b").stat().st_mode) == file
 
 
 @pytest.mark.parametrize("old", [None, "old"])

@@ -520,6 +520,21 @@ def test_inside_a_data_set_and_prepared_a_recording_sounds_as_outside(
     assert not np.array_equal(other, outside)
 
 
+def test_a_listener_of_the_training_is_known_from_a_cache_as_from_a_file(
+    pipeline: BrainToMusicPipeline, recording_file: Path, tmp_path: Path
+) -> None:
+    (known,) = pipeline.encoder.spec.subjects
+    file = tmp_path / "bids" / known / "eeg" / f"{known}_task-listen_eeg.edf"
+    file.parent.mkdir(parents=True)
+    shutil.copy(recording_file, file)
+    (tmp_path / "bids" / "dataset_description.json").write_text(json.dumps({"Name": "t", "BIDSVersion": "1.9.0"}))
+    cache = prepare(tmp_path / "bids", tmp_path / "cache", PrepareConfig(workers=1))
+    for source in (file, cache):
+        recording = read_source(source, CONFIG).recording
+        assert recording.subject == known
+    assert np.array_equal(sound_of(pipeline, cache), sound_of(pipeline, file))
+
+
 def test_clips_of_a_cache(study_cache: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     report = run_generate_prepared(study_cache, out, CONFIG, checkpoint=tiny_checkpoint, device="cpu")

@@ -220,3 +220,20 @@ def test_a_path_that_is_not_there_is_not_looked_for_on_the_hub(
         load(name)
     with pytest.raises(CheckpointError, match="No checkpoint at nobody/nothing"):
         load(Path("nobody/nothing"))  # a path, even where a text would be a name
+
+
+def test_buffers_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    """An encoder fitted in closed form has buffers only."""
+
+    class Closed(ModelMixin, ConfigMixin):
+        config_name = CONFIG_NAME
+
+        @register_to_config
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("weight", torch.zeros(3))
+
+    model = Closed()
+    model.weight[1] = torch.inf
+    with pytest.raises(CheckpointError, match=r"weight holds values that are not finite"):
+        load_model(Closed, save_model(model, tmp_path))

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from eeg2music.codec.convolution import without_copies
 from eeg2music.compat import mend_torchaudio, quiet_transformers
 from eeg2music.errors import CheckpointError, ConfigError, InputError
-from eeg2music.weights import local_folder, read_state
+from eeg2music.weights import local_folder, read_state, refuse_misfit
 
 mend_torchaudio()
 from transformers import EncodecConfig, EncodecModel  # noqa: E402 - after torchaudio is mended
@@ -99,11 +99,7 @@ class Codec(nn.Module):
                 remedy="check the path, or copy the checkpoint again",
             ) from error
         model, report = loaded
-        if problems := [*report["missing_keys"], *report["mismatched_keys"], *report["unexpected_keys"]]:
-            raise CheckpointError(
-                f"The weights in {name_or_path} do not fit its config ({problems[0]} …)",
-                remedy="use the config that was saved with the weights",
-            )
+        refuse_misfit(str(name_or_path), report)
         codec = cls(model.float()).eval()
         if folder is not None and (folder / STATISTICS_FILE).is_file():
             statistics = read_state(folder / STATISTICS_FILE)

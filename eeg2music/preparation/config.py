@@ -32,5 +32,6 @@ class PrepareConfig(Config):
     preprocess: PreprocessConfig = PreprocessConfig()
 
     def identity(self) -> dict[str, Any]:
-        """What decides the content of the cache."""
-        return {**self.model_dump(mode="json", exclude={"workers"}), "algorithm": ALGORITHM_VERSION, "schema": SCHEMA}
+        """What decides the content of a prepared recording. Whether others are left out does not."""
+        values = self.model_dump(mode="json", exclude={"workers", "skip_unusable"})
+        return {**values, "algorithm": ALGORITHM_VERSION, "schema": SCHEMA}

@@ -67,6 +67,10 @@ def prepare(
     if failures:
         _warn([source for source, result in zip(sources, results, strict=True) if "error" in result], len(sources))
     done = sorted((r for r in results if "error" not in r), key=lambda r: str(r["recording"]))
+    if not any(facts["rows"] for facts in done):
+        if new:
+            shutil.rmtree(cache)  # the remedy is another config, which such a cache would not take
+        raise _no_window(config)
     _finish(cache, config, done, len(failures), stimuli_folder(root))
     return cache
 
@@ -100,10 +104,15 @@ def _sweep(cache: Path) -> None:
             leftover.unlink()
 
 
+def _cores() -> int:
+    """Cores that this process may use; where the system does not say, all there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _run_all(sources: Sequence[Source], cache: Path, config: PrepareConfig, progress: Progress | None) -> list[Facts]:
     """Facts about each recording, in the order of `sources`."""
     work = partial(prepare_one, cache=cache, config=config)
-    workers = min(config.workers or os.cpu_count() or 1, len(sources))
+    workers = min(config.workers or _cores(), len(sources))
     results: dict[int, Facts] = {}
 
     def finished(index: int, result: Facts) -> None:
@@ -145,24 +154,33 @@ def _warn(left_out: Sequence[Source], count: int) -> None:
     )
 
 
-def _finish(cache: Path, config: PrepareConfig, done: Sequence[Facts], left_out: int, stimuli: Path) -> None:
-    """Write the list of windows, then meta.json: its presence says that the cache is complete."""
-    done = _with_declared(done, stimuli.parent)
-    names = [facts["recording"] for facts in done]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
+def _no_window(config: PrepareConfig) -> DataError:
+    return DataError(
+        f"No window of {config.window_s:g} s lies inside a stimulus",
+        allowed="stimuli at least as long as a window",
+        remedy="set a shorter window_s, or correct onset and duration in events.tsv",
+    )
+
+
+def _refuse_copies(done: Sequence[Facts]) -> None:
+    """One recording under one name or two: outside a BIDS data set the content is the name."""
+    names: dict[str, list[str]] = {}
+    for facts in done:
+        names.setdefault(facts["content"], []).append(facts["recording"])
+    copies = [", ".join(sorted(set(same))) for same in names.values() if len(same) > 1]
+    if copies:
         raise DataError(
-            f"The same recording lies in the source twice ({', '.join(twice)})",
+            f"The same recording lies in the source twice ({'; '.join(copies[:_SHOWN])})",
             allowed="each recording once: a copy in training and test would be a leak",
             remedy="remove the copies",
         )
+
+
+def _finish(cache: Path, config: PrepareConfig, done: Sequence[Facts], left_out: int, stimuli: Path) -> None:
+    """Write the list of windows, then meta.json: its presence says that the cache is complete."""
+    _refuse_copies(done)
+    done = _with_declared(done, stimuli.parent)
     rows = [row for facts in done for row in _counted(facts["rows"])]
-    if not rows:
-        raise DataError(
-            f"No window of {config.window_s:g} s lies inside a stimulus",
-            allowed="stimuli at least as long as a window",
-            remedy="set a shorter window_s, or correct onset and duration in events.tsv",
-        )
     located = (_located(row, stimuli, cache) for row in rows)
     lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) for row in located]
     write_text(cache / "windows.jsonl", "".join(f"{line}\n" for line in lines))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -118,13 +118,15 @@ def _rows(recording: Recording, source: Source, config: PrepareConfig) -> Iterat
 
 
 def stimulus_id(stim_file: str) -> str:
-    """The song a `stim_file` names: its folder where that holds several stems, else its stem.
+    """The song a `stim_file` names: its folder where that holds several stems, else the file without its suffix.
 
-    >>> stimulus_id("funk-1-0042/mix.wav"), stimulus_id("songs/yesterday.wav")
-    ('funk-1-0042', 'yesterday')
+    With the folders above: files in two of them may have one name.
+
+    >>> stimulus_id("funk-1-0042/mix.wav"), stimulus_id("rock/01.wav"), stimulus_id("jazz/01.wav")
+    ('funk-1-0042', 'rock/01', 'jazz/01')
     """
-    path = Path(stim_file)
-    return path.parent.name if path.stem == "mix" and path.parent.name else path.stem
+    path = PurePosixPath(stim_file)
+    return (path.parent if path.stem == "mix" and path.parent.name else path.with_suffix("")).as_posix()
 
 
 def _extent(start: int, length: int) -> Facts:

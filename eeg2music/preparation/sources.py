@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from eeg2music.files import sha256_file
 from eeg2music.recordings.bids import BidsDataset
 from eeg2music.recordings.contents import all_suffixes
 from eeg2music.recordings.formats.brainvision import companions
+from eeg2music.recordings.formats.fif import split_parts
 from eeg2music.recordings.read import FOLDER_SUFFIXES, reader_of
 from eeg2music.recordings.sidecars import Sidecars, dataset_root
 
@@ -54,16 +56,18 @@ def stimuli_folder(root: Path) -> Path:
 
 
 def hash_files(path: Path) -> dict[str, str]:
-    """Content hashes of a recording, its companions and its sidecars, by name."""
+    """Content hashes of a recording, its companions and its sidecars, by path from the recording's folder."""
     reader_of(path)
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     if path.suffix.lower() in (".vhdr", ".ahdr"):
         files += [file for file in companions(path) if file.is_file()]
     if path.with_suffix(".fdt").is_file():
         files.append(path.with_suffix(".fdt"))
+    files += split_parts(path)
     sidecars = Sidecars.of(path)
     files += sidecars.files() if sidecars is not None else []
-    return {file.name: sha256_file(file) for file in files}
+    here = path.absolute().parent
+    return {Path(os.path.relpath(file.absolute(), here)).as_posix(): sha256_file(file) for file in files}
 
 
 def _single(path: Path) -> Source:

@@ -101,13 +101,16 @@ def check_good_channels(recording: Recording, bad: dict[str, str], good: NDArray
 
 
 def detect_line(signal: FloatArray, sfreq_hz: float) -> float | None:
-    """50 or 60 Hz, whichever peak stands out of its surroundings by 6 dB in the median channel, or None."""
+    """50 or 60 Hz, whichever peak stands out of its surroundings by 6 dB in the median channel, or None.
+
+    Only lines whose whole peak lies below half the sampling rate are looked for.
+    """
     if sfreq_hz < 110:
         return None
     stretch = signal[:, : int(60 * sfreq_hz)]
     freqs, power = dsp.welch(stretch, sfreq_hz, nperseg=min(stretch.shape[1], int(2 * sfreq_hz)), axis=1)
     ratios = {}
-    for line in (50.0, 60.0):
+    for line in (line for line in (50.0, 60.0) if line + 1 < sfreq_hz / 2):
         peak = power[:, np.abs(freqs - line) <= 1].max(axis=1)
         around = np.median(power[:, (np.abs(freqs - line) > 2) & (np.abs(freqs - line) <= 5)], axis=1)
         ratios[line] = float(np.median(peak / np.maximum(around, np.finfo(float).tiny)))

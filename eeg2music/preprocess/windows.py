@@ -7,7 +7,7 @@ a recording shorter than a window is one window of its true length.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from eeg2music.errors import InputError
 from eeg2music.preprocess.eeg import channel_mask
@@ -50,11 +50,17 @@ def stimulus_windows(
 
     A window lies wholly inside its stimulus and inside the recording; stimuli shorter than a window
     give none. Where an event has no duration, its stimulus ends with the next one or the recording.
+
+    Raises
+    ------
+    InputError
+        If two stimuli overlap, so that nobody can say which one a window heard.
     """
     heard = sorted((event for event in recording.events if event.stimulus), key=lambda event: event.onset_s)
     length = _even(window_s * EEG_RATE_HZ)
     hop = max(_GRID, _even(hop_s * EEG_RATE_HZ))
     total = recording.signal_v.shape[1]
+    _refuse_overlaps(heard)
     following = [*(event.onset_s for event in heard[1:]), total / EEG_RATE_HZ]
     for event, next_s in zip(heard, following, strict=False):
         end_s = event.onset_s + event.duration_s if event.duration_s > 0 else next_s
@@ -62,6 +68,25 @@ def stimulus_windows(
         first = max(0, math.ceil(event.onset_s * EEG_RATE_HZ / _GRID - 1e-6) * _GRID)
         for start in range(first, last + 1, hop):
             yield event, start, length
+
+
+def _refuse_overlaps(heard: Sequence[Event]) -> None:
+    """Refuse stimuli, in the order of their onsets, of which one begins before another is over.
+
+    By more than a step of the windows' grid: times are rounded.
+    """
+    step_s = _GRID / EEG_RATE_HZ
+    longest: Event | None = None
+    for event in heard:
+        if longest is not None and event.onset_s < longest.onset_s + max(longest.duration_s - step_s, step_s):
+            raise InputError(
+                f"The stimuli {longest.stimulus} at {longest.onset_s:g} s and {event.stimulus} at {event.onset_s:g} s "
+                "overlap",
+                allowed="one stimulus at a time",
+                remedy="correct onset and duration in events.tsv, or name a mixture as one stim_file",
+            )
+        if longest is None or event.onset_s + event.duration_s > longest.onset_s + longest.duration_s:
+            longest = event
 
 
 def _cut(recording: Recording, start: int, length: int) -> Window:

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from eeg2music.errors import DataError, InputError, first_few
 from eeg2music.recordings.contents import all_suffixes
-from eeg2music.recordings.sidecars import KINDS, Sidecars, bids_key, parse_name
-from eeg2music.types import Recording
+from eeg2music.recordings.sidecars import KINDS, bids_key, parse_name
 
 _HEADERS_FIRST = (".vhdr", ".edf", ".bdf", ".set", ".fif", ".fif.gz")
 _SHOWN = 5
@@ -91,19 +90,6 @@ class BidsDataset:
                 remedy="check that this is the top folder of the data set",
             )
 
-    def sidecars(self, recording: BidsRecording) -> Sidecars:
-        """The text files beside a recording."""
-        found = Sidecars.of(recording.path)
-        if found is None:
-            raise DataError(f"{recording.path} lies in no BIDS data set")
-        return found
-
-    def read(self, recording: BidsRecording, **options: object) -> Recording:
-        """Read one recording; options as for `read_recording`."""
-        from eeg2music.recordings.read import read_recording
-
-        return read_recording(recording.path, **options)  # type: ignore[arg-type]
-
     def _scan(self) -> tuple[tuple[BidsRecording, ...], tuple[Path, ...]]:
         groups: dict[tuple[Path, str, str], list[Path]] = {}
         for kind in KINDS:
@@ -120,11 +106,18 @@ class BidsDataset:
         found, missing = [], []
         for (folder, stem, kind), paths in sorted(groups.items(), key=lambda item: item[0][1]):
             data = _data_file(paths)
+            if data is None and any(_inherits(other, (folder, stem, kind)) for other in groups):
+                continue  # sidecars that hold for several recordings announce none of their own
             if data is None or not data.exists():
                 missing.append(data or folder / f"{stem}_{kind}.*")
             else:
                 found.append(_recording(data, kind))
         return tuple(found), tuple(missing)
+
+
+def _inherits(one: tuple[Path, str, str], other: tuple[Path, str, str]) -> bool:
+    """Whether sidecars of `other` hold for `one`, which is more particular: of a run, say, and not of all."""
+    return (one[0], one[2]) == (other[0], other[2]) and set(one[1].split("_")) > set(other[1].split("_"))
 
 
 def _data_file(paths: Sequence[Path]) -> Path | None:

@@ -56,7 +56,7 @@ _OTHER_TYPES = (
 _SPOKEN_TYPES = frozenset((*BRAIN_TYPES, *TYPE_WORDS, *_OTHER_TYPES))
 _NAME_RULES: tuple[tuple[str, str], ...] = (
     (
-        r"[VH]?EO[GUL](?:[VHLRUD]|\d|UP|DOWN|LEFT|RIGHT)*|[LR]EOG|[LR]OC|HE[LR]?O?G?|VE[LRU]?O?G?|EYE\w*",
+        r"[VH]?EO[GUL](?:[VHLRUD]|\d|UP|DOWN|LEFT|RIGHT)*|EOG(?:HORI|VERT)\w*|[LR]EOG|[LR]OC|HE[LR]?O?G?|VE[LRU]?O?G?|EYE\w*",
         "eye movements (EOG)",
     ),
     (r"(?:L|R|LEFT|RIGHT)?(?:EMG|CHIN|MASSETER|TIBIAL?|LAT|RAT|LLEG|RLEG)\w*", "muscle (EMG)"),
@@ -68,7 +68,7 @@ _NAME_RULES: tuple[tuple[str, str], ...] = (
         "trigger, button or digital channel",
     ),
     (r"PLETH?\w*|PPG\w*|BVP|OSAT|SPO?2|SAO2|PR|HR|PULSE\w*|OX\w*STATUS", "pulse or blood oxygen"),
-    (r"RESP\w*|THOR\w*|ABD\w*|CHEST|AIRFLOW|FLOW|NASAL\w*|SNORE?\w*|BREATH\w*|CANNULA|CO2|ETCO2", "respiration"),
+    (r"RESP[\w-]*|THOR\w*|ABD\w*|CHEST|AIRFLOW|FLOW|NASAL\w*|SNORE?\w*|BREATH\w*|CANNULA|CO2|ETCO2", "respiration"),
     (r"TEMP\w*|SKT", "temperature"),
     (r"GSR\d*|EDA|SCR|SCL", "skin conductance"),
     (r"ACC?(?:EL\w*)?[XYZ]?\d*|GYRO?\w*|MAG[XYZ]|[XYZ]ACC\w*|BODY\w*|POSITION|MOTION\w*|QUAT\w*", "movement sensor"),
@@ -87,9 +87,28 @@ _NAME_RULES: tuple[tuple[str, str], ...] = (
     (r"NC\d*|UNUSED\d*|EMPTY\d*|NONE\d*|OFF\d*|DUMMY\d*|BLANK\d*|OPEN\d*|N/?A|-*", "unconnected input"),
 )
 _NAME_PATTERNS = tuple((re.compile(rf"^(?:{pattern})$"), why) for pattern, why in _NAME_RULES)
-VOLTAGE_UNITS = frozenset(
-    {"v", "mv", "µv", "uv", "nv", "volt", "volts", "millivolts", "microvolts", "microv", "t", "t/m", "t/cm"}
-)
+# Names above that are also written on depth electrodes: L/R (anterior) temporal, cingulate, insula, temporal pole.
+_ALSO_SHAFTS = re.compile(r"^(?:LAT|RAT|ACC|AI|TEMP)\d{1,2}$")
+# Sound that was played must not reach the brain channels, whatever a file says of its type.
+_SOUND = "sound as played or recorded, by its name"
+# Types that nobody is given by default: who writes them means them.
+STATED_TYPES = frozenset({"seeg", "ecog", "dbs"})
+_VOLTS = {
+    **dict.fromkeys(("v", "volt", "volts"), 1.0),
+    **dict.fromkeys(("mv", "millivolt", "millivolts"), 1e-3),
+    **dict.fromkeys(("uv", "microv", "microvolt", "microvolts"), 1e-6),
+    **dict.fromkeys(("nv", "nanovolt", "nanovolts"), 1e-9),
+}
+_MICRO = str.maketrans({"\u00b5": "u", "\u03bc": "u"})  # the micro sign and the Greek letter
+
+
+def volts_per(unit: str) -> float | None:
+    """Factor from a unit to volts, or None for what is no voltage.
+
+    >>> volts_per("mV"), volts_per("\u03bcV"), volts_per("\u00b5V"), volts_per("Microvolt"), volts_per("bpm")
+    (0.001, 1e-06, 1e-06, 1e-06, None)
+    """
+    return _VOLTS.get(unit.strip().translate(_MICRO).lower())
 
 
 def type_in_words(type_: str) -> str:
@@ -109,6 +128,24 @@ def reason_by_name(name: str) -> str | None:
     >>> reason_by_name("AUX69"), reason_by_name("EKGL"), reason_by_name("G12")
     ('auxiliary input, by its name', 'heart (ECG), by its name', None)
     """
-    plain = re.sub(r"[\s_.+]", "", bare_name(name).upper())
+    plain = _plain(name)
     found = next((why for pattern, why in _NAME_PATTERNS if pattern.match(plain)), None)
     return None if found is None else f"{found}, by its name"
+
+
+def is_sound(name: str) -> bool:
+    """Whether a name is that of sound as played or recorded."""
+    return reason_by_name(name) == _SOUND
+
+
+def may_be_shaft(name: str) -> bool:
+    """Whether a name that recorders use for something else is also one of contacts of a depth electrode.
+
+    >>> may_be_shaft("LAT4"), may_be_shaft("ACC_X"), may_be_shaft("AUX69")
+    (True, False, False)
+    """
+    return bool(_ALSO_SHAFTS.match(_plain(name)))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_.+]", "", bare_name(name).upper())

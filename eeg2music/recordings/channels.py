@@ -20,12 +20,17 @@ from numpy.typing import NDArray
 from eeg2music.errors import InputError
 from eeg2music.recordings.channel_words import (
     BRAIN_TYPES,
+    STATED_TYPES,
     TYPE_WORDS,
-    VOLTAGE_UNITS,
+    is_sound,
+    may_be_shaft,
     reason_by_name,
     type_in_words,
+    volts_per,
 )
 from eeg2music.recordings.montages import bare_name, is_standard_name
+from eeg2music.recordings.positions import is_cap
+from eeg2music.types import FloatArray
 
 _OTHER_UNITS = ("%", "bpm", "C", "°C", "deg", "Hz", "g", "m/s^2", "l/min", "Ohm", "kOhm", "S", "uS", "µS", "rad", "px")
 _LOUD_V = 2e-3
@@ -59,6 +64,7 @@ def choose_channels(
     sample: Sample,
     wanted: Sequence[str] | None = None,
     kind: str | None = None,
+    positions_m: FloatArray | None = None,
 ) -> ChannelChoice:
     """Pick the brain channels, or exactly the `wanted` ones.
 
@@ -67,6 +73,7 @@ def choose_channels(
     sample : index -> (time,) a stretch of that channel in volts; asked for channels of unknown names only
     wanted : names in any case; overrides every rule
     kind : "eeg" | "ieeg" | "meg" where the data set says it
+    positions_m : (channel, 3) that the file gives, NaN where it gives none
 
     Raises
     ------
@@ -74,12 +81,12 @@ def choose_channels(
         If a wanted channel does not exist, or no brain channel is left.
     """
     if wanted is not None:
-        return _choose_wanted(names, types, units, wanted, kind)
-    eyes = _sleep_eyes(names)
+        return _choose_wanted(names, types, units, wanted, kind, positions_m)
+    eyes, contacts = _sleep_eyes(names), _contacts(names, kind, positions_m)
     reasons = [
         "eye movements (EOG), by its name"
         if names[i] in eyes
-        else judge(names[i], types[i], units[i], functools.partial(sample, i))
+        else judge(names[i], types[i], units[i], functools.partial(sample, i), contact=names[i] in contacts)
         for i in range(len(names))
     ]
     kinds = [None if why else BRAIN_TYPES[type_] for why, type_ in zip(reasons, types, strict=True)]
@@ -98,28 +105,66 @@ def choose_channels(
             allowed="at least 4 EEG, iEEG or MEG channels",
             remedy="name the channels with --channels if they are EEG under other names",
         )
-    if kind is None and main == "eeg" and looks_intracranial([names[i] for i in kept]):
-        main = "ieeg"
+    found = _settled(str(main), kind, names, kept, positions_m)
+    if kind is None and found != main:
         notes = ("channel names such as " + ", ".join(names[i] for i in kept[:3]) + " tell intracranial contacts",)
-    return ChannelChoice(tuple(kept), left_out, kind or str(main), notes)
+    return ChannelChoice(tuple(kept), left_out, found, notes)
 
 
-def judge(name: str, type_: str, unit: str | None, sample: Callable[[], NDArray[np.float32]]) -> str | None:
-    """Why one channel is not a brain channel, or None if it is."""
+def judge(
+    name: str,
+    type_: str,
+    unit: str | None,
+    sample: Callable[[], NDArray[np.float32]],
+    *,
+    contact: bool = False,
+) -> str | None:
+    """Why one channel is not a brain channel, or None if it is.
+
+    Parameters
+    ----------
+    contact : whether the other names tell that this one is of a depth electrode, if it may be
+    """
     if type_ not in BRAIN_TYPES:
         return TYPE_WORDS.get(type_, f"not a brain signal by its type ({type_in_words(type_)})")
     if BRAIN_TYPES[type_] == "meg":
         return None
-    no_voltage = unit is not None and unit.lower() not in VOLTAGE_UNITS
+    no_voltage = unit is not None and volts_per(unit) is None
     if is_standard_name(name):
         # "O2" with the unit % is oxygen; without any unit it is an electrode.
         return f"its unit is {unit}, no voltage" if no_voltage and unit in _OTHER_UNITS else None
-    by_name = reason_by_name(name)
+    # "EEG" is what recorders and converters call everything; only a rarer type outweighs a name.
+    stated = contact or (type_ in STATED_TYPES and not is_sound(name))
+    by_name = None if stated else reason_by_name(name)
     if by_name is not None:
         return by_name
     if no_voltage:
         return f"its unit is {unit}, no voltage" if unit in _OTHER_UNITS else "its unit is no voltage"
     return judge_signal(sample())
+
+
+def _contacts(names: Sequence[str], said: str | None, positions_m: FloatArray | None) -> set[str]:
+    """Names that may be of depth electrodes, are four or more of one shaft, and stand among other shafts."""
+    if said == "eeg" or (positions_m is not None and is_cap(positions_m)):
+        return set()
+    possible = [name for name in names if may_be_shaft(name) or reason_by_name(name) is None]
+    if not looks_intracranial(possible):
+        return set()
+    shafts = _shafts(possible)
+    return {name for name in possible if may_be_shaft(name) and _shaft_of(name) in shafts}
+
+
+def _settled(
+    main: str, said: str | None, names: Sequence[str], kept: Sequence[int], positions_m: FloatArray | None
+) -> str:
+    """The kind of the kept channels. Files call contacts EEG too: the data set says which, or places, or names."""
+    if main != "eeg" or said == "eeg":
+        return main
+    if said is not None:
+        return "ieeg" if said == "ieeg" else main
+    if positions_m is not None and is_cap(positions_m[list(kept)]):
+        return main
+    return "ieeg" if looks_intracranial([names[i] for i in kept]) else main
 
 
 def _sleep_eyes(names: Sequence[str]) -> set[str]:
@@ -153,10 +198,19 @@ def looks_intracranial(names: Sequence[str]) -> bool:
     """
     if sum(is_standard_name(name) for name in names) > 0.5 * len(names):
         return False
-    split = [re.match(r"^([A-Za-z][A-Za-z'\s-]*?)\s*-?(\d{1,3})$", bare_name(name)) for name in names]
-    prefixes = Counter(match.group(1).upper() for match in split if match)
-    shafts = {prefix for prefix, count in prefixes.items() if count >= 4}
-    return len(shafts - _GENERIC_PREFIXES) >= 2
+    return len(_shafts(names)) >= 2
+
+
+def _shafts(names: Sequence[str]) -> set[str]:
+    """Prefixes of four contacts or more, but for those that number any channels."""
+    prefixes = Counter(_shaft_of(name) for name in names)
+    return {prefix for prefix, count in prefixes.items() if prefix is not None and count >= 4} - _GENERIC_PREFIXES
+
+
+def _shaft_of(name: str) -> str | None:
+    """The prefix of a numbered name, such as DAMT of DAMT3, or None."""
+    match = re.match(r"^([A-Za-z][A-Za-z'\s-]*?)\s*-?(\d{1,3})$", bare_name(name))
+    return None if match is None else match.group(1).upper()
 
 
 def _main_kind(kinds: Sequence[str | None]) -> str | None:
@@ -168,7 +222,12 @@ def _main_kind(kinds: Sequence[str | None]) -> str | None:
 
 
 def _choose_wanted(
-    names: Sequence[str], types: Sequence[str], units: Sequence[str | None], wanted: Sequence[str], kind: str | None
+    names: Sequence[str],
+    types: Sequence[str],
+    units: Sequence[str | None],
+    wanted: Sequence[str],
+    kind: str | None,
+    positions_m: FloatArray | None,
 ) -> ChannelChoice:
     by_name = {name.strip().upper(): i for i, name in enumerate(names)}
     unknown = [name for name in wanted if name.strip().upper() not in by_name]
@@ -184,10 +243,13 @@ def _choose_wanted(
     kept = tuple(dict.fromkeys(by_name[name.strip().upper()] for name in wanted))
     left_out = {name: "not among the channels asked for" for i, name in enumerate(names) if i not in set(kept)}
     kinds = [BRAIN_TYPES[types[i]] for i in kept if types[i] in BRAIN_TYPES]
-    found = kind or (Counter(kinds).most_common(1)[0][0] if kinds else "eeg")
-    if kind is None and found == "eeg" and looks_intracranial([names[i] for i in kept]):
-        found = "ieeg"
-    odd = [names[i] for i in kept if judge(names[i], types[i], units[i], lambda: np.zeros(0, np.float32))]
+    main = Counter(kinds).most_common(1)[0][0] if kinds else kind or "eeg"
+    found, contacts = _settled(main, kind, names, kept, positions_m), _contacts(names, kind, positions_m)
+    odd = [
+        names[i]
+        for i in kept
+        if judge(names[i], types[i], units[i], lambda: np.zeros(0, np.float32), contact=names[i] in contacts)
+    ]
     notes = (f"asked for although not a brain channel by type, name or unit: {', '.join(odd)}",) if odd else ()
     return ChannelChoice(kept, left_out, found, notes)
 

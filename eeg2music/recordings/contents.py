@@ -17,6 +17,8 @@ import numpy as np
 from eeg2music.registry import Registry
 from eeg2music.types import Event, FloatArray
 
+# Slower signals do not hold the rhythm of music.
+MIN_RATE_HZ = 50.0
 Load = Callable[[Sequence[int], int, int], FloatArray]
 
 

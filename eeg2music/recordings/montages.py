@@ -34,7 +34,6 @@ _ALIASES = {
 }
 _BIOSEMI = {"A": 32, "AB": 64, "ABCD": 128, "ABCDE": 160, "ABCDEFGH": 256}
 _EGI = {32: "GSN-HydroCel-32", 65: "GSN-HydroCel-65_1.0", 129: "GSN-HydroCel-129", 257: "GSN-HydroCel-257"}
-_REFERENCES = r"REF\d?|LE|RE|LER|AR|AVG|AVE|CAR|GND|G\d|A1A2|M1M2|[AM][12]|CZ"
 # The 10-05 names without the fiducials, so that names can be judged without importing MNE.
 _STANDARD = re.compile(
     r"^(?:(?:FP|AF|AFP|AFF|F|FFC|FFT|FTT|FCC|FC|FT|C|CCP|CP|CPP|T|TP|TPP|TTP|P|PPO|PO|POO|O|OI|I)"

@@ -18,6 +18,11 @@ from eeg2music.types import HEAD_CENTRE_M, FloatArray
 
 _CENTRE_M = np.array(HEAD_CENTRE_M)
 _RADIUS_M = (0.05, 0.16)
+# Fewest electrodes that a sphere can be fitted to, how far they may lie off it, and how far their mean direction may
+# be from zero: 0.4 for a cap that ends at the ears, 0.9 and more for a grid of a few centimetres.
+_CAP_CHANNELS = 8
+_CAP_TOLERANCE = 0.2
+_CAP_LEAN = 0.7
 
 
 def locate(
@@ -104,10 +109,28 @@ def onto_head(positions: NDArray[np.floating], fiducials: bool) -> tuple[FloatAr
     return (scale * positions + shift).astype(np.float32), how
 
 
+def is_cap(positions_m: NDArray[np.floating]) -> bool:
+    """Whether (channel, 3) positions, NaN where unknown, are those of a cap around the head.
+
+    A cap lies on one sphere and reaches around it. Depth electrodes lie at every distance from their middle; a grid
+    on the cortex lies on one side.
+    """
+    known = positions_m[np.isfinite(positions_m).all(axis=1)].astype(float)
+    if len(known) < max(_CAP_CHANNELS, 0.5 * len(positions_m)):
+        return False
+    centre, radius = fit_sphere(known)
+    if not np.isfinite(radius) or radius <= 0:
+        return False
+    away = np.linalg.norm(known - centre, axis=1)
+    on_it = np.abs(away / radius - 1) < _CAP_TOLERANCE
+    directions = (known - centre) / np.maximum(away, 1e-12)[:, None]
+    return bool(on_it.mean() >= 0.9 and np.linalg.norm(directions.mean(axis=0)) < _CAP_LEAN)
+
+
 def fit_sphere(points: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
     """Centre (3,) and radius of the sphere nearest to (n, 3) points (linear least squares).
 
-    Too few or coplanar points: their mean, and their mean distance from it.
+    Too few or coplanar points: the origin, and their median distance from it.
     """
     if len(points) >= 8:
         design = np.c_[2 * points, np.ones(len(points))]

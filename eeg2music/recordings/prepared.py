@@ -82,6 +82,14 @@ class PreparedDataset:
         """`read.content_key` of the recording that was prepared, before preprocessing."""
         return str(self.meta["content_by_recording"][recording])
 
+    def subject(self, recording: str) -> str:
+        """Label of who was recorded."""
+        path = self.cache / "recordings" / f"{recording}.json"
+        try:
+            return str(read_json(path)["subject"])
+        except (OSError, ValueError, KeyError):
+            raise _damaged(path) from None
+
     def signal(self, recording: str) -> FloatArray:
         """(channel, time) of a whole recording, memory-mapped and read-only."""
         if recording not in self._signals:
@@ -89,9 +97,7 @@ class PreparedDataset:
             try:
                 self._signals[recording] = np.load(path, mmap_mode="r", allow_pickle=False)
             except (OSError, ValueError):
-                raise DataError(
-                    f"{path} is missing or damaged", remedy="run `eeg2music prepare` again; it redoes what is missing"
-                ) from None
+                raise _damaged(path) from None
         return self._signals[recording]
 
     def channels(self, recording: str) -> tuple[FloatArray, NDArray[np.bool_]]:
@@ -115,6 +121,7 @@ class PreparedDataset:
             positions_m=self.channels(recording)[0].copy(),
             kind=facts["kind"],
             key=recording,
+            subject=self.subject(recording),
             bad_channels=dict(facts["bad"]),
             left_out=dict(facts["left_out"]),
             notes=tuple(facts["notes"]),
@@ -151,6 +158,10 @@ class PreparedDataset:
             # Stored relative to the cache, so that data set and cache can be moved together.
             row["stimulus_file"] = os.path.normpath(self.cache.absolute() / row["stimulus_file"])
         return row
+
+
+def _damaged(path: Path) -> DataError:
+    return DataError(f"{path} is missing or damaged", remedy="run `eeg2music prepare` again; it redoes what is missing")
 
 
 def is_prepared(folder: str | os.PathLike[str]) -> bool:

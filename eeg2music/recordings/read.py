@@ -16,14 +16,13 @@ import numpy as np
 
 from eeg2music.errors import InputError
 from eeg2music.recordings.channels import ChannelChoice, choose_channels
-from eeg2music.recordings.contents import READERS, FileContents, Reader, all_suffixes
+from eeg2music.recordings.contents import MIN_RATE_HZ, READERS, FileContents, Reader, all_suffixes
 from eeg2music.recordings.electrodes_tsv import head_positions
 from eeg2music.recordings.positions import locate
 from eeg2music.recordings.sidecars import Sidecars
 from eeg2music.types import Event, FloatArray, Recording
 
 MIN_DURATION_S = 2.0
-MIN_RATE_HZ = 50.0
 MAX_RATE_HZ = 100_000.0
 MAINS_HZ = (45.0, 65.0)
 _SAMPLE_S = 30.0
@@ -76,7 +75,8 @@ def read_recording(
         contents.units,
         sample=lambda index: contents.load([index], first, head)[0],
         wanted=channels,
-        kind=sidecars.suffix if sidecars is not None and sidecars.suffix != "eeg" else None,
+        kind=sidecars.suffix if sidecars is not None else None,
+        positions_m=contents.positions_m,
     )
     return _assemble(contents, choice, sidecars, first, last, montage=montage, line_freq_hz=line_freq_hz)
 
@@ -136,7 +136,7 @@ def _with_sidecars(contents: FileContents, sidecars: Sidecars | None) -> FileCon
     """What a BIDS data set says overrides what the file says."""
     if sidecars is None:
         return contents
-    types, bad = list(contents.types), dict(contents.marked_bad)
+    types, units, bad = list(contents.types), list(contents.units), dict(contents.marked_bad)
     index = {name: i for i, name in enumerate(contents.names)}
     for row in sidecars.channels():
         name = row.get("name", "")
@@ -144,10 +144,13 @@ def _with_sidecars(contents: FileContents, sidecars: Sidecars | None) -> FileCon
             continue
         if row.get("type", "").lower() not in ("", "n/a"):
             types[index[name]] = row["type"].lower()
+        if units[index[name]] is None and row.get("units", "").lower() not in ("", "n/a"):
+            units[index[name]] = row["units"]
         if row.get("status", "").lower() == "bad":
             bad[name] = "marked bad in channels.tsv"
     return contents.replace(
         types=tuple(types),
+        units=tuple(units),
         marked_bad=bad,
         events=sidecars.events() or contents.events,
         line_freq_hz=sidecars.line_freq_hz or contents.line_freq_hz,
@@ -174,6 +177,8 @@ def _check_line(line_freq_hz: float | None) -> None:
 
 def _stretch(path: Path, contents: FileContents, start_s: float | None, stop_s: float | None) -> tuple[int, int]:
     """First sample and one past the last."""
+    if contents.n_samples == 0:
+        raise _too_short(path, 0.0, "use a longer recording")
     total = contents.n_samples / contents.sfreq_hz
     start, stop = start_s or 0.0, total if stop_s is None else stop_s
     for name, value in (("start", start), ("stop", stop)):
@@ -187,12 +192,15 @@ def _stretch(path: Path, contents: FileContents, start_s: float | None, stop_s: 
         raise InputError(f"start = {start:g} s is not before stop = {stop:g} s", allowed="start < stop")
     first, last = round(start * contents.sfreq_hz), min(contents.n_samples, round(stop * contents.sfreq_hz))
     if (last - first) / contents.sfreq_hz < MIN_DURATION_S - 0.5 / contents.sfreq_hz:
-        raise InputError(
-            f"{path} gives only {(last - first) / contents.sfreq_hz:.3g} s of signal",
-            allowed=f"at least {MIN_DURATION_S:g} s",
-            remedy="use a longer recording" if start_s is None and stop_s is None else "widen --start and --stop",
-        )
+        remedy = "use a longer recording" if start_s is None and stop_s is None else "widen --start and --stop"
+        raise _too_short(path, (last - first) / contents.sfreq_hz, remedy)
     return first, last
+
+
+def _too_short(path: Path, seconds: float, remedy: str) -> InputError:
+    return InputError(
+        f"{path} gives only {seconds:.3g} s of signal", allowed=f"at least {MIN_DURATION_S:g} s", remedy=remedy
+    )
 
 
 def _assemble(

@@ -110,8 +110,8 @@ def contents_of(raw: Any, path: Path, title: str) -> FileContents:
 
 
 def _unit(unit: Any) -> str | None:
-    text = str(unit) if unit not in (None, "") else None
-    return None if text is None else text.replace("\u03bc", "\u00b5")
+    """MNE says "n/a" where the file names none."""
+    return None if unit in (None, "", "n/a") else str(unit)
 
 
 def _loader(raw: Any, path: Path, title: str) -> Callable[[Sequence[int], int, int], FloatArray]:

@@ -1,55 +1,28 @@
 """Scalp electrodes -> the four named regions.
 
-A region is a direction from the centre of the head. The weight of an electrode falls off with the
-angle between the two. Says how well a cap covers each region, in words. Never looks at a signal.
+A region is a direction from the centre of the head; an electrode within reach of several belongs to the
+nearest. Says how well a cap covers each region, in words. Never looks at a signal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eeg2music.registry import Registry
 from eeg2music.types import HEAD_CENTRE_M, REGIONS, FloatArray
 
 _CENTRE_M = np.array(HEAD_CENTRE_M)
-# Of the sphere through the 10-05 electrodes.
-HEAD_RADIUS_M = 0.096
+# Vertex, above both auditory cortices (near T7 and T8), forehead (near AFz).
 _DIRECTIONS = {
     "central": (0.0, 0.0, 1.0),
     "left_temporal": (-0.998, 0.0, 0.06),
     "right_temporal": (0.998, 0.0, 0.06),
     "frontal": (0.0, 0.86, 0.51),
 }
-# Vertex, above both auditory cortices (near T7 and T8), forehead (near AFz); metres in head coordinates.
-REGION_CENTRES_M: FloatArray = np.stack(
-    [_CENTRE_M + HEAD_RADIUS_M * np.asarray(_DIRECTIONS[region]) for region in REGIONS]
-).astype(np.float32)
-WIDTH_DEG = 25.0
 REACH_DEG = 45.0
-
-
-class RegionMap(Protocol):
-    """Places of sensors of one modality -> weights of the same named regions."""
-
-    def weights(self, positions_m: FloatArray) -> FloatArray:
-        """(channel, 3) -> (region, channel), rows summing to 1, or to 0 where nothing covers the region."""
-        ...
-
-
-REGION_MAPS: Registry[type[RegionMap]] = Registry("region map", "eeg2music.regions")
-
-
-@REGION_MAPS.add("eeg")
-class ElectrodeMap:
-    """Electrodes on the scalp."""
-
-    def weights(self, positions_m: FloatArray) -> FloatArray:
-        return region_weights(positions_m)
 
 
 def angles_deg(positions_m: FloatArray) -> NDArray[np.float64]:
@@ -61,25 +34,6 @@ def angles_deg(positions_m: FloatArray) -> NDArray[np.float64]:
     centres = np.stack([np.asarray(_DIRECTIONS[region]) for region in REGIONS])
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
     return np.degrees(np.arccos(np.clip(centres @ unit.T, -1.0, 1.0)))
-
-
-def region_weights(positions_m: FloatArray, *, width_deg: float = WIDTH_DEG) -> FloatArray:
-    """Weight of each electrode in each region: a Gaussian of the angle, cut off at `REACH_DEG`.
-
-    Parameters
-    ----------
-    positions_m : (channel, 3) metres in head coordinates, NaN where unknown
-
-    Returns
-    -------
-    (region, channel) float32, in the order of REGIONS; each row sums to 1, or to 0 where no
-    electrode lies within reach.
-    """
-    angles = angles_deg(positions_m)
-    weights = np.exp(-0.5 * (angles / width_deg) ** 2)
-    weights = np.where(np.isfinite(angles) & (angles <= REACH_DEG), weights, 0.0)
-    total = weights.sum(axis=1, keepdims=True)
-    return (weights / np.where(total > 0, total, 1.0)).astype(np.float32)
 
 
 @dataclass(frozen=True)

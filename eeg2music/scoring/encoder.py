@@ -17,13 +17,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from eeg2music.compat import mend_torchaudio
 from eeg2music.errors import InputError
 from eeg2music.types import EMBEDDING_DIM, SAMPLE_RATE_HZ, FloatArray
+
+mend_torchaudio()
+from diffusers.configuration_utils import ConfigMixin, register_to_config  # noqa: E402 - after torchaudio is mended
+from diffusers.models.modeling_utils import ModelMixin  # noqa: E402
 
 FFT = 4096
 HOP = 600

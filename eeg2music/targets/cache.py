@@ -1,6 +1,7 @@
-"""What targets read off audio depend on: the weights of the CLAP and the scales of the curves.
+"""Keys for those who keep targets: what values read off audio depend on besides the audio.
 
-A store of targets is keyed by these and by the audio itself, so that an entry cannot go stale. Stores nothing.
+The weights of a model and the scales of the curves. Holds no targets: `training.encoder_targets` keeps them, under
+these keys and the audio's own, so that an entry cannot go stale.
 """
 
 from __future__ import annotations

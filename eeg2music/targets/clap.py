@@ -10,14 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from diffusers.configuration_utils import ConfigMixin, register_to_config
-from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
+from eeg2music.compat import mend_torchaudio
 from eeg2music.errors import InputError
 from eeg2music.targets.tokenizer import Tokenizer
 from eeg2music.targets.towers import AudioTower, TextTower
 from eeg2music.types import EMBEDDING_DIM, SAMPLE_RATE_HZ
+
+mend_torchaudio()
+from diffusers.configuration_utils import ConfigMixin, register_to_config  # noqa: E402 - after torchaudio is mended
+from diffusers.models.modeling_utils import ModelMixin  # noqa: E402
 
 SHORTEST_S = 0.5
 

@@ -2,7 +2,7 @@
 
 Three curves per stem: onset strength (half-wave rectified log-mel flux; Böck & Widmer
 2013, without the vibrato suppression), loudness (log root-mean-square) and brightness
-(log spectral centroid, faded to zero in silence). Scales are fixed, not per clip, so that
+(log spectral centroid, zero where the loudness is 0.1 or less). Scales are fixed, not per clip, so that
 a curve means the same in every song. Never estimates pitch and never smooths in time.
 """
 

@@ -16,13 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from eeg2music.audio import resample
-from eeg2music.compat import mend_torchaudio
+from eeg2music.compat import mend_torchaudio, quiet_transformers
 from eeg2music.errors import CheckpointError
 from eeg2music.files import read_json
 from eeg2music.targets.clap import ClapMini, check_audio, check_texts
 from eeg2music.targets.towers import unit_norm
 from eeg2music.types import SAMPLE_RATE_HZ
-from eeg2music.weights import CONFIG_NAME, load_model, local_folder, refuse_pickle
+from eeg2music.weights import CONFIG_NAME, load_model, local_folder, refuse_misfit, refuse_pickle
+
+# Of the contrastive loss; published models may lack them.
+_NOT_OF_EMBEDDINGS = {"logit_scale_a", "logit_scale_t"}
 
 
 class TransformersClap(nn.Module):
@@ -92,7 +95,7 @@ def load_clap(name_or_path: str | os.PathLike[str]) -> ClapMini | TransformersCl
     Raises
     ------
     CheckpointError
-        If it is not there, is pickled, or is another kind of model.
+        If it is not there, is pickled, damaged or another kind of model, or its weights do not fit its config.
     """
     folder = local_folder(name_or_path)
     clap: ClapMini | TransformersClap
@@ -127,19 +130,32 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 def _load_transformers(name: str, *, local: bool) -> TransformersClap:
     mend_torchaudio()
+    from safetensors import SafetensorError
     from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel
 
     try:
-        model = ClapModel.from_pretrained(name, use_safetensors=True, dtype=torch.float32, local_files_only=local)
+        with quiet_transformers():
+            loaded: Any = ClapModel.from_pretrained(
+                name,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are refused below, by name
+                dtype=torch.float32,
+                local_files_only=local,
+            )
         extractor = ClapFeatureExtractor.from_pretrained(name, local_files_only=local)
         tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
         raise CheckpointError(
             f"No CLAP can be loaded from {name!r} ({reason})",
             allowed="a ClapMini folder, or the folder or hub name of a ClapModel in safetensors",
-            remedy="check the name, and the network if it is on the hub",
+            remedy="check the name or copy the checkpoint again, and the network if it is on the hub",
         ) from None
+    model, report = loaded
+    # Tables of numbers that the model makes itself: releases of transformers differ in which of them they store.
+    tables = {key for key, buffer in model.named_buffers() if not buffer.is_floating_point()}
+    refuse_misfit(name, report, harmless=tables | _NOT_OF_EMBEDDINGS)
     return TransformersClap(model, extractor, tokenizer)
 
 

@@ -17,10 +17,11 @@ from eeg2music.audio import write_audio
 from eeg2music.errors import ConfigError, DataError, InputError
 from eeg2music.files import sha256_folder
 from eeg2music.preparation import PrepareConfig, prepare
+from eeg2music.preparation.sources import hash_files
 from eeg2music.preprocess.eeg import preprocess
 from eeg2music.recordings.bids import BidsDataset
 from eeg2music.recordings.prepared import PreparedDataset, is_prepared
-from eeg2music.recordings.read import content_key
+from eeg2music.recordings.read import content_key, read_recording
 from eeg2music.seeding import numpy_rng
 from eeg2music.types import EEG_RATE_HZ, REGIONS
 
@@ -99,7 +100,7 @@ def test_the_cache_is_what_preprocessing_gives(cache: Path, study: Path) -> None
     """Each recording is scaled by itself: reading it alone gives the same numbers."""
     data, source = PreparedDataset(cache), BidsDataset(study)
     for recording in source.recordings[::3]:
-        alone = preprocess(source.read(recording))
+        alone = preprocess(read_recording(recording.path))
         np.testing.assert_array_equal(data.signal(recording.key), alone.signal_v)
 
 
@@ -230,11 +231,11 @@ def test_whoever_is_left_out_is_not_named(study: Path, tmp_path: Path, caplog: p
 def test_what_a_recording_was_before_is_kept(cache: Path, study: Path) -> None:
     data, source = PreparedDataset(cache), BidsDataset(study)
     found = source.recordings[1]
-    raw = source.read(found)
+    raw = read_recording(found.path)
     assert data.content(found.key) == content_key(raw.signal_v, raw.sfreq_hz, raw.channel_names)
     assert data.content(found.key) != data.content(source.recordings[0].key)
     alone, kept = preprocess(raw), data.recording(found.key)
-    for name in ("channel_names", "sfreq_hz", "kind", "key", "bad_channels", "left_out", "notes"):
+    for name in ("channel_names", "sfreq_hz", "kind", "key", "subject", "bad_channels", "left_out", "notes"):
         assert getattr(kept, name) == getattr(alone, name), name
     np.testing.assert_array_equal(kept.signal_v, alone.signal_v)
     np.testing.assert_array_equal(kept.positions_m, alone.positions_m)
@@ -333,3 +334,110 @@ def test_a_work_that_is_no_label_is_refused_and_not_quoted(study: Path, tmp_path
     with pytest.raises(DataError, match="A work_id in the events of sub-b_task-listen_run-2 is no label") as refused:
         prepare(source, tmp_path / "c", ONE)
     assert "Ada" not in str(refused.value)
+
+
+def test_no_more_processes_than_cores_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    from eeg2music.preparation import run
+
+    monkeypatch.setattr(run.os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(run.os, "sched_getaffinity", lambda _: {0, 3, 5}, raising=False)
+    assert run._cores() == 3
+    monkeypatch.delattr(run.os, "sched_getaffinity")
+    assert run._cores() == 64
+
+
+def test_what_an_error_advises_can_be_done_in_the_same_folder(study: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "bids", tmp_path / "c"
+    shutil.copytree(study, source)
+    broken = source / "sub-a/eeg/sub-a_task-listen_run-1_eeg.edf"
+    broken.write_bytes(broken.read_bytes()[:-1000])
+    with pytest.raises(DataError, match="set skip_unusable=true"):
+        prepare(source, out, ONE)
+    done = {path.name: path.stat().st_mtime_ns for path in (out / "signals").iterdir()}
+    assert len(done) == 5
+    prepare(source, out, PrepareConfig(workers=1, skip_unusable=True))
+    assert {path.name: path.stat().st_mtime_ns for path in (out / "signals").iterdir()} == done, "nothing done twice"
+    with pytest.raises(DataError, match="set a shorter window_s"):
+        prepare(study, tmp_path / "d", PrepareConfig(window_s=12.0, workers=1))
+    assert len(PreparedDataset(prepare(study, tmp_path / "d", ONE))) == 24
+
+
+def test_an_older_cache_is_kept_where_no_window_fits(study: Path, tmp_path: Path) -> None:
+    source = tmp_path / "bids"
+    shutil.copytree(study, source)
+    out = prepare(source, tmp_path / "c", ONE)
+    for events in source.rglob("*_events.tsv"):
+        events.write_text(events.read_text().replace("\t9\t", "\t1\t").replace("\t8\t", "\t1\t"))
+    with pytest.raises(DataError, match="No window of 5 s"):
+        prepare(source, out, ONE)
+    assert (out / "signals").is_dir()
+
+
+def test_a_run_copied_under_another_number_is_a_leak(study: Path, tmp_path: Path) -> None:
+    source = tmp_path / "bids"
+    shutil.copytree(study, source)
+    for file in (source / "sub-b/eeg").glob("*_run-1_*"):
+        shutil.copy(file, file.with_name(file.name.replace("_run-1_", "_run-2_")))
+    names = "sub-b_task-listen_run-1, sub-b_task-listen_run-2"
+    with pytest.raises(DataError, match=rf"lies in the source twice \({names}\).*would be a leak"):
+        prepare(source, tmp_path / "c", ONE)
+
+
+def test_songs_of_one_file_name_in_two_folders_are_two(study: Path, tmp_path: Path) -> None:
+    source = tmp_path / "bids"
+    shutil.copytree(study, source)
+    for events in source.rglob("*_events.tsv"):
+        text = events.read_text().replace("funk-1-0000/mix.wav", "rock/01.wav")
+        events.write_text(text.replace("waltz-1-0001/mix.wav", "jazz/01.wav"))
+    data = PreparedDataset(prepare(source, tmp_path / "c", ONE))
+    assert {row["stimulus"] for row in data.rows} == {"rock/01", "jazz/01"}
+    assert {row["repeat"] for row in data.rows} == {1}
+
+
+def test_two_stimuli_at_once_are_refused(study: Path, tmp_path: Path) -> None:
+    source = tmp_path / "bids"
+    shutil.copytree(study, source)
+    events = source / "sub-c/eeg/sub-c_task-listen_run-1_events.tsv"
+    events.write_text(events.read_text().replace("14.5", "2.25"))
+    with pytest.raises(DataError, match=r"1 of 6 recordings cannot be used.*run-1_eeg\.edf: The stimuli .* overlap"):
+        prepare(source, tmp_path / "c", ONE)
+
+
+def test_whose_recording_it_is_comes_from_the_cache(cache: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(cache, copy)
+    data = PreparedDataset(copy)
+    key = data.recordings[-1]
+    assert data.recording(key).subject == data.subject(key) == "sub-c"
+    (copy / "recordings" / f"{key}.json").unlink()
+    with pytest.raises(DataError, match="missing or damaged"):
+        data.subject(key)
+
+
+def test_every_file_of_a_recording_counts(study: Path, tmp_path: Path) -> None:
+    source = tmp_path / "bids"
+    shutil.copytree(study, source)
+    path = source / "sub-a/eeg/sub-a_task-listen_run-1_eeg.edf"
+    levels = [source, source / "sub-a"]
+    for level in levels:
+        (level / "task-listen_eeg.json").write_text('{"PowerLineFrequency": 50}')
+    before = hash_files(path)
+    assert {"../../task-listen_eeg.json", "../task-listen_eeg.json", path.name} <= before.keys()
+    for level in levels:
+        (level / "task-listen_eeg.json").write_text('{"PowerLineFrequency": 60}')
+        now = hash_files(path)
+        assert now != before, "each of several files of one name"
+        before = now
+
+
+@pytest.mark.parametrize("naming", ["neuromag", "bids"])
+def test_the_parts_of_a_split_file_count(naming: str, tmp_path: Path) -> None:
+    import mne
+
+    signal = 1e-5 * numpy_rng(0, "split").standard_normal((8, 200_000))
+    raw = mne.io.RawArray(signal, mne.create_info(8, 256.0, "eeg"), verbose="ERROR")
+    raw.save(tmp_path / "rest_raw.fif", split_size="3MB", split_naming=naming, verbose="ERROR")
+    files = sorted(tmp_path.iterdir(), key=lambda path: (path.name != "rest_raw.fif", path.name))
+    assert len(files) >= 3
+    (tmp_path / "other_raw.fif").touch()
+    assert hash_files(files[0]).keys() == {file.name for file in files}

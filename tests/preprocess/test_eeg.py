@@ -197,3 +197,18 @@ def test_slow_recordings_say_what_they_lack() -> None:
     out = preprocess(recording(pink(8, 20.0, 50.0), 50.0))
     assert any("nothing above 25 Hz" in note for note in out.notes)
     assert out.signal_v.shape == (8, 1280)
+
+
+@pytest.mark.parametrize("sfreq_hz", [110.0, 112.0, 115.3, 118.0, 120.0, 122.0])
+def test_rates_whose_half_lies_between_the_mains_frequencies(sfreq_hz: float) -> None:
+    """60 Hz cannot be in such a signal; 50 Hz can."""
+    signal = pink(8, 20.0, sfreq_hz)
+    assert preprocess(recording(signal, sfreq_hz)).line_freq_hz is None
+    hum = signal + 4e-5 * sine(50.0, sfreq_hz, 20.0)[:, : signal.shape[1]]
+    assert preprocess(recording(hum, sfreq_hz)).line_freq_hz == 50.0
+
+
+@pytest.mark.parametrize("sfreq_hz", [125.0, 128.0])
+def test_60_hz_is_found_where_it_lies_just_below_half_the_rate(sfreq_hz: float) -> None:
+    hum = pink(8, 20.0, sfreq_hz) + 4e-5 * sine(60.0, sfreq_hz, 20.0)
+    assert detect_line(hum.astype(np.float32), sfreq_hz) == 60.0

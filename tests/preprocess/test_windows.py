@@ -94,3 +94,23 @@ def test_a_planted_impulse_is_found_where_the_events_say() -> None:
 def test_windows_of_no_length_are_refused() -> None:
     with pytest.raises(InputError, match="both above 0"):
         covering_windows(recording(640), hop_s=0.0)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (Event(1.0, 8.0, "music", "rock.wav"), Event(1.0, 8.0, "music", "jazz.wav")),
+        (Event(1.0, 8.0, "music", "rock.wav"), Event(8.0, 8.0, "music", "jazz.wav")),
+        (Event(1.0, 0.0, "music", "rock.wav"), Event(1.0, 0.0, "music", "jazz.wav")),
+        (Event(1.0, 20.0, "music", "rock.wav"), Event(2.0, 1.0, "music", "rock.wav"), Event(9.0, 1.0, "m", "jazz.wav")),
+    ],
+)
+def test_stimuli_that_overlap_are_refused_by_name(events: tuple[Event, ...]) -> None:
+    with pytest.raises(InputError, match=r"stimuli rock\.wav at 1 s and \w+\.wav at \d s overlap.*events\.tsv"):
+        list(stimulus_windows(recording(64 * 30, events)))
+
+
+def test_stimuli_that_follow_each_other_at_once_do_not_overlap() -> None:
+    events = (Event(1.0, 8.01, "music", "a"), Event(9.0, 8.0, "music", "b"), Event(1.5, 3.0, "beat"))
+    found = {event.stimulus for event, _, _ in stimulus_windows(recording(64 * 30, events))}
+    assert found == {"a", "b"}

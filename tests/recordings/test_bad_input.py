@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -175,3 +176,21 @@ def test_stretches_outside(edf: Path, start: float | None, stop: float | None, w
 def test_impossible_mains(edf: Path, line: float) -> None:
     with pytest.raises(InputError, match="line frequency"):
         read_recording(edf, line_freq_hz=line)
+
+
+def test_an_edf_of_no_record(edf: Path, edit_edf: Callable[..., Path]) -> None:
+    empty = edit_edf(edf, records="0")
+    data = empty.read_bytes()
+    empty.write_bytes(data[: 256 * (1 + int(data[252:256]))])
+    for stop_s in (None, 1.0):
+        with pytest.raises(InputError, match=r"sound\.edf gives only 0 s of signal.*use a longer recording"):
+            read_recording(empty, stop_s=stop_s)
+
+
+@pytest.mark.parametrize("stop_s", [None, 1.0])
+def test_a_brainvision_file_without_a_sample(make_raw: Any, write: Write, stop_s: float | None) -> None:
+    path = write(make_raw(), "a.vhdr")
+    path.with_suffix(".eeg").write_bytes(b"")
+    path.write_text(re.sub(r"(?m)^DataPoints=.*\n", "", path.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(InputError, match=r"a\.vhdr gives only 0 s of signal.*at least 2 s.*longer recording"):
+        read_recording(path, stop_s=stop_s)

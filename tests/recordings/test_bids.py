@@ -47,7 +47,7 @@ def test_the_same_as_an_independent_reader(dataset: Path) -> None:
     found = BidsDataset(dataset)
     assert [r.key for r in found.recordings] == ["sub-01_task-listen_run-1", "sub-02_task-listen_run-1"]
     assert found.subjects == ("sub-01", "sub-02")
-    recording = found.read(found.recordings[0])
+    recording = read_recording(found.recordings[0].path)
     path = mne_bids.BIDSPath(subject="01", task="listen", run="1", datatype="eeg", root=dataset)
     raw = mne_bids.read_raw_bids(path, verbose="ERROR")
     kept = [name for name in raw.ch_names if name != "Pz"]
@@ -147,3 +147,33 @@ def test_tables_that_are_none_are_refused(tmp_path: Path) -> None:
     (tmp_path / "events.tsv").write_bytes(b"onset\t\xff\xfe\n")
     with pytest.raises(DataError, match="tab-separated UTF-8"):
         read_tsv(tmp_path / "events.tsv")
+
+
+def test_sidecars_of_all_runs_announce_no_recording_of_their_own(dataset: Path, tmp_path: Path) -> None:
+    root = tmp_path / "study"
+    shutil.copytree(dataset, root)
+    folder = root / "sub-01" / "eeg"
+    table = folder / "sub-01_task-listen_run-1_channels.tsv"
+    table.rename(folder / "sub-01_task-listen_channels.tsv")
+    (folder / "sub-01_task-listen_eeg.json").write_text("{}")
+    found = BidsDataset(root)
+    found.check()
+    assert [recording.key for recording in found.recordings] == ["sub-01_task-listen_run-1", "sub-02_task-listen_run-1"]
+    assert read_recording(found.recordings[0].path).bad_channels == {"T7": "marked bad in channels.tsv"}
+    for file in folder.glob("*_run-1_*"):
+        file.unlink()
+    with pytest.raises(DataError, match=r"1 recording\(s\).*sub-01_task-listen_eeg"):
+        BidsDataset(root).check()
+
+
+def test_units_of_a_table_fill_in_what_a_file_does_not_say(make_raw: Any, tmp_path: Path) -> None:
+    import mne
+
+    (tmp_path / "dataset_description.json").write_text("{}")
+    base = tmp_path / "sub-01" / "eeg" / "sub-01_task-listen"
+    base.parent.mkdir(parents=True)
+    names = ("Fp1", "C3", "C4", "Oz", "X7", "X8")
+    mne.export.export_raw(f"{base}_eeg.set", make_raw(names), verbose="ERROR")
+    rows = ["name\ttype\tunits", *(f"{name}\tEEG\t{'bpm' if name == 'X8' else 'n/a'}" for name in names)]
+    Path(f"{base}_channels.tsv").write_text("\n".join(rows) + "\n")
+    assert read_recording(f"{base}_eeg.set").left_out == {"X8": "its unit is bpm, no voltage"}

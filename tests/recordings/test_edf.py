@@ -43,7 +43,7 @@ def test_channels_at_another_rate_stay_out_of_the_brains_way(tmp_path: Path) -> 
     found = read_recording(tmp_path / "mixed.edf")
     assert found.channel_names == ("C3", "C4", "Pz", "Oz")
     assert found.sfreq_hz == 256.0
-    assert found.left_out == {"T8": "sampled at 10 Hz, the others at 256 Hz"}
+    assert found.left_out == {"T8": "sampled at 10 Hz, the electrodes at 256 Hz"}
 
 
 def test_of_an_interrupted_recording_the_longest_stretch_is_used(tmp_path: Path) -> None:
@@ -66,3 +66,63 @@ def test_of_an_interrupted_recording_the_longest_stretch_is_used(tmp_path: Path)
     found = read_recording(path)
     assert any("interrupted 1 time(s); the longest stretch was used (7 s of 10 s)" in note for note in found.notes)
     np.testing.assert_array_equal(found.signal_v, whole.signal_v[:, 3 * 256 :])
+
+
+def write(path: Path, *signals: tuple[str, str, float, float]) -> Path:
+    """An EDF of (label, unit, rate, peak) signals of noise, ten records of a second."""
+    import edfio
+
+    rng = numpy_rng(0, "signals")
+    made = [
+        edfio.EdfSignal(
+            np.clip(peak / 5 * rng.standard_normal(round(10 * rate)), -peak, peak),
+            rate,
+            label=label,
+            physical_dimension=unit,
+            physical_range=(-peak, peak),
+        )
+        for label, unit, rate, peak in signals
+    ]
+    edfio.Edf(made, data_record_duration=1.0).write(path)
+    return path
+
+
+def test_the_rate_is_the_brains_where_slow_signals_are_more(tmp_path: Path) -> None:
+    """As in the sleep recordings of PhysioNet's Sleep-EDF: two electrodes and the eyes at 100 Hz, the rest at 1 Hz."""
+    brain = [("EEG Fpz-Cz", "uV", 100, 200), ("EEG Pz-Oz", "uV", 100, 200), ("EOG horizontal", "uV", 100, 200)]
+    slow = [("Resp oro-nasal", "", 1, 2000), ("EMG submental", "uV", 1, 5), ("Temp rectal", "DegC", 1, 40),
+            ("Event marker", "", 1, 1000)]  # fmt: skip
+    found = read_recording(write(tmp_path / "sleep.edf", *brain, *slow))
+    assert found.channel_names == ("EEG Fpz-Cz", "EEG Pz-Oz")
+    assert found.sfreq_hz == 100.0
+    assert found.left_out["Temp rectal"] == "sampled at 1 Hz, the electrodes at 100 Hz"
+
+
+def test_where_as_many_signals_have_either_rate_the_faster_is_kept(tmp_path: Path) -> None:
+    signals = [("C3", "uV", 100, 200), ("C4", "uV", 100, 200), ("Pz", "uV", 200, 200), ("Oz", "uV", 200, 200)]
+    assert read_recording(write(tmp_path / "tie.edf", *signals)).channel_names == ("Pz", "Oz")
+
+
+def test_fast_signals_of_another_unit_or_name_have_no_vote(tmp_path: Path) -> None:
+    brain = [(name, "uV", 200, 200) for name in ("C3", "C4", "Pz")]
+    others = [(f"P{i}x", "mmHg", 100, 200) for i in range(3)] + [(f"EMG{i}", "uV", 100, 200) for i in range(3)]
+    assert read_recording(write(tmp_path / "lab.edf", *others, *brain)).channel_names == ("C3", "C4", "Pz")
+
+
+def test_signals_without_a_unit_are_microvolts_where_they_cannot_be_volts(tmp_path: Path) -> None:
+    named, bare = (
+        read_recording(write(tmp_path / f"in_{unit}.edf", *((f"DAMT{i}", unit, 256, 200) for i in range(6))))
+        for unit in ("uV", "")
+    )
+    assert bare.channel_names == named.channel_names
+    np.testing.assert_allclose(bare.signal_v, named.signal_v, rtol=1e-5)
+    assert "the file names no unit; microvolts assumed" in bare.notes
+    assert "the file names no unit; microvolts assumed" not in named.notes
+    volts = read_recording(write(tmp_path / "volts.edf", *((f"DAMT{i}", "", 256, 0.0002) for i in range(6))))
+    np.testing.assert_allclose(volts.signal_v, named.signal_v, atol=2e-8)
+
+
+def test_another_unit_is_no_voltage(tmp_path: Path) -> None:
+    brain = [(f"DAMT{i}", "uV", 256, 200) for i in range(6)]
+    found = read_recording(write(tmp_path / "a.edf", *brain, ("X1", "bpm", 256, 200), ("O2", "%", 256, 100)))
+    assert found.left_out == {"X1": "its unit is bpm, no voltage", "O2": "its unit is %, no voltage"}

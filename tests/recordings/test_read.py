@@ -211,3 +211,26 @@ def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+EQUIDISTANT = tuple(f"{row}{i}" for row in ("LL", "L", "Z", "R", "RR") for i in range(1, 9))
+
+
+@pytest.mark.parametrize("place", ["cap_raw.fif", "sub-01/eeg/sub-01_task-rest_eeg.fif"])
+def test_an_equidistant_cap_keeps_its_positions(make_raw: Any, tmp_path: Path, place: str) -> None:
+    """Its names look like those of shafts; its positions, or its data set, say that it is worn on the head."""
+    import mne
+
+    count = len(EQUIDISTANT)
+    up, around = np.linspace(1.0, -0.2, count), 2.4 * np.arange(count)
+    flat = np.sqrt(1 - up**2)
+    places = 0.095 * np.c_[flat * np.cos(around), flat * np.sin(around), up] + [0.0, 0.015, 0.043]
+    marks = {"nasion": [0, 0.1, 0], "lpa": [-0.08, 0, 0], "rpa": [0.08, 0, 0]}
+    montage = mne.channels.make_dig_montage(dict(zip(EQUIDISTANT, places, strict=True)), coord_frame="head", **marks)
+    path = tmp_path / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "dataset_description.json").write_text("{}")
+    make_raw(EQUIDISTANT, montage=montage).save(path, verbose="ERROR")
+    found = read_recording(path)
+    assert found.kind == "eeg"
+    np.testing.assert_allclose(found.positions_m, places, atol=1e-4)

@@ -89,3 +89,32 @@ def test_types_are_free_text_and_are_not_repeated_unless_known(load: Any) -> Non
     with pytest.raises(InputError, match="no EEG stream, only: Markers, another type, no type") as caught:
         load(*(stream(kind, samples, stamps) for kind in ("Lovelace", "Markers", "")))
     assert "Lovelace" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("unit", "volts"),
+    [("microvolt", 1e-6), ("\u00b5V", 1e-6), ("\u03bcV", 1e-6), ("Microvolts", 1e-6), (" uV ", 1e-6),
+     ("millivolt", 1e-3), ("nanovolts", 1e-9), ("nV", 1e-9), ("Volt", 1.0)],
+)  # fmt: skip
+def test_every_spelling_of_a_voltage_is_one(load: Any, unit: str, volts: float) -> None:
+    samples = 2e-5 / volts * numpy_rng(0, "units").standard_normal((1000, 2)).astype(np.float32)
+    labels = [("Cz", "EEG", unit), ("contact", "EEG", unit)]
+    found = load(stream("EEG", samples, np.arange(1000) / 250, labels))
+    assert found.channel_names == ("Cz", "contact")
+    np.testing.assert_allclose(found.signal_v, volts * samples.T, rtol=1e-5)
+
+
+def test_an_accelerometer_gives_no_events(load: Any) -> None:
+    stamps = np.arange(1000) / 250
+    brain = stream("EEG", numpy_rng(0, "xdf").standard_normal((1000, 3)).astype(np.float32), stamps)
+    moved = stream("Accelerometer", np.arange(1000, dtype=np.int16)[:, None], stamps)
+    codes = stream("Triggers", np.array([[7], [8]], dtype=np.int32), [1.0, 2.0])
+    codes["info"]["nominal_srate"] = ["0"]
+    found = load(brain, moved, codes)
+    assert [(event.onset_s, event.kind) for event in found.events] == [(1.0, "trigger 7"), (2.0, "trigger 8")]
+
+
+def test_the_type_of_a_stream_is_stated_for_none_of_its_channels(load: Any) -> None:
+    samples = numpy_rng(0, "xdf").standard_normal((1000, 2)).astype(np.float32)
+    found = load(stream("ECoG", samples, np.arange(1000) / 250, [("G1", "", "uV"), ("AUX1", "", "uV")]))
+    assert (found.kind, found.channel_names) == ("ieeg", ("G1",))

@@ -1,4 +1,4 @@
-"""Regions on the head: known electrodes lie where anatomy says, weights are normalised, coverage is said."""
+"""Regions on the head: known electrodes lie where anatomy says, and coverage is said."""
 
 from __future__ import annotations
 
@@ -6,42 +6,28 @@ import numpy as np
 import pytest
 
 from eeg2music.recordings.montages import match_montage
-from eeg2music.regions.electrodes import (
-    REGION_CENTRES_M,
-    REGION_MAPS,
-    coverage,
-    region_weights,
-)
+from eeg2music.regions.electrodes import angles_deg, coverage
 from eeg2music.types import REGIONS
 
 TYPICAL = {"Cz": "central", "T7": "left_temporal", "T8": "right_temporal", "AFz": "frontal", "Fpz": "frontal"}
 
 
 @pytest.mark.parametrize(("name", "region"), TYPICAL.items())
-def test_a_typical_electrode_weighs_most_in_its_region(name: str, region: str) -> None:
-    names = [*TYPICAL, "Oz", "Pz"]
-    weights = region_weights(match_montage(names, "10-05"))
-    assert REGIONS[int(weights[:, names.index(name)].argmax())] == region
-
-
-def test_weights_sum_to_one_or_to_nothing() -> None:
-    weights = region_weights(match_montage(["Cz", "T7", "Oz"], "10-05"))
-    np.testing.assert_allclose(weights.sum(axis=1), [1.0, 1.0, 0.0, 0.0], atol=1e-6)
-    assert not weights[:, 2].any()
+def test_a_typical_electrode_is_counted_in_its_region(name: str, region: str) -> None:
+    found = coverage(match_montage([name], "10-05"))
+    assert found.electrodes == {other: int(other == region) for other in REGIONS}
 
 
 def test_left_is_left() -> None:
-    left = REGION_CENTRES_M[REGIONS.index("left_temporal")]
-    right = REGION_CENTRES_M[REGIONS.index("right_temporal")]
-    assert left[0] < 0 < right[0]
-    np.testing.assert_allclose(left * [-1, 1, 1], right, atol=1e-6)
+    left, right = (angles_deg(np.array([[x, 0.0146, 0.0432]], dtype=np.float32))[:, 0] for x in (-0.09, 0.09))
+    assert REGIONS[int(left.argmin())] == "left_temporal"
+    assert REGIONS[int(right.argmin())] == "right_temporal"
 
 
-def test_unknown_positions_weigh_nothing() -> None:
-    weights = region_weights(np.full((3, 3), np.nan, dtype=np.float32))
-    assert weights.shape == (4, 3)
-    assert not weights.any()
+def test_unknown_positions_count_nowhere() -> None:
     nowhere = coverage(np.full((3, 3), np.nan, np.float32))
+    assert nowhere.unknown == 3
+    assert not any(nowhere.electrodes.values())
     for known in (False, True):
         assert nowhere.in_words(regions_known=known) == "no electrode has a known position: global decoding only"
 
@@ -60,9 +46,3 @@ def test_coverage_counts_each_electrode_once() -> None:
 def test_electrodes_that_do_not_tell_regions_apart_are_said_not_to() -> None:
     words = coverage(match_montage(["Cz", "C1"], "10-05")).in_words(regions_known=False)
     assert words.startswith("regions could not be told apart: global decoding only (central: 2 electrodes; ")
-
-
-def test_every_region_map_takes_positions_without_a_meaning() -> None:
-    for name in REGION_MAPS:
-        weights = REGION_MAPS[name]().weights(np.full((2, 3), np.nan, dtype=np.float32))
-        assert weights.shape == (len(REGIONS), 2)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from support import write_clap
 
 from eeg2music.errors import CheckpointError
@@ -84,3 +88,56 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     (tmp_path / "pytorch_model.bin").write_bytes(b"never opened")
     with pytest.raises(CheckpointError, match="pickled"):
         load_clap(tmp_path)
+
+
+def _change(folder: Path, target: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> Path:
+    """A copy of a CLAP whose weights were changed."""
+    shutil.copytree(folder, target)
+    state = load_file(target / "model.safetensors")
+    change(state)
+    save_file(state, target / "model.safetensors", metadata={"format": "pt"})
+    return target
+
+
+def _without_projection(state: dict[str, torch.Tensor]) -> None:
+    for key in [key for key in state if key.startswith("audio_projection.")]:
+        del state[key]
+
+
+def _wider_projection(state: dict[str, torch.Tensor]) -> None:
+    state["audio_projection.linear1.weight"] = torch.zeros(7, 7)
+
+
+def _left_over(state: dict[str, torch.Tensor]) -> None:
+    state["audio_projection.linear9.weight"] = torch.zeros(3)
+
+
+@pytest.mark.parametrize("change", [_without_projection, _wider_projection, _left_over])
+def test_weights_that_do_not_fit_the_config_are_refused(folder: Path, tmp_path: Path, change: Any) -> None:
+    """transformers would fill what is missing with random numbers, and the embeddings would mean nothing."""
+    with pytest.raises(CheckpointError, match=r"audio_projection\.linear") as caught:
+        load_clap(_change(folder, tmp_path / "changed", change))
+    assert "\n" not in str(caught.value) and "Remedy" in str(caught.value)
+
+
+def test_damaged_weights_are_refused(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "cut")
+    file = tmp_path / "cut" / "model.safetensors"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(CheckpointError, match=r"No CLAP can be loaded from .*Remedy: .*copy the checkpoint again"):
+        load_clap(tmp_path / "cut")
+
+
+def test_what_other_releases_of_transformers_store_or_leave_out_does_no_harm(folder: Path, tmp_path: Path) -> None:
+    model = load_clap(folder).model
+    tables = {key for key, value in model.named_buffers() if not value.is_floating_point()}
+    assert any(key.endswith("position_ids") for key in tables)
+
+    def without_tables(state: dict[str, torch.Tensor]) -> None:
+        for key in tables | {"logit_scale_a", "logit_scale_t"}:
+            state.pop(key, None)
+
+    bare, audio = load_clap(_change(folder, tmp_path / "bare", without_tables)), noise(1.0)
+    with torch.no_grad():
+        torch.testing.assert_close(bare.embed_text(["waltz"]), load_clap(folder).embed_text(["waltz"]))
+        torch.testing.assert_close(bare.embed_audio(audio), load_clap(folder).embed_audio(audio))

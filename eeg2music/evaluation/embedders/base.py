@@ -7,15 +7,14 @@ no audio files and keeps nothing: see `eeg2music.evaluation.embedding_cache`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from eeg2music.errors import CheckpointError, DataError, InputError
+from eeg2music.errors import DataError, InputError
 from eeg2music.files import sha256_file
 from eeg2music.types import FloatArray
 
@@ -174,15 +173,3 @@ def names_of(source: str, *, part_of_generator: bool) -> frozenset[str]:
         if part_of_generator and all((folder.parent / name).is_dir() for name in MAKING):
             known.add(checkpoint_sha256(folder.parent))
     return frozenset(known)
-
-
-def refuse_misfit(source: str, report: dict[str, Any], harmless: Iterable[str] = ()) -> None:
-    """Refuse weights that transformers only partly loaded, given its loading report."""
-    keys = [*report["missing_keys"], *report["unexpected_keys"], *report["mismatched_keys"]]
-    problems = [str(key) for key in keys if str(key) not in set(harmless)]
-    if problems:
-        raise CheckpointError(
-            f"The weights of {source} do not fit the model ({problems[0]} …)",
-            allowed="exactly the weights that the config describes",
-            remedy="use the config that was saved with the weights",
-        )

@@ -18,12 +18,12 @@ from eeg2music.evaluation.embedders.base import (
     Options,
     names_of,
     pieces,
-    refuse_misfit,
     torch_device,
 )
 from eeg2music.evaluation.embedders.registry import EMBEDDERS
 from eeg2music.files import read_json, sha256_json
 from eeg2music.types import FloatArray
+from eeg2music.weights import refuse_misfit
 
 SHORTEST_S = 0.5
 # What MERT adds to HuBERT, and the values with which it adds nothing.

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from eeg2music.errors import InputError
-from eeg2music.recordings.contents import READERS, FileContents, Reader
+from eeg2music.recordings.channel_words import BRAIN_TYPES, reason_by_name, volts_per
+from eeg2music.recordings.contents import MIN_RATE_HZ, READERS, FileContents, Reader
 from eeg2music.recordings.edf_records import is_interrupted, longest_run, record_onsets
+from eeg2music.recordings.montages import is_standard_name
 from eeg2music.recordings.through_mne import read_through_mne
 
 _MAGIC = {".edf": b"0       ", ".rec": b"0       ", ".bdf": b"\xffBIOSEMI"}
@@ -26,6 +28,7 @@ class EdfHeader:
     records : number of data records, -1 where the recorder did not finish the header
     record_s : seconds per record
     labels, samples : of each signal; samples per record
+    units, reach : of each signal; unit, "" where none is named, and largest magnitude that it can hold, in that unit
     """
 
     header_bytes: int
@@ -33,6 +36,8 @@ class EdfHeader:
     record_s: float
     labels: tuple[str, ...]
     samples: tuple[int, ...]
+    units: tuple[str, ...]
+    reach: tuple[float, ...]
 
     def record_bytes(self, sample_bytes: int) -> int:
         return sum(self.samples) * sample_bytes
@@ -68,14 +73,30 @@ def read_header(path: Path) -> EdfHeader:
             if len(fields) < 256 * signals or signals < 1:
                 raise ValueError
             labels = tuple(fields[16 * i : 16 * i + 16].decode("latin-1").strip() for i in range(signals))
-            samples = tuple(int(fields[216 * signals + 8 * i :][:8]) for i in range(signals))
+            samples = tuple(int(text) for text in _column(fields, signals, 216))
+            units = tuple(text.decode("latin-1").strip() for text in _column(fields, signals, 96))
+            ends = zip(_column(fields, signals, 104), _column(fields, signals, 112), strict=True)
+            reach = tuple(max(abs(_number(low)), abs(_number(high))) for low, high in ends)
         except ValueError:
             raise InputError(
                 f"{path} has a damaged header",
                 allowed="a complete EDF or BDF file",
                 remedy="export it anew from the recording software",
             ) from None
-    return EdfHeader(header_bytes, records, record_s, labels, samples)
+    return EdfHeader(header_bytes, records, record_s, labels, samples, units, reach)
+
+
+def _column(fields: bytes, signals: int, offset: int) -> list[bytes]:
+    """The eight bytes about each signal that begin after `offset` bytes for each."""
+    return [fields[offset * signals + 8 * i :][:8] for i in range(signals)]
+
+
+def _number(text: bytes) -> float:
+    """A number of the header that MNE checks, 0 where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 def _width(path: Path) -> int:
@@ -94,6 +115,12 @@ def _check_size(path: Path, header: EdfHeader) -> None:
             f"({held * seconds:.3g} s)",
             allowed="a complete file",
             remedy="copy the file again, or export it anew from the recording software",
+        )
+    if size < header.header_bytes + header.record_bytes(_width(path)):
+        raise InputError(
+            f"{path} gives only 0 s of signal: it holds no data record",
+            allowed="a recording of some seconds",
+            remedy="use a longer recording",
         )
 
 
@@ -126,24 +153,57 @@ class EdfReader(Reader):
         if path.stat().st_size >= header.expected_bytes(_width(path)) + header.record_bytes(_width(path)):
             note = "the header does not tell the length; it was taken from the file's size"
             contents = contents.replace(notes=(*contents.notes, note))
-        return _uninterrupted(contents.replace(dropped=dropped), path, header)
+        return _uninterrupted(_with_units(contents, header).replace(dropped=dropped), path, header)
 
 
 def _other_rates(header: EdfHeader) -> dict[str, str]:
-    """Signals at another rate than most: resampling them to fit would be work for channels nobody wants."""
+    """Signals at another rate than the brain's: resampling them to fit would be work for channels nobody wants.
+
+    The brain's rate is the one that most signals have which may be the brain's by rate, name and unit.
+    """
     signals = [
-        (label, count)
-        for label, count in zip(header.labels, header.samples, strict=True)
+        (label, count, unit)
+        for label, count, unit in zip(header.labels, header.samples, header.units, strict=True)
         if "annotations" not in label.lower()
     ]
-    if not signals:
+    voted = [
+        count
+        for label, count, unit in signals
+        if count >= MIN_RATE_HZ * header.record_s
+        and (not unit or volts_per(unit) is not None)
+        and (is_standard_name(label) or reason_by_name(label) is None)
+    ]
+    votes = Counter(voted or [count for _, count, _ in signals])
+    if not votes:
         return {}
-    usual = Counter(count for _, count in signals).most_common(1)[0][0]
+    usual = max(votes, key=lambda count: (votes[count], count))
     return {
-        label: f"sampled at {count / header.record_s:g} Hz, the others at {usual / header.record_s:g} Hz"
-        for label, count in signals
+        label: f"sampled at {count / header.record_s:g} Hz, the electrodes at {usual / header.record_s:g} Hz"
+        for label, count, _ in signals
         if count != usual
     }
+
+
+def _with_units(contents: FileContents, header: EdfHeader) -> FileContents:
+    """The header's own units: MNE tells a blank one from none of the units that it knows no more.
+
+    MNE takes numbers without a unit for volts. Where a signal can exceed a volt they are microvolts, as in XDF.
+    """
+    about = {label: (unit, reach) for label, unit, reach in zip(header.labels, header.units, header.reach, strict=True)}
+    units, factors = list(contents.units), np.ones(len(contents.names), dtype=np.float32)
+    for row, name in enumerate(contents.names):
+        unit, reach = about.get(name, ("", 0.0))
+        if units[row] is None and unit:
+            units[row] = unit
+        elif units[row] is None and contents.types[row] in BRAIN_TYPES and reach > 1.0:
+            factors[row] = 1e-6
+    if (factors == 1.0).all():
+        return contents.replace(units=tuple(units))
+    return contents.replace(
+        units=tuple(units),
+        load=lambda channels, start, stop: contents.load(channels, start, stop) * factors[list(channels), None],
+        notes=(*contents.notes, "the file names no unit; microvolts assumed"),
+    )
 
 
 def _uninterrupted(contents: FileContents, path: Path, header: EdfHeader) -> FileContents:

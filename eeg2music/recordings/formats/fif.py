@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from eeg2music.recordings.contents import READERS, FileContents, Reader
@@ -19,3 +20,15 @@ class FifReader(Reader):
         import mne
 
         return read_through_mne(path, mne.io.read_raw_fif, title=self.title, allow_maxshield="yes")
+
+
+def split_parts(path: Path) -> list[Path]:
+    """The files that a FIF file is continued in: "x-1.fif", "x-2.fif" after "x.fif", "split-02" after "split-01"."""
+    match = re.match(r"(.*?)(\.fif(?:\.gz)?)$", path.name, re.IGNORECASE)
+    if match is None:
+        return []
+    stem, suffix = match.groups()
+    first = re.search(r"_split-0*1(?=_|$)", stem)
+    before, after = (f"{stem}-", "") if first is None else (f"{stem[: first.start()]}_split-", stem[first.end() :])
+    numbered = re.compile(re.escape(before) + r"\d+" + re.escape(after + suffix))
+    return [file for file in sorted(path.parent.iterdir()) if numbered.fullmatch(file.name) and file.name != path.name]

@@ -15,13 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeg2music.errors import InputError
-from eeg2music.recordings.channel_words import type_in_words
+from eeg2music.recordings.channel_words import type_in_words, volts_per
 from eeg2music.recordings.contents import READERS, FileContents, Reader, no_positions
 from eeg2music.recordings.through_mne import unreadable
 from eeg2music.types import Event
 
-_VOLTS = {"v": 1.0, "volts": 1.0, "mv": 1e-3, "millivolts": 1e-3, "nv": 1e-9, "nanovolts": 1e-9}
-_MICROVOLTS = ("uv", "µv", "microvolts", "microvolt", "microv", "")
 _GAP_S = 0.1
 
 
@@ -92,10 +90,9 @@ def _contents(path: Path, stream: dict[str, Any], others: Sequence[dict[str, Any
         signal = on_grid(stamps, signal, sfreq)
         notes.append("irregular time stamps; the signal was interpolated onto a uniform grid")
     names, types, units = _channels(stream, signal.shape[0])
-    scales = [_scale(unit) for unit in units]
     if any(unit is None for unit in units):
         notes.append("the stream names no unit; microvolts assumed")
-    signal = (signal * np.array([1e-6 if scale is None else scale for scale in scales])[:, None]).astype(np.float32)
+    signal = (signal * np.array([_scale(unit) for unit in units])[:, None]).astype(np.float32)
     return FileContents(
         load=lambda channels, start, stop: signal[list(channels), start:stop],
         sfreq_hz=sfreq,
@@ -144,6 +141,8 @@ def _channels(stream: dict[str, Any], count: int) -> tuple[tuple[str, ...], tupl
     except (KeyError, IndexError, TypeError):
         described = []
     default = _text(stream["info"]["type"]).lower()
+    # The type of the stream is none that was stated for each of its channels.
+    default = "ieeg" if default == "ecog" else default
     if len(described) != count:
         return tuple(f"EEG{i + 1}" for i in range(count)), (default,) * count, [None] * count
     names = [_text(channel.get("label")) or f"EEG{i + 1}" for i, channel in enumerate(described)]
@@ -152,21 +151,30 @@ def _channels(stream: dict[str, Any], count: int) -> tuple[tuple[str, ...], tupl
     return tuple(names), tuple(types), [_text(channel.get("unit")) or None for channel in described]
 
 
-def _scale(unit: str | None) -> float | None:
+def _scale(unit: str | None) -> float:
     """Factor to volts; a unit that is no voltage keeps its numbers (the channel is left out by its unit)."""
-    if unit is None or unit.lower() in _MICROVOLTS:
-        return 1e-6
-    return _VOLTS.get(unit.lower(), 1.0)
+    factor = volts_per("microvolts" if unit is None else unit)
+    return 1.0 if factor is None else factor
 
 
 def _markers(streams: Sequence[dict[str, Any]], first_s: float, last_s: float) -> tuple[Event, ...]:
-    """Markers of other streams inside the stretch. Their text is free, so only numbers are kept."""
+    """Markers of other streams inside the stretch. Their text is free, so only numbers are kept.
+
+    Markers are texts, or come at no regular rate; numbers at a regular rate are a signal of their own.
+    """
     events: list[Event] = []
     for stream in streams:
-        if isinstance(stream["time_series"], np.ndarray) and stream["time_series"].dtype.kind == "f":
+        if _is_signal(stream):
             continue
         for stamp, value in zip(stream["time_stamps"], stream["time_series"], strict=True):
             text = _text(value if isinstance(value, list) else list(np.atleast_1d(value)))
             if first_s <= stamp <= last_s:
                 events.append(Event(float(stamp - first_s), 0.0, f"trigger {text}" if text.isdigit() else "marker"))
     return tuple(sorted(events, key=lambda event: event.onset_s))
+
+
+def _is_signal(stream: dict[str, Any]) -> bool:
+    values = stream["time_series"]
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
+        return False
+    return values.dtype.kind == "f" or float(_text(stream["info"].get("nominal_srate")) or 0.0) > 0
