@@ -38,6 +38,9 @@ Run = Callable[..., Ran]
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run the console script in this process."""
 
+    # A slow machine would be told of its progress.
+    monkeypatch.setattr(cli, "QUIET_S", 1e6)
+
     def call(*arguments: object) -> Ran:
         monkeypatch.setattr("sys.argv", ["eeg2music", *map(str, arguments)])
         capsys.readouterr()

@@ -17,6 +17,7 @@ from eeg2music.errors import CheckpointError, ConfigError, InputError, LeakError
 from eeg2music.evaluation.heard import Heard
 from eeg2music.evaluation.known import refuse_known
 from eeg2music.pipeline import (
+    NO_CONDITIONING_SPACE,
     NO_LATENT_SPACE,
     BrainToMusicPipeline,
     PipelineOutput,
@@ -137,7 +138,7 @@ def test_ids_have_to_name_the_clips(pipeline: BrainToMusicPipeline, ids: str, me
 
 def test_no_steps_are_refused(pipeline: BrainToMusicPipeline) -> None:
     with pytest.raises(ConfigError, match=r"steps = 0.*1 or more"):
-        make(pipeline, None, "a", sampling=SamplingConfig(steps=0))
+        make(pipeline, None, "a", sampling=FAST.model_copy(update={"steps": 0}))
 
 
 # -- encoding ----------------------------------------------------------------------------------
@@ -442,9 +443,9 @@ def test_a_decoder_can_be_exchanged(copy: Path) -> None:
 def test_a_diffusion_model_that_does_not_name_its_latents_is_warned_of(copy: Path) -> None:
     file = copy / "diffusion" / MANIFEST_NAME
     file.write_text(json.dumps({"songs": ["tiny-train"]}))
-    assert load_pipeline(copy, "cpu").warnings == (NO_LATENT_SPACE,)
+    assert load_pipeline(copy, "cpu").warnings == (NO_LATENT_SPACE, NO_CONDITIONING_SPACE)
     file.unlink()
-    assert load_pipeline(copy, "cpu").warnings == (NO_LATENT_SPACE,)
+    assert load_pipeline(copy, "cpu").warnings == (NO_LATENT_SPACE, NO_CONDITIONING_SPACE)
     file.write_text("[")
     refused(copy, r"training_manifest\.json is damaged.*Remedy")
 

@@ -11,6 +11,7 @@ from eeg2music.evaluation.tables import markdown
 from eeg2music.files import atomic_folder, write_json, write_text
 from eeg2music.report import figures
 from eeg2music.report.html import SCORE_HEADS, score_row, write_page
+from eeg2music.report.words import EMBEDDING
 
 KINDS = ("embedding", "generated")
 FOLLOW_HEADS = [
@@ -47,7 +48,8 @@ def write_scores(out: Path, scores: Mapping[str, Any], split: Mapping[str, Any])
 def _lead(scores: Mapping[str, Any]) -> str:
     return (
         f"Checkpoint {scores['checkpoint_sha256'][:12]}. Chance is 0.5 pairwise. The embedding is scored in the "
-        "conditioning space, the generated music by an encoder that conditions nothing. Intervals are over songs (and "
+        f"conditioning space ({EMBEDDING}), the generated music by an encoder that conditions nothing. Intervals are "
+        "over songs (and "
         "over listeners from ten on; fewer are fixed effects: nothing is said about other listeners). Other subject is "
         "expected near the brain: that the next listener's recording of a second presentation of the same song gives "
         f"nearly the same shows that what is decoded is not personal. {_seeds_note(scores)}"

@@ -80,7 +80,7 @@ def test_a_clip_and_its_companion_are_scaled_alike_and_the_report_says_so(tmp_pa
         np.zeros((1, 64), np.float32), 64.0, ("Cz",), np.full((1, 3), np.nan, np.float32), kind="eeg", key="a"
     )
     facts = recording_report(recording, recording, None)
-    loud = MixResult(clip.mixed.stereo, clip.mixed.stems, {"loudness_lufs": -16.0})
+    loud = MixResult(clip.mixed.stereo, clip.mixed.stems, {"loudness_lufs": -16.0, "stems": {}, "corrections": [], "left_alone": [], "notes": []})
     clip = Clip(clip.stems, loud, None)
     report = {
         **sound_report(clip, {}, 0), "checkpoint_sha256": "0", "recording": facts, "notes": [], "warnings": [],

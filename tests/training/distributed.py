@@ -19,6 +19,7 @@ if __name__ == "__main__":
     name, out, target, *overrides = sys.argv[1:]
     torch.set_num_threads(1)
     diffusion.load_codec = lambda path: FakeCodec()
+    diffusion.space_of = lambda clap: FakeClap.space
     diffusion.load_sources = lambda codec, clap: (FakeCodec(), FakeClap())
     loop = _Loop(name, resolve(name, None, [f"train.out={out}", *overrides]))
     with torch.no_grad():  # outputs that start at zero would hide the gradients below them
