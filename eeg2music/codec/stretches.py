@@ -82,7 +82,7 @@ def _stretches(total: int, frames: int) -> Iterator[tuple[int, int]]:
 
 
 def _reach_frames(layers: Sequence[nn.Module], hop: int) -> int:
-    """Latent frames beyond which nothing is seen: every kernel counted at the rate it runs at, residual paths summed."""
+    """Latent frames beyond which nothing is seen: every kernel at the rate it runs at, all in one path."""
     convolutions = [module for layer in layers for module in layer.modules() if isinstance(module, _CONVOLUTIONS)]
     up = any(isinstance(module, nn.ConvTranspose1d) for module in convolutions)
     samples, step = 0, hop if up else 1

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from eeg2music.errors import InputError
 from eeg2music.preprocess.eeg import preprocess
-from eeg2music.preprocess.windows import cover, covering_windows, stimulus_windows
+from eeg2music.preprocess.windows import cover, covering_windows, spread_windows, stimulus_windows
 from eeg2music.seeding import numpy_rng
 from eeg2music.types import EEG_RATE_HZ, Event, Recording
 
@@ -94,3 +94,16 @@ def test_a_planted_impulse_is_found_where_the_events_say() -> None:
 def test_windows_of_no_length_are_refused() -> None:
     with pytest.raises(InputError, match="both above 0"):
         covering_windows(recording(640), hop_s=0.0)
+
+
+@pytest.mark.parametrize("total", [320, 486, 640, 1000, 4001])
+def test_spread_windows_are_even_where_covering_ones_are_not(total: int) -> None:
+    even, covering = (make(recording(total), hop_s=2.5) for make in (spread_windows, covering_windows))
+    starts = [window.start_s for window in even]
+    assert len(starts) == len(covering)
+    assert (starts[0], starts[-1]) == (covering[0].start_s, covering[-1].start_s)
+    gaps = np.diff(starts)
+    assert gaps.size == 0 or gaps.max() - gaps.min() <= 2 / EEG_RATE_HZ + 1e-9
+    assert gaps.size == 0 or gaps.max() <= 2.5
+    if total % 160 == 0:
+        assert starts == [window.start_s for window in covering]
