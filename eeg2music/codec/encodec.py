@@ -173,7 +173,10 @@ class Codec(nn.Module):
         return latents
 
     def decode(self, latents: Tensor, samples: int | None = None) -> Tensor:
-        """Latents (batch, channel, frame) -> (batch, frame * hop), or the first `samples` of it. More than 30 s run in stretches."""
+        """Latents (batch, channel, frame) -> (batch, frame * hop), or the first `samples` of it.
+
+        More than 30 s run in stretches, as in `encode`.
+        """
         frames = self._stretch_frames(self.encodec.decoder)
         if frames is not None and latents.shape[-1] > frames:
             return decode_long(self.encodec.decoder, latents, self.hop, frames)[:, 0, :samples]
