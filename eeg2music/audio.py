@@ -6,7 +6,10 @@ One place for file formats and rates; it never changes loudness.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,24 +37,15 @@ def read_audio(
     InputError
         If the file is missing, not audio, or not finite.
     """
-    import soundfile
-
     file = Path(path)
-    if not file.is_file():
-        raise InputError(f"No audio file at {file}", allowed="an existing sound file", remedy="check the path")
     # A rounding error before the first sample is the first sample.
     if start_s < -0.5 / sample_rate_hz or (duration_s is not None and duration_s < 0):
         raise InputError(f"start = {start_s} s, duration = {duration_s} s", allowed="0 or more")
-    try:
-        with soundfile.SoundFile(file) as handle:
-            rate = handle.samplerate
-            handle.seek(min(max(0, round(start_s * rate)), handle.frames))
-            count = -1 if duration_s is None else round(duration_s * rate)
-            data = handle.read(count, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise InputError(
-            f"{file} is not an audio file that can be read ({error})", allowed="WAV, FLAC, OGG or MP3"
-        ) from error
+    with _opened(file) as handle:
+        rate = handle.samplerate
+        handle.seek(min(max(0, round(start_s * rate)), handle.frames))
+        count = -1 if duration_s is None else round(duration_s * rate)
+        data = handle.read(count, dtype="float32", always_2d=True)
     mono = np.asarray(data.mean(axis=1), dtype=np.float32)
     if not np.isfinite(mono).all():
         raise InputError(f"{file} holds samples that are not finite", remedy="export the audio again")
@@ -60,6 +54,33 @@ def read_audio(
         wanted = round(duration_s * sample_rate_hz)
         mono = np.pad(mono[:wanted], (0, max(0, wanted - mono.size)))
     return mono
+
+
+def audio_duration_s(path: str | os.PathLike[str]) -> float:
+    """How long a sound file is, from its header.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or not audio.
+    """
+    with _opened(Path(path)) as handle:
+        return float(handle.frames / handle.samplerate)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    import soundfile
+
+    if not file.is_file():
+        raise InputError(f"No audio file at {file}", allowed="an existing sound file", remedy="check the path")
+    try:
+        with soundfile.SoundFile(file) as handle:
+            yield handle
+    except soundfile.LibsndfileError as error:
+        raise InputError(
+            f"{file} is not an audio file that can be read ({error})", allowed="WAV, FLAC, OGG or MP3"
+        ) from error
 
 
 def write_audio(path: str | os.PathLike[str], audio: FloatArray, sample_rate_hz: int = SAMPLE_RATE_HZ) -> None:

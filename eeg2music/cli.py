@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +31,9 @@ app = typer.Typer(
 )
 # What a shell gives to a command that was ended by Ctrl-C.
 INTERRUPTED = 130
+# How a log is told of progress, in seconds.
+QUIET_S = 10.0
+EVERY_S = 10.0
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -129,20 +135,54 @@ def _check_device(device: str) -> None:
 
 
 class _Steps:
-    """Prints a line for each finished step of a pipeline."""
+    """Says what is being done: on a terminal in a line that changes, in a log by a plain line for each step.
+
+    A log is left alone for the first QUIET_S seconds, so that a mistake that is found at once stays one line; the lines
+    until then follow. Steps that differ in their numbers only, such as "song 3 of 800", come every EVERY_S seconds.
+    """
 
     def __init__(self) -> None:
         self._status = err.status("starting")
+        self._held: list[str] | None = []
+        self._last, self._told_s = "", 0.0
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(QUIET_S, self._release)
+        self._timer.daemon = True
 
     def __enter__(self) -> _Steps:
-        self._status.start()
+        if err.is_terminal:
+            self._status.start()
+        else:
+            self._timer.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
         self._status.stop()
 
     def __call__(self, step: str, artefact: object = None) -> None:
-        self._status.update(_plain(step))
+        if err.is_terminal:
+            self._status.update(_plain(step))
+            return
+        kind, now = re.sub(r"[0-9]+", "", step), time.monotonic()
+        if kind == self._last and now - self._told_s < EVERY_S:
+            return
+        self._last, self._told_s = kind, now
+        with self._lock:
+            if self._held is None:
+                _say(step)
+            else:
+                self._held.append(step)
+
+    def _release(self) -> None:
+        with self._lock:
+            for step in self._held or ():
+                _say(step)
+            self._held = None
+
+
+def _say(line: str) -> None:
+    err.print(line, soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -165,8 +205,7 @@ def demo(
     config = load_config(DemoConfig, None, _seeded(overrides, seed))
     _check_device(device)
     if dry_run:
-        # One seed is for all: generate.seed cannot be given.
-        return _show(config.model_dump(mode="json", exclude={"generate": {"seed"}}))
+        return _show(config)
     with _Steps() as hook:
         report = run_demo(config, folder, checkpoint=checkpoint, device=device, hook=hook)
     from eeg2music.report.words import demo_summary
@@ -467,7 +506,7 @@ def info(
 
 
 class _Progress:
-    """A bar for training: step, loss, and an estimate of the time left."""
+    """Training's step, loss and estimate of the time left: a bar on a terminal, in a log a line at each report."""
 
     def __enter__(self) -> _Progress:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -479,7 +518,6 @@ class _Progress:
             TimeRemainingColumn(),
             console=err,
             transient=True,
-            # A log file needs no bar.
             disable=not err.is_terminal,
         )
         self._task = self._bar.add_task("training", total=None)
@@ -492,6 +530,8 @@ class _Progress:
     def __call__(self, progress: Any) -> None:
         loss = progress.losses.get("loss")
         text = "training" if loss is None else f"loss {loss:.4g}"
+        if not err.is_terminal:
+            _say(f"step {progress.step} of {progress.steps}, {text}, {progress.seconds_left / 60:.1f} min left")
         self._bar.update(self._task, completed=progress.step, total=progress.steps, description=text)
 
 

@@ -21,9 +21,9 @@ from eeg2music.errors import ConfigError
 
 
 class Config(BaseModel):
-    """Base of all configuration objects: frozen, and refusing unknown keys."""
+    """Base of all configuration objects: frozen, and refusing unknown keys and numbers that are not finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
 
 C = TypeVar("C", bound=Config)

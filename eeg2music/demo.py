@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import model_validator
+import torch
+from pydantic import Field, model_validator
 
+from eeg2music.compatibility import check_clap
 from eeg2music.config import Config
+from eeg2music.diffusion.windows import SHORTEST_S
 from eeg2music.errors import ConfigError
 from eeg2music.evaluation.brain import (
     CONTROLS,
@@ -31,11 +34,13 @@ from eeg2music.evaluation.material import ListeningConfig, composed, listener_of
 from eeg2music.evaluation.page import NO_FINDING
 from eeg2music.files import check_result_folder
 from eeg2music.generation import GenerateConfig, Take, decode
+from eeg2music.mixing.settings import MixerConfig, StemMixerConfig
 from eeg2music.pipeline import (
     MAKING,
     SCORING,
     BrainToMusicPipeline,
     Hook,
+    SamplingConfig,
     check_models,
     default_checkpoint,
     load_pipeline,
@@ -44,16 +49,35 @@ from eeg2music.pipeline import (
 from eeg2music.report import figures
 from eeg2music.report.html import SCORE_HEADS, score_row
 from eeg2music.report.result import RESULT_FILES, Result, Stopwatch, recording_report, sound_report, write_result
-from eeg2music.report.words import DEMO
+from eeg2music.report.words import DEMO, EMBEDDING
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.simulation.calibration import REAL_SNR_DB
 from eeg2music.simulation.library import song_ids
 from eeg2music.simulation.session import Trial, simulate_listener
+from eeg2music.targets.curves import control_curves
 from eeg2music.targets.pretrained import load_clap
 from eeg2music.types import FloatArray, Recording
 from eeg2music.weights import checkpoint_sha256, load_model
 
 GENERATED = ("brain", "shuffled", "oracle")
+
+
+class SoundConfig(Config):
+    """How the demonstration makes its sound; the mixer is of the longer clip, for the scores are of stems."""
+
+    sampling: SamplingConfig = SamplingConfig()
+    mixer: StemMixerConfig = MixerConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_seed(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and "seed" in values:
+            raise ConfigError(
+                f"generate.seed = {values['seed']} would be one seed of two",
+                allowed="one seed for the whole demonstration",
+                remedy="use --seed",
+            )
+        return values
 
 
 class DemoConfig(Config):
@@ -69,20 +93,10 @@ class DemoConfig(Config):
     seed: int = 0
     snr_db: float = 0.0
     levels: tuple[float, ...] = (-10.0, -20.0, -30.0, REAL_SNR_DB)
-    clips: int = 16
-    clip_s: float = 10.0
+    clips: int = Field(default=16, ge=1)
+    clip_s: float = Field(default=10.0, ge=SHORTEST_S)
     listening: ListeningConfig = ListeningConfig(song_seconds=8.0)
-    generate: GenerateConfig = GenerateConfig()
-
-    @model_validator(mode="after")
-    def _one_seed(self) -> DemoConfig:
-        if "seed" in self.generate.model_fields_set:
-            raise ConfigError(
-                f"generate.seed = {self.generate.seed} would be one seed of two",
-                allowed="one seed for the whole demonstration",
-                remedy="use --seed",
-            )
-        return self
+    generate: SoundConfig = SoundConfig()
 
 
 def run_demo(
@@ -92,7 +106,7 @@ def run_demo(
     check_result_folder(out, RESULT_FILES)
     folder = checkpoint or default_checkpoint()
     check_models(folder, (*MAKING, *SCORING))
-    settings = config.generate.model_copy(update={"seed": config.seed})
+    settings = GenerateConfig(seed=config.seed, sampling=config.generate.sampling, mixer=config.generate.mixer)
     hook("loading the models")
     pipeline = load_pipeline(folder, device)
     hook("listening")
@@ -117,7 +131,8 @@ def run_demo(
     }
     hook("writing")
     write_result(
-        out, Result(report, clip, silent, clean), title="Music decoded from a simulated listener",
+        out, Result(report, clip, silent, clean, longer_curves(config)),
+        title="Music decoded from a simulated listener",
         tables=score_tables(scores, evidence.heard), pictures=score_pictures(scores, curve),
         sounds=[{"title": "What was heard", "sounds": [{"label": "the song", "file": "heard.wav"}]}],
         extra={"heard.wav": played},
@@ -129,6 +144,7 @@ def gather_evidence(config: DemoConfig, pipeline: BrainToMusicPipeline, folder: 
     """Simulate the listeners and embed what they heard. The first listener is scored, the second is the control."""
     # Before the listening, so that a checkpoint without these is refused at once.
     clap, scorer = load_clap(folder / "clap"), load_model(ScorerNet, folder / "scorer")
+    check_clap(folder, clap, pipeline.manifests)
     both = simulated_heard(config.listening, snr_db, seed=config.seed)
     refuse_known(folder, both, [longer_song(config)])
     subjects = config.listening.subjects
@@ -199,13 +215,19 @@ def longer_clip(config: DemoConfig) -> tuple[FloatArray, Recording]:
     return stems.sum(0), recording.replace(signal_v=recording.signal_v[:, first : first + count], events=())
 
 
+def longer_curves(config: DemoConfig) -> FloatArray:
+    """(stem, curve, frame) of the longer clip as it was heard."""
+    _, stems = composed(longer_song(config), config.clip_s)
+    return np.asarray(control_curves(torch.from_numpy(stems)).numpy(), dtype=np.float32)
+
+
 def score_tables(scores: Mapping[str, Any], heard: Heard) -> list[dict[str, Any]]:
     """The tables of the page."""
     what = (
         f"Query: one window of 5 s. Gallery: one window of each of {len(heard.songs)} held-out songs ({heard.style})."
     )
     parts = (
-        ("embedding", "Which song was heard? In the conditioning space", what),
+        ("embedding", "Which song was heard? In the conditioning space", f"{what} Compared by the {EMBEDDING}."),
         ("generated", "The same after generation, by the separate scorer", what + " The scorer conditions nothing."),
     )
     return [

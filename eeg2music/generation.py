@@ -6,7 +6,7 @@ writing in `eeg2music.report.result`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 from pydantic import Field, field_validator
 
-from eeg2music.audio import read_audio
+from eeg2music.audio import audio_duration_s, read_audio
 from eeg2music.config import Config
 from eeg2music.diffusion.transformer import StemState
 from eeg2music.encoders.base import Encoder, Reading
 from eeg2music.errors import ConfigError, InputError
 from eeg2music.files import check_result_folder
 from eeg2music.mixing.mixer import MixerConfig, mix
+from eeg2music.mixing.settings import StemMixerConfig
 from eeg2music.pipeline import (
     BrainToMusicPipeline,
     Hook,
@@ -31,7 +32,7 @@ from eeg2music.pipeline import (
     stem_states,
 )
 from eeg2music.preprocess.eeg import PreprocessConfig, preprocess
-from eeg2music.preprocess.windows import covering_windows
+from eeg2music.preprocess.windows import spread_windows
 from eeg2music.recordings.prepared import PreparedDataset, is_prepared
 from eeg2music.recordings.read import MIN_DURATION_S, content_key, read_recording
 from eeg2music.report import words
@@ -44,7 +45,7 @@ from eeg2music.report.result import (
     sound_report,
     write_result,
 )
-from eeg2music.types import EEG_RATE_HZ, REGIONS, SAMPLE_RATE_HZ, STEMS, FloatArray, Recording
+from eeg2music.types import EEG_RATE_HZ, KIND_WORDS, REGIONS, SAMPLE_RATE_HZ, STEMS, FloatArray, Recording
 from eeg2music.weights import checkpoint_sha256
 
 # Encoder windows of 5 s overlap by half.
@@ -78,7 +79,7 @@ class GenerateConfig(Config):
     given: str | None = None
     preprocess: PreprocessConfig = PreprocessConfig()
     sampling: SamplingConfig = SamplingConfig()
-    mixer: MixerConfig = MixerConfig()
+    mixer: StemMixerConfig = MixerConfig()
 
     @field_validator("only")
     @classmethod
@@ -137,6 +138,7 @@ def run_generate(
         Before anything is written.
     """
     check_result_folder(out, RESULT_FILES)
+    check_given(config)
     hook("reading the recording")
     take = read_source(source, config)
     hook("loading the models")
@@ -160,11 +162,12 @@ def make_result(
     other_kind = kind_warnings(take.recording.kind, pipeline.encoder)
     watch = Stopwatch()
     clean, clip, silent = decode(take, pipeline, config, watch=watch, hook=hook)
-    given = sorted(given_files(config.given))
+    given = sorted(set(clip.names) & set(given_files(config.given)))
     absent = [name for name in STEMS if name not in clip.names]
     notes = list(clean.notes)
     notes += [words.LISTENER_KNOWN] if clip.reading is not None and clip.reading.listener_known else []
     notes += [words.STEMS_GIVEN.format(names=", ".join(given))] if given else []
+    notes += clip.notes
     notes += [words.STEMS_ABSENT.format(names=", ".join(absent))] if absent else []
     report = {
         **sound_report(clip, watch.seconds, config.seed),
@@ -173,7 +176,7 @@ def make_result(
         "checkpoint_sha256": checkpoint_hash,
         "recording": recording_report(take.recording, clean, clip.reading),
         "notes": notes,
-        "warnings": [words.SIMULATED, *other_kind, *pipeline.warnings],
+        "warnings": [words.training_line(pipeline.manifests.get("encoder")), *other_kind, *pipeline.warnings],
     }
     return Result(report, clip, silent, clean)
 
@@ -192,7 +195,7 @@ def kind_warnings(recorded: str, encoder: Encoder) -> list[str]:
     trained = encoder.spec.kind
     if recorded == trained:
         return []
-    names = {"recorded": words.KINDS.get(recorded, recorded), "trained": words.KINDS.get(trained, trained)}
+    names = {"recorded": KIND_WORDS.get(recorded, recorded), "trained": KIND_WORDS.get(trained, trained)}
     if "meg" in (recorded, trained):
         raise InputError(
             f"The recording is {names['recorded']}, and the brain encoder was trained on {names['trained']}",
@@ -277,49 +280,71 @@ def decode(
     # One thread, as in `prepare`: sums in another order would differ in the last bit.
     with watch("preprocess"), threadpool_limits(1):
         clean = take.recording if take.is_clean else preprocess(take.recording, config.preprocess)
-        windows = covering_windows(clean, hop_s=WINDOW_HOP_S)
+        windows = spread_windows(clean, hop_s=WINDOW_HOP_S)
+    given = read_given(config.given, clean.duration_s)
     hook("decoding the brain")
     with watch("encode"):
         reading = pipeline.read_clip(windows, clean.duration_s)
-    clip = make_clip(pipeline, reading, clean.duration_s, config, watch=watch, noise_id=take.noise_id, hook=hook)
+    one = Making(pipeline, config, clean.duration_s, take.noise_id, given)
+    clip = make_clip(one, reading, watch=watch, hook=hook)
     hook("the same seed without the brain")
-    silent = make_clip(pipeline, None, clean.duration_s, config, watch=Stopwatch(), noise_id=take.noise_id)
-    return clean, clip, silent
+    return clean, clip, make_clip(one, None, watch=Stopwatch())
 
 
-def make_clip(
-    pipeline: BrainToMusicPipeline,
-    reading: Reading | None,
-    duration_s: float,
-    config: GenerateConfig,
-    *,
-    watch: Stopwatch,
-    noise_id: str,
-    hook: Hook = no_hook,
-) -> Clip:
+@dataclass(frozen=True)
+class Making:
+    """What the clip with the brain and the one without it share."""
+
+    pipeline: BrainToMusicPipeline
+    config: GenerateConfig
+    duration_s: float
+    noise_id: str
+    given: Mapping[str, FloatArray]
+
+
+def make_clip(one: Making, reading: Reading | None, *, watch: Stopwatch, hook: Hook = no_hook) -> Clip:
     """Generate and mix one clip; without a brain if `reading` is None.
 
     Where stems are given, the mixer corrects neither keys nor tempi: the given ones stay what they are.
     """
     hook("generating the stems")
-    given = read_given(config.given, duration_s)
+    config = one.config
+    samples = round(one.duration_s * SAMPLE_RATE_HZ)
+    whole = {name: _fitted(audio, samples) for name, audio in one.given.items()}
     with watch("generate"):
-        output = pipeline(
+        output = one.pipeline(
             None if reading is None else reading.conditions,
-            sample_ids=[noise_id],
+            sample_ids=[one.noise_id],
             seed=config.seed,
-            duration_s=duration_s,
+            duration_s=one.duration_s,
             sampling=config.sampling,
-            given=given,
+            given=whole,
             only=config.only,
         )
     hook("mixing")
-    mixer = config.mixer.model_copy(update={"transpose": False, "stretch": False}) if given else config.mixer
+    mixer = config.mixer.model_copy(update={"transpose": False, "stretch": False}) if whole else config.mixer
     with watch("mix"):
         mixed = mix(output.stems[0], mixer, regions=REGIONS)
-    states = stem_states(given, config.only)
+    states = stem_states(whole, config.only)
     names = tuple(name for name in STEMS if states[name] != StemState.ABSENT)
-    return Clip(output.stems[0], mixed, reading, names)
+    notes = tuple(
+        words.GIVEN_SHORTER.format(name=name, seconds=audio.size / SAMPLE_RATE_HZ)
+        for name, audio in one.given.items()
+        if audio.size < samples
+    )
+    return Clip(output.stems[0], mixed, reading, names, notes)
+
+
+def check_given(config: GenerateConfig) -> None:
+    """Refuse stems that cannot be given, before anything is read or loaded.
+
+    Raises
+    ------
+    InputError
+        If the folder holds none, one is no sound, or nothing is left to generate.
+    """
+    stem_states(given_files(config.given), config.only)
+    read_given(config.given, 0.0)
 
 
 def given_files(folder: str | None) -> dict[str, Path]:
@@ -342,10 +367,21 @@ def given_files(folder: str | None) -> dict[str, Path]:
 
 
 def read_given(folder: str | None, duration_s: float) -> dict[str, FloatArray]:
-    """The given stems' sound (1, samples), cut to the clip's length; silence follows where a file is shorter."""
+    """The given stems' sound up to a duration, (samples,) each; as short as its file where that is shorter.
+
+    Raises
+    ------
+    InputError
+        If a file is no sound.
+    """
     samples = round(duration_s * SAMPLE_RATE_HZ)
     sounds = {}
     for name, path in given_files(folder).items():
-        audio = read_audio(path, duration_s=duration_s)
-        sounds[name] = np.pad(audio[:samples], (0, max(0, samples - audio.size)))[None]
+        length = min(samples, round(audio_duration_s(path) * SAMPLE_RATE_HZ))
+        sounds[name] = read_audio(path, duration_s=duration_s)[:length]
     return sounds
+
+
+def _fitted(audio: FloatArray, samples: int) -> FloatArray:
+    """A given sound as the pipeline takes it, (1, samples), followed by silence where it is shorter."""
+    return np.pad(audio, (0, samples - audio.size))[None]

@@ -12,7 +12,7 @@ from typing import Any
 
 from eeg2music.errors import DataError
 from eeg2music.files import atomic_folder, check_result_folder, write_json
-from eeg2music.generation import DECIDED, TITLE, GenerateConfig, Take, make_result, refuse_decided
+from eeg2music.generation import DECIDED, TITLE, GenerateConfig, Take, check_given, make_result, refuse_decided
 from eeg2music.pipeline import Hook, default_checkpoint, load_pipeline, no_hook
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.report.html import write_page
@@ -42,6 +42,7 @@ def run_generate_prepared(
     """
     refuse_decided(cache, config, (*DECIDED, "start_s", "stop_s"))
     check_result_folder(out, RESULT_FILES)
+    check_given(config)
     data = PreparedDataset(cache)
     rows = list(chosen_rows(data, config.clips))
     if not rows:
@@ -91,7 +92,9 @@ def totals(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first = entries[0]
     same = ("schema", "stems", "mix", "sample_rate_hz", "seed", "checkpoint_sha256")
     # Each once, in order.
-    warnings = list(dict.fromkeys(text for entry in entries for text in entry["warnings"]))
+    warnings, notes = (
+        list(dict.fromkeys(text for entry in entries for text in entry.get(kind, ()))) for kind in ("warnings", "notes")
+    )
     stages = {name: sum(entry["seconds_by_stage"][name] for entry in entries) for name in first["seconds_by_stage"]}
     duration_s = sum(entry["duration_s"] for entry in entries)
     return {
@@ -100,7 +103,7 @@ def totals(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "loudness_lufs": sum(entry["loudness_lufs"] for entry in entries) / len(entries),
         "real_time_factor": sum(stages.values()) / duration_s,
         "seconds_by_stage": stages,
-        "notes": [],
+        "notes": notes,
         "warnings": warnings,
         "clips": list(entries),
     }
@@ -128,5 +131,6 @@ def _write_overview(path: Path, report: Mapping[str, Any]) -> None:
         lead=f"{len(players)} clips, {report['duration_s']:.1f} s of music in {report['real_time_factor']:.2f} of its "
         f"duration, seed {report['seed']}, checkpoint {report['checkpoint_sha256'][:12]}.",
         warnings=report["warnings"],
+        notes=report["notes"],
         players=players,
     )

@@ -18,9 +18,7 @@ from eeg2music.preprocess.quality import assess, signal_notes
 from eeg2music.recordings.prepared import PreparedDataset, is_prepared
 from eeg2music.recordings.read import read_recording, reader_of
 from eeg2music.regions.electrodes import coverage
-from eeg2music.types import Recording
-
-_KIND_WORDS = {"eeg": "EEG", "ieeg": "intracranial EEG", "meg": "MEG"}
+from eeg2music.types import KIND_WORDS, Recording
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def recording_facts(recording: Recording, *, file_format: str | None = None) -> 
 
 
 def _in_words(facts: Mapping[str, Any]) -> list[str]:
-    kind = _KIND_WORDS.get(facts["kind"], facts["kind"])
+    kind = KIND_WORDS.get(facts["kind"], facts["kind"])
     kept = facts["channels"]
     lines = [
         f"{kind} recording ({facts['format']}), {facts['duration_s']:g} s at {facts['sfreq_hz']:g} Hz",
@@ -143,6 +141,6 @@ def _describe_cache(place: Path) -> Description:
     }
     line = (
         f"prepared cache: {len(data)} windows from {len(data.recordings)} recordings of {len(data.subjects)} subjects, "
-        f"{len(songs)} stimuli, {_KIND_WORDS.get(data.spec.kind, data.spec.kind)} at {data.spec.sfreq_hz:g} Hz"
+        f"{len(songs)} stimuli, {KIND_WORDS.get(data.spec.kind, data.spec.kind)} at {data.spec.sfreq_hz:g} Hz"
     )
     return Description(facts, [line])

@@ -12,15 +12,19 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
+from pydantic import Field, field_validator
 
 from eeg2music.compat import mend_torchaudio
+from eeg2music.compatibility import NO_CONDITIONING_SPACE as NO_CONDITIONING_SPACE
+from eeg2music.compatibility import NO_LATENT_SPACE as NO_LATENT_SPACE
+from eeg2music.compatibility import check_together
 from eeg2music.config import Config, shipped_folder
 from eeg2music.errors import CheckpointError, InputError
-from eeg2music.files import read_json, write_json
+from eeg2music.files import write_json
 from eeg2music.types import (
     CURVE_RATE_HZ,
     CURVES,
@@ -32,26 +36,22 @@ from eeg2music.types import (
     FloatArray,
     Window,
 )
-from eeg2music.weights import LATENT_SPACE, MANIFEST_NAME, load_model, refuse_pickle
+from eeg2music.weights import MANIFEST_NAME, load_model, read_manifest, refuse_pickle, save_model
 
 mend_torchaudio()
 
 from diffusers import DiffusionPipeline  # noqa: E402
 
 from eeg2music.codec.encodec import Codec  # noqa: E402
-from eeg2music.diffusion.generate import Given, generate_latents  # noqa: E402
+from eeg2music.diffusion.generate import DEFAULT_SHIFT, DEFAULT_STEPS, Given, generate_latents  # noqa: E402
 from eeg2music.diffusion.guidance import Dials  # noqa: E402
 from eeg2music.diffusion.transformer import JointStemTransformer, StemState  # noqa: E402
-from eeg2music.encoders.base import BrainConditions, Reading  # noqa: E402
-from eeg2music.encoders.brain import BrainEncoder  # noqa: E402
+from eeg2music.encoders.base import BrainConditions, Encoder, Reading  # noqa: E402
+from eeg2music.encoders.registry import load_encoder  # noqa: E402
 
 # The models that make music, and those that score it.
 MAKING = ("encoder", "diffusion", "codec")
 SCORING = ("clap", "scorer")
-NO_LATENT_SPACE = (
-    "The diffusion model does not say which codec's latents it makes: only their number of channels was compared. "
-    "With another codec than its own the sound would be noise."
-)
 
 
 class Hook(Protocol):
@@ -71,11 +71,29 @@ class SamplingConfig(Config):
     ----------
     steps : number of solver steps
     embedding_scale, curve_scale : guidance dials for each kind of condition; 1 is off
+    interval : times from 0 (noise) to 1 (music) between which guidance acts
+    rescale : 0 to 1, how much of the spread that guidance adds is taken back
+    sampler : euler and multistep take one pass of the model a step, heun two
+    shift : above 1 takes smaller steps where the noise is strong
     """
 
-    steps: int = 8
-    embedding_scale: float = 2.0
-    curve_scale: float = 2.0
+    steps: int = Field(default=DEFAULT_STEPS, ge=1)
+    embedding_scale: float = Field(default=2.0, ge=0)
+    curve_scale: float = Field(default=2.0, ge=0)
+    interval: tuple[float, float] = (0.0, 1.0)
+    rescale: float = Field(default=0.0, ge=0, le=1)
+    sampler: Literal["euler", "heun", "multistep"] = "multistep"
+    shift: float = Field(default=DEFAULT_SHIFT, gt=0)
+
+    @field_validator("interval")
+    @classmethod
+    def _in_order(cls, interval: tuple[float, float]) -> tuple[float, float]:
+        Dials(interval=interval)
+        return interval
+
+    def dials(self) -> Dials:
+        """The guidance."""
+        return Dials(self.embedding_scale, self.curve_scale, self.interval, self.rescale)
 
 
 @dataclass(frozen=True)
@@ -94,7 +112,7 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
 
     Components
     ----------
-    encoder : BrainEncoder, (batch, channel, time) -> Conditions
+    encoder : any registered encoder, (batch, channel, time) -> Conditions
     transformer : JointStemTransformer, denoises all stems jointly
     codec : Codec, latents -> sound
 
@@ -104,13 +122,13 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
     warnings : sentences about the models that belong into every report
     """
 
-    encoder: BrainEncoder
+    encoder: Encoder
     transformer: JointStemTransformer
     codec: Codec
 
     def __init__(
         self,
-        encoder: BrainEncoder,
+        encoder: Encoder,
         transformer: JointStemTransformer,
         codec: Codec,
         *,
@@ -123,33 +141,29 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
         self.warnings = tuple(warnings)
 
     @classmethod
-    def from_pretrained(cls, folder: str | os.PathLike[str], **_: Any) -> BrainToMusicPipeline:
+    def from_pretrained(cls, folder: str | os.PathLike[str]) -> BrainToMusicPipeline:
         """Load `folder/{encoder,diffusion,codec}` strictly from safetensors.
 
         Raises
         ------
         CheckpointError
-            If a part is missing, pickled, damaged or of another shape, or the diffusion model makes latents of another
-            codec.
+            If a part is missing, pickled, damaged or of another shape, or the parts do not belong together.
         """
         root = Path(folder)
         quiet_libraries()
         check_models(root)
-        encoder = load_model(BrainEncoder, root / "encoder")
+        encoder = load_encoder(root / "encoder")
         transformer = load_model(JointStemTransformer, root / "diffusion")
         codec = Codec.from_pretrained(root / "codec")
         manifests = {name: read_manifest(root / name) for name in MAKING if (root / name / MANIFEST_NAME).is_file()}
-        space = manifests.get("diffusion", {}).get(LATENT_SPACE)
-        check_latents(root, codec, int(transformer.config["latent_dim"]), space)
-        return cls(encoder, transformer, codec, manifests=manifests, warnings=() if space else (NO_LATENT_SPACE,))
+        warnings = check_together(root, codec, encoder.config, transformer.config, manifests)
+        return cls(encoder, transformer, codec, manifests=manifests, warnings=warnings)
 
-    def save_pretrained(self, folder: str | os.PathLike[str], **_: Any) -> None:
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write each model and what it was trained on into a folder of its own, as `from_pretrained` reads them.
 
         `evaluate` takes such a folder when those of the models that score, clap/ and scorer/, are copied beside them.
         """
-        from eeg2music.weights import save_model
-
         root = Path(folder)
         save_model(self.encoder, root / "encoder")
         save_model(self.transformer, root / "diffusion")
@@ -161,7 +175,7 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
                 # Of an earlier model that lay there.
                 (root / name / MANIFEST_NAME).unlink(missing_ok=True)
 
-    def with_encoder(self, encoder: BrainEncoder) -> BrainToMusicPipeline:
+    def with_encoder(self, encoder: Encoder) -> BrainToMusicPipeline:
         """The same generator behind another encoder."""
         known = {name: manifest for name, manifest in self.manifests.items() if name != "encoder"}
         return BrainToMusicPipeline(encoder, self.transformer, self.codec, manifests=known, warnings=self.warnings)
@@ -246,7 +260,9 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
             conditions.to(self.transformer.device),
             frames,
             steps=sampling.steps,
-            dials=Dials(embedding_scale=sampling.embedding_scale, curve_scale=sampling.curve_scale),
+            dials=sampling.dials(),
+            sampler=sampling.sampler,
+            shift=sampling.shift,
             seed=seed,
             sample_ids=list(sample_ids),
             given=self._given(given or {}, states, (len(sample_ids), frames, samples)),
@@ -257,7 +273,7 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
             if states[name] == StemState.ABSENT:
                 stems[:, row] = 0.0
             elif given and name in given and given[name].ndim == 2:
-                stems[:, row] = np.asarray(given[name], dtype=np.float32)
+                stems[:, row] = torch.as_tensor(given[name]).detach().cpu().numpy()
         hook("stems decoded", stems)
         return PipelineOutput(stems, conditions)
 
@@ -349,48 +365,6 @@ def stem_states(given: Collection[str], only: Sequence[str] | None) -> dict[str,
             "Nothing is left to generate", allowed="at least one stem that is not given", remedy="name another in only="
         )
     return states
-
-
-def check_latents(folder: Path, codec: Codec, channels: int, space: str | None) -> None:
-    """Refuse a diffusion model that makes other latents than the codec's.
-
-    Parameters
-    ----------
-    channels, space : number and `Codec.latent_space` of those that the diffusion model was trained on, None if unknown
-
-    Raises
-    ------
-    CheckpointError
-    """
-    remedy = "use a codec and a diffusion model that were trained together"
-    if codec.channels != channels:
-        raise CheckpointError(
-            f"The parts of {folder} do not fit: the codec has {codec.channels} latent channels, "
-            f"the diffusion model {channels}",
-            remedy=remedy,
-        )
-    if space is not None and codec.latent_space() != space:
-        raise CheckpointError(
-            f"The parts of {folder} do not fit: the diffusion model was trained on the latents of another codec "
-            f"({space[:12]}, this one's are {codec.latent_space()[:12]})",
-            remedy=remedy,
-        )
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """What the model in a folder was trained on.
-
-    Raises
-    ------
-    CheckpointError
-        If the file is damaged.
-    """
-    try:
-        return dict(read_json(folder / MANIFEST_NAME))
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(
-            f"{folder / MANIFEST_NAME} is damaged ({error})", allowed="a JSON object", remedy="copy it again"
-        ) from None
 
 
 def quiet_libraries() -> None:

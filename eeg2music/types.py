@@ -25,6 +25,8 @@ EMBEDDING_DIM = 128
 STEMS = ("drums", "bass", "harmony", "melody")
 REGIONS = ("central", "left_temporal", "right_temporal", "frontal")
 REGION_OF_STEM = dict(zip(STEMS, REGIONS, strict=True))
+# What people call the kinds of recordings.
+KIND_WORDS = {"eeg": "scalp EEG", "ieeg": "intracranial EEG", "meg": "MEG"}
 CURVES = ("onset", "loudness", "brightness")
 
 # Centre of an average head, metres in head coordinates: of the sphere through the 10-05 electrodes.

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from eeg2music.errors import CheckpointError
+from eeg2music.errors import CheckpointError, MissingExtraError
 from eeg2music.files import atomic_path, read_json, sha256_folder, write_json
 
 WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
@@ -27,6 +27,9 @@ CONFIG_NAME = "config.json"
 MANIFEST_NAME = "training_manifest.json"
 # Its key in a diffusion model's manifest that says which latents it makes: `Codec.latent_space`.
 LATENT_SPACE = "latent_space"
+# Its key in an encoder's and a diffusion model's manifest that says which embeddings and curves they know:
+# `targets.cache.conditioning_space`.
+CONDITIONING_SPACE = "conditioning_space"
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 
@@ -132,7 +135,7 @@ def _build(kind: type[M], config_file: Path) -> M:
             # diffusers would ignore it.
             raise TypeError(f"unknown key {unknown[0]!r}")
         model: M = kind.from_config(config)  # type: ignore[attr-defined]
-    except CheckpointError:
+    except (CheckpointError, MissingExtraError):
         raise
     except Exception as error:  # whatever a constructor says to sizes that cannot be
         reason = " ".join(str(error).split())[:200]
@@ -220,6 +223,25 @@ def save_model(model: Any, folder: str | os.PathLike[str], *, dtype: torch.dtype
         save_file(state, temporary, metadata={"format": "pt"})
     write_json(root / CONFIG_NAME, json.loads(model.to_json_string()))
     return root
+
+
+def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """What the model in a folder was trained on.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing or damaged.
+    """
+    file = Path(folder) / MANIFEST_NAME
+    try:
+        return dict(read_json(file))
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{file} is missing", allowed=f"a {MANIFEST_NAME} beside the weights", remedy="copy the whole folder"
+        ) from None
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{file} is damaged ({error})", allowed="a JSON object", remedy="copy it again") from None
 
 
 def checkpoint_sha256(folder: str | os.PathLike[str]) -> str:

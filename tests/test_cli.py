@@ -7,6 +7,7 @@ import os
 import pickle
 import re
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,9 @@ Run = Callable[..., Ran]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run the console script in this process."""
+
+    # A slow machine would be told of its progress.
+    monkeypatch.setattr(cli, "QUIET_S", 1e6)
 
     def call(*arguments: object) -> Ran:
         monkeypatch.setattr("sys.argv", ["eeg2music", *map(str, arguments)])
@@ -475,3 +479,45 @@ def test_an_interruption_is_not_an_error(run: Run, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("eeg2music.report.describe.describe", interrupted)
     ran = run("info", recording_file)
     assert (ran.code, ran.err.strip()) == (130, "stopped")
+
+
+# -- progress in a log -----------------------------------------------------------------------------
+
+
+def test_a_log_is_told_each_step_once_it_takes_long(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "QUIET_S", 2.0)
+    with cli._Steps() as hook:
+        hook("loading the models")
+        hook("song [1] of 800")
+        hook("song [2] of 800")  # of the same kind, at once: not worth a line
+        assert capsys.readouterr().err == ""
+        deadline = time.monotonic() + 60
+        while hook._held is not None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert capsys.readouterr().err.splitlines() == ["loading the models", "song [1] of 800"]
+        hook("writing")
+        assert capsys.readouterr().err == "writing\n"
+        monkeypatch.setattr(cli, "EVERY_S", 0.0)
+        hook("song 3 of 800")
+        hook("song 4 of 800")
+        assert capsys.readouterr().err.splitlines() == ["song 3 of 800", "song 4 of 800"]
+
+
+def test_a_command_that_ends_at_once_leaves_the_log_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "QUIET_S", 0.5)
+    with cli._Steps() as hook:
+        hook("loading the models")
+    time.sleep(0.7)
+    assert capsys.readouterr().err == ""
+
+
+def test_training_tells_a_log_its_step_loss_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
+    from eeg2music.training.loop import Progress
+
+    with cli._Progress() as progress:
+        progress(Progress(20, 600, {"loss": 0.51234}, 1.0, 580.0))
+    assert capsys.readouterr().err == "step 20 of 600, loss 0.5123, 9.7 min left\n"

@@ -82,6 +82,10 @@ def test_random_weights_are_at_chance(report: dict[str, Any]) -> None:
 
 def test_difficulty_is_told(report: dict[str, Any]) -> None:
     assert [point["snr_db"] for point in report["by_snr"]] == [0.0, -12.0]
+    for point in report["by_snr"]:
+        assert point["embedding"].keys() >= SCORE_KEYS and point["embedding"]["n"] == 6
+    # The second level is scored on recordings of its own.
+    assert report["by_snr"][1]["embedding"] != report["by_snr"][0]["embedding"]
     assert report["by_snr"][0]["embedding"] == report["identification"]["embedding"]
     assert any("simulated" in text and f"{report['real_snr_db']:g} dB" in text for text in report["warnings"])
 
@@ -179,6 +183,46 @@ def test_the_crosstalk_is_in_the_longer_clip() -> None:
 def test_a_second_seed_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"generate\.seed = 3.*Allowed: one seed.*Remedy: use --seed"):
         config("generate.seed=3")
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "clips=0", "clips=-3", "clip_s=-1", "clip_s=1", "snr_db=.nan", "levels=[.nan]", "levels=[-.inf]",
+        "listening.songs=0", "listening.songs=1", "listening.subjects=[]", "listening.song_seconds=6",
+        "listening.window_start_s=-1", "generate.sampling.steps=0", "generate.sampling.curve_scale=.nan",
+        "generate.sampling.embedding_scale=-1", "generate.sampling.interval=[0.8,0.2]", "generate.sampling.rescale=2",
+        "generate.sampling.sampler=magic", "generate.sampling.shift=0", "generate.mixer.pan_width=.nan",
+        "generate.mixer.gain_db={drumz: 9}", "generate.mixer.gain_db={drums: .nan}", "generate.mixer.untuned=[drumz]",
+        "generate.mixer.pan={nowhere: 1}", "generate.mixer.level_db={drumz: 1}",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_by_name(override: str) -> None:
+    with pytest.raises(ConfigError, match=r"Allowed: ") as caught:
+        config(override)
+    key, _, value = override.partition("=")
+    named = key.split(".")[-1]
+    assert named in str(caught.value) or value.strip("{[")[:6] in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("option", ["recording=a", "clips=2", "channels=[Cz]", "start_s=1", "only=[drums]", "given=x",
+                                    "preprocess={}"])  # fmt: skip
+def test_options_without_an_effect_are_refused(option: str) -> None:
+    with pytest.raises(ConfigError, match=r"Unknown key 'generate\.\w+'.*Allowed: sampling, mixer"):
+        config(f"generate.{option}")
+
+
+def test_the_heard_curves_lie_behind_the_decoded_ones(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr("eeg2music.demo.score_pictures", lambda *_: [])
+    monkeypatch.setattr("eeg2music.demo.write_result", lambda out, result, **_: drawn.append(result))
+    run_demo(config(), tmp_path / "out", checkpoint=tiny_checkpoint, device="cpu")
+    heard, decoded = drawn[0].heard_curves, drawn[0].clip.reading.conditions.curves[0]
+    assert heard.shape[:2] == decoded.shape[:2] and abs(heard.shape[2] - decoded.shape[2]) <= 1
+    assert heard[:, 1].std() > 0.01
 
 
 def test_listeners_whose_names_end_alike_are_told_apart(tiny_checkpoint: Path) -> None:

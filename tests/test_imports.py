@@ -41,6 +41,7 @@ ABOVE = (
     "preparation",
     "inspection",
     "report",
+    "compatibility",
     "pipeline",
     "training",
     "generation",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 from copy import deepcopy
@@ -13,10 +14,12 @@ import pytest
 import torch
 
 from eeg2music.codec.encodec import Codec
+from eeg2music.diffusion.generate import generate_latents
 from eeg2music.errors import CheckpointError, ConfigError, InputError, LeakError
 from eeg2music.evaluation.heard import Heard
 from eeg2music.evaluation.known import refuse_known
 from eeg2music.pipeline import (
+    NO_CONDITIONING_SPACE,
     NO_LATENT_SPACE,
     BrainToMusicPipeline,
     PipelineOutput,
@@ -137,7 +140,42 @@ def test_ids_have_to_name_the_clips(pipeline: BrainToMusicPipeline, ids: str, me
 
 def test_no_steps_are_refused(pipeline: BrainToMusicPipeline) -> None:
     with pytest.raises(ConfigError, match=r"steps = 0.*1 or more"):
-        make(pipeline, None, "a", sampling=SamplingConfig(steps=0))
+        make(pipeline, None, "a", sampling=FAST.model_copy(update={"steps": 0}))
+
+
+def test_no_ids_are_refused(pipeline: BrainToMusicPipeline) -> None:
+    with pytest.raises(InputError, match=r"No sample ids.*Allowed: one id per clip"):
+        make(pipeline, conditions(1)[:0], "")
+
+
+def test_every_setting_of_the_sampler_is_heard(pipeline: BrainToMusicPipeline) -> None:
+    given = conditions(1)
+    usual = SamplingConfig(steps=3)
+    base = make(pipeline, given, "a", sampling=usual).stems
+    changes: dict[str, dict[str, object]] = {
+        "euler": {"sampler": "euler"},
+        "heun": {"sampler": "heun"},
+        "shift": {"shift": 2.0},
+        "interval": {"interval": (0.0, 0.5)},
+        "rescale": {"rescale": 0.7},
+    }
+    for name, change in changes.items():
+        other = make(pipeline, given, "a", sampling=usual.model_copy(update=change)).stems
+        assert not np.array_equal(other, base), name
+    told = {"interval": (0.0, 1.0), "rescale": 0.0, "sampler": "multistep", "shift": 1.0}
+    assert np.array_equal(make(pipeline, given, "a", sampling=usual.model_copy(update=told)).stems, base)
+
+
+def test_one_number_of_steps_is_the_default_everywhere() -> None:
+    steps = inspect.signature(generate_latents).parameters["steps"].default
+    assert steps == SamplingConfig().steps == 8
+
+
+def test_keywords_that_nobody_reads_are_refused(pipeline: BrainToMusicPipeline, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="torch_dtype"):
+        BrainToMusicPipeline.from_pretrained(tmp_path, torch_dtype=torch.float16)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="variant"):
+        pipeline.save_pretrained(tmp_path, variant="fp16")  # type: ignore[call-arg]
 
 
 # -- encoding ----------------------------------------------------------------------------------
@@ -299,6 +337,18 @@ def test_stems_that_cannot_be_given_or_made(
         make(pipeline, None, "a", given={name: sound(*shape) for name, shape in given.items()}, only=only)
 
 
+def test_given_sound_as_a_tensor_with_a_gradient(pipeline: BrainToMusicPipeline) -> None:
+    # Where numpy cannot look, as into the memory of a GPU.
+    bass = torch.from_numpy(sound(1, 48_000)).requires_grad_()
+    assert np.array_equal(make(pipeline, None, "a", given={"bass": bass}).stems[:, 1], sound(1, 48_000))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_given_sound_on_a_gpu(pipeline: BrainToMusicPipeline) -> None:
+    bass = torch.from_numpy(sound(1, 48_000)).cuda()
+    assert np.array_equal(make(pipeline, None, "a", given={"bass": bass}).stems[:, 1], sound(1, 48_000))
+
+
 # -- cross-fade --------------------------------------------------------------------------------
 
 
@@ -369,6 +419,12 @@ def test_what_was_trained_on_is_saved_with_the_models(
     refuse_known(tmp_path, heard("song-0"))
     with pytest.raises(LeakError, match="tiny-train"):
         refuse_known(tmp_path, heard("tiny-train"))
+
+
+def test_a_damaged_manifest_is_named_before_anything_is_scored(copy: Path) -> None:
+    (copy / "scorer" / MANIFEST_NAME).write_text("[")
+    with pytest.raises(CheckpointError, match=r"scorer/training_manifest\.json is damaged.*Remedy"):
+        refuse_known(copy, heard("song-0"))
 
 
 def heard(song: str) -> Heard:
@@ -442,9 +498,9 @@ def test_a_decoder_can_be_exchanged(copy: Path) -> None:
 def test_a_diffusion_model_that_does_not_name_its_latents_is_warned_of(copy: Path) -> None:
     file = copy / "diffusion" / MANIFEST_NAME
     file.write_text(json.dumps({"songs": ["tiny-train"]}))
-    assert load_pipeline(copy, "cpu").warnings == (NO_LATENT_SPACE,)
+    assert load_pipeline(copy, "cpu").warnings == (NO_LATENT_SPACE, NO_CONDITIONING_SPACE)
     file.unlink()
-    assert load_pipeline(copy, "cpu").warnings == (NO_LATENT_SPACE,)
+    assert load_pipeline(copy, "cpu").warnings == (NO_LATENT_SPACE, NO_CONDITIONING_SPACE)
     file.write_text("[")
     refused(copy, r"training_manifest\.json is damaged.*Remedy")
 

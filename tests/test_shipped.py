@@ -11,19 +11,21 @@ import pytest
 from torch import nn
 
 from eeg2music.codec.encodec import Codec
+from eeg2music.compatibility import check_clap
 from eeg2music.diffusion.transformer import JointStemTransformer
 from eeg2music.encoders.brain import BrainEncoder
 from eeg2music.evaluation.config import EvaluateConfig
 from eeg2music.evaluation.material import ListeningConfig
-from eeg2music.files import read_json, sha256_file
+from eeg2music.files import read_json, sha256_file, sha256_json
 from eeg2music.pipeline import MAKING, SCORING, load_pipeline
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.simulation.library import song_ids
+from eeg2music.targets.cache import conditioning_space, curve_scales, model_hash
 from eeg2music.targets.clap import ClapMini
 from eeg2music.targets.pretrained import load_clap
 from eeg2music.training.first_stage import earlier_stages
 from eeg2music.training.ship import CARD
-from eeg2music.weights import MANIFEST_NAME, load_model
+from eeg2music.weights import MANIFEST_NAME, checkpoint_sha256, load_model
 
 SHIPPED = Path(__file__).parents[1] / "checkpoints" / "mini"
 LARGEST_FILE_BYTES = 16 * 2**20
@@ -53,6 +55,19 @@ def test_it_loads_strictly(name: str) -> None:
 def test_the_pipeline_loads() -> None:
     pipeline = load_pipeline(SHIPPED, "cpu")
     assert pipeline.codec.channels == pipeline.transformer.config["latent_dim"] == 64
+
+
+def test_they_belong_together() -> None:
+    pipeline = load_pipeline(SHIPPED, "cpu")
+    assert pipeline.warnings == ()
+    clap = load_clap(SHIPPED / "clap")
+    check_clap(SHIPPED, clap, pipeline.manifests)
+    # What each training noted of its CLAP, independently of the space they name: both are this very one.
+    assert pipeline.manifests["diffusion"]["clap_sha256"] == checkpoint_sha256(SHIPPED / "clap")
+    assert pipeline.manifests["encoder"]["clap_hash"] == sha256_json([model_hash(clap), curve_scales()])
+    for name in ("encoder", "diffusion"):
+        assert pipeline.manifests[name]["conditioning_space"] == conditioning_space(clap)
+    assert pipeline.manifests["encoder"]["simulated"] is True
 
 
 def test_they_are_small() -> None:

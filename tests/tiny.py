@@ -11,9 +11,10 @@ from eeg2music.diffusion.transformer import JointStemTransformer
 from eeg2music.encoders.brain import BrainEncoder
 from eeg2music.files import write_json
 from eeg2music.scoring.encoder import ScorerNet
+from eeg2music.targets.cache import conditioning_space
 from eeg2music.targets.clap import ClapMini
 from eeg2music.types import EEG_RATE_HZ, SignalSpec
-from eeg2music.weights import LATENT_SPACE, MANIFEST_NAME, save_model
+from eeg2music.weights import CONDITIONING_SPACE, LATENT_SPACE, MANIFEST_NAME, save_model
 
 LATENT_DIM = 8
 VOCABULARY = ("<pad>", "<unk>", "<start>", "slow", "fast", "piano")
@@ -47,6 +48,8 @@ def write_tiny_checkpoint(folder: Path, *, seed: int = 0) -> Path:
     for name in ("encoder", "diffusion", "codec", "clap", "scorer"):
         # The scorer judges the others and therefore shares no song with them.
         songs = ["tiny-judge"] if name == "scorer" else ["tiny-train"]
-        space = {LATENT_SPACE: codec.latent_space()} if name == "diffusion" else {}
-        write_json(folder / name / MANIFEST_NAME, {"songs": songs, **space})
+        told: dict[str, object] = {LATENT_SPACE: codec.latent_space()} if name == "diffusion" else {}
+        told |= {CONDITIONING_SPACE: conditioning_space(clap)} if name in ("encoder", "diffusion") else {}
+        told |= {"simulated": True} if name == "encoder" else {}
+        write_json(folder / name / MANIFEST_NAME, {"songs": songs, **told})
     return folder

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from eeg2music.codec.convolution import without_copies
+from eeg2music.codec.stretches import STRETCH_S, decode_long, encode_long, splits_exactly
 from eeg2music.compat import mend_torchaudio, quiet_transformers
 from eeg2music.errors import CheckpointError, ConfigError, InputError
 from eeg2music.weights import local_folder, read_state, refuse_misfit
@@ -109,12 +111,23 @@ class Codec(nn.Module):
         return codec
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Write config.json, model.safetensors and the latent statistics."""
-        with quiet_transformers():
-            self.encodec.save_pretrained(str(folder))
+        """Write config.json, model.safetensors and the latent statistics, each whole or not at all.
+
+        What lies there besides stays, but for statistics of an earlier codec.
+        """
+        root = Path(folder)
+        root.mkdir(parents=True, exist_ok=True)
         statistics = {"mean": self.latent_mean.detach().cpu(), "std": self.latent_std.detach().cpu()}
-        if self.has_statistics:
-            save_file(statistics, Path(folder) / STATISTICS_FILE)
+        with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-") as made:
+            with quiet_transformers():
+                self.encodec.save_pretrained(made)
+            if self.has_statistics:
+                save_file(statistics, Path(made) / STATISTICS_FILE)
+            # Before the weights that they would not fit.
+            (root / STATISTICS_FILE).unlink(missing_ok=True)
+            for file in sorted(Path(made).iterdir()):
+                file.chmod(0o644)
+                file.replace(root / file.name)
 
     # -- sizes ---------------------------------------------------------------------------------
 
@@ -143,16 +156,32 @@ class Codec(nn.Module):
     # -- sound and latents ---------------------------------------------------------------------
 
     def encode(self, audio: Tensor) -> Tensor:
-        """(batch, samples) -> continuous latents (batch, channel, ceil(samples / hop))."""
+        """(batch, samples) -> continuous latents (batch, channel, ceil(samples / hop)).
+
+        Sound of more than 30 s runs in stretches, in memory that does not grow with its length.
+        """
         if audio.ndim != 2:
             raise InputError(f"Audio of shape {tuple(audio.shape)}", allowed="(batch, samples)")
+        frames = self._stretch_frames(self.encodec.encoder)
+        if frames is not None and audio.shape[-1] > frames * self.hop:
+            return encode_long(self.encodec.encoder, audio[:, None], self.hop, frames)
         latents: Tensor = self.encodec.encoder(audio[:, None])
         return latents
 
     def decode(self, latents: Tensor, samples: int | None = None) -> Tensor:
-        """Latents (batch, channel, frame) -> (batch, frame * hop), or the first `samples` of it."""
+        """Latents (batch, channel, frame) -> (batch, frame * hop), or the first `samples` of it.
+
+        More than 30 s run in stretches, as in `encode`.
+        """
+        frames = self._stretch_frames(self.encodec.decoder)
+        if frames is not None and latents.shape[-1] > frames:
+            return decode_long(self.encodec.decoder, latents, self.hop, frames)[:, 0, :samples]
         audio: Tensor = self.encodec.decoder(latents)[:, 0]
         return audio[:, :samples]
+
+    def _stretch_frames(self, half: Any) -> int | None:
+        """Latent frames of the longest single pass; None where one pass is all there is."""
+        return round(STRETCH_S * self.frame_rate_hz) if splits_exactly(half) else None
 
     def forward(self, audio: Tensor, noise: Tensor | None = None) -> CodecOutput:
         """There and back, with `noise` added to the latents in between where given."""

@@ -14,7 +14,8 @@ from eeg2music.errors import InputError
 from eeg2music.seeding import torch_generator
 
 _DECAY = 0.95
-_DEAD = 0.2  # a code used less often than this per minibatch (on average) is moved
+# A code that is used less than this share of what all codes are on average is moved.
+_DEAD_SHARE = 0.02
 
 
 @torch.no_grad()
@@ -68,7 +69,7 @@ def _fit_one(vectors: Tensor, codes: int, steps: int, batch: int, generator: tor
         new_sums = torch.zeros_like(sums).index_add_(0, nearest, part)
         counts.lerp_(new_counts, 1 - _DECAY)
         sums.lerp_(new_sums, 1 - _DECAY)
-        dead = counts < _DEAD * len(part) / codes * 0.1
+        dead = counts < _DEAD_SHARE * len(part) / codes
         if dead.any():
             sums[dead] = _pick(vectors, int(dead.sum()), generator)
             counts[dead] = 1.0

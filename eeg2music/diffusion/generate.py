@@ -27,7 +27,7 @@ Precision = Literal["auto", "fp32", "bf16"]
 
 # Windows times guidance variants in one forward pass; bounds the memory for long recordings.
 LARGEST_PASS = 24
-DEFAULT_STEPS = 10
+DEFAULT_STEPS = 8
 DEFAULT_SHIFT = 1.0
 
 
@@ -84,6 +84,8 @@ def generate_latents(
     InputError
         If ids, curves, embeddings or given stems don't fit, or the clip is too short.
     """
+    if not sample_ids:
+        raise InputError("No sample ids: there is no clip to generate", allowed="one id per clip, at least one")
     if len(sample_ids) != len(conditions):
         raise InputError(f"{len(sample_ids)} sample ids for {len(conditions)} conditions", allowed="one id per clip")
     if len(set(sample_ids)) != len(sample_ids):
@@ -217,6 +219,8 @@ def _arithmetic(device: torch.device, precision: Precision) -> contextlib.Abstra
 def _computes_bf16(device: torch.device) -> bool:
     """Whether the device multiplies matrices in bf16 (AMX or AVX-512 on a CPU), and not by emulation."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        # It asks the current device, and by default counts emulation in.
+        with torch.cuda.device(device):
+            return torch.cuda.is_bf16_supported(including_emulation=False)
     mkldnn = device.type == "cpu" and torch.backends.mkldnn.is_available()
     return mkldnn and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

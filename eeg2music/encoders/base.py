@@ -79,12 +79,14 @@ class Encoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
     Subclasses take `signal_spec`, the mapping of `SignalSpec.to_dict()`, as their first
     argument, and store it in their config. `fitted_in_closed_form` says that the weights
     come from `fit`, not from gradients; `needs_positions`, that windows without electrode
-    positions are refused.
+    positions are refused. `learned_buffers` names buffers that are weights: the control with
+    random weights replaces them.
     """
 
     config_name = "config.json"  # type: ignore[assignment]
     fitted_in_closed_form = False
     needs_positions = False
+    learned_buffers: tuple[str, ...] = ()
 
     @abstractmethod
     def forward(self, eeg: Tensor, positions_m: Tensor, channel_mask: Tensor, subject: Tensor) -> BrainConditions:

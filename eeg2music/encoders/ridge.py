@@ -79,6 +79,8 @@ class RidgeEncoder(Encoder):
 
     fitted_in_closed_form = True
     needs_positions = True
+    # What `fit` learns; the other buffers are means and scales.
+    learned_buffers = ("curve_weight", "embedding_weight")
     curve_weight: Tensor
     curve_mean: Tensor
     summary_mean: Tensor

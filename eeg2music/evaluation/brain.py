@@ -22,7 +22,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from eeg2music.encoders.brain import BrainEncoder
+from eeg2music.encoders.base import Encoder
 from eeg2music.errors import DataError
 from eeg2music.evaluation.controls import derangement, phase_randomize, reinitialised, time_shift
 from eeg2music.evaluation.heard import Heard, condition_vectors, scorer_vectors, take
@@ -74,7 +74,7 @@ def control_conditions(name: str, evidence: Evidence) -> Conditions | None:
         return pipeline.encode(evidence.other.windows)
     if name == "random_encoder":
         trained = pipeline.encoder
-        return pipeline.with_encoder(cast(BrainEncoder, reinitialised(trained, seed))).encode(heard.windows)
+        return pipeline.with_encoder(cast(Encoder, reinitialised(trained, seed))).encode(heard.windows)
     return pipeline.encode(_changed_windows(name, heard, seed))
 
 

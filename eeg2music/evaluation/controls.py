@@ -7,6 +7,7 @@ the same path as the real thing. All randomness comes in as a generator or a see
 from __future__ import annotations
 
 import copy
+import itertools
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -160,7 +161,8 @@ def reinitialised(model: nn.Module, seed: int) -> nn.Module:
 
     Models with a stored config are built anew from it; others are copied and every module that can
     `reset_parameters` does. Buffers (positions, scalers) are data, not learning, and are kept, except for the running
-    statistics of batch normalisation. torch's global generator is left as it was.
+    statistics of batch normalisation and for those that a module names in `learned_buffers` (weights that have a closed
+    form), which become noise of their own spread. torch's global generator is left as it was.
 
     Raises
     ------
@@ -174,12 +176,17 @@ def reinitialised(model: nn.Module, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(derive_seed(seed, "random weights"))
         fresh = _rebuild(model)
+        noise = {
+            f"{prefix}.{name}": torch.randn_like(module.get_buffer(name)) * module.get_buffer(name).std()
+            for prefix, module in model.named_modules()
+            for name in getattr(module, "learned_buffers", ())
+        }
     own = dict(fresh.named_modules())
     for name, module in model.named_modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             continue
         for key, buffer in module.named_buffers(recurse=False):
-            setattr(own[name], key, buffer.detach().clone())
+            setattr(own[name], key, noise.get(f"{name}.{key}", buffer.detach().clone()))
     trained = dict(model.named_parameters())
     kept = [
         name
@@ -199,7 +206,7 @@ def _rebuild(model: nn.Module) -> nn.Module:
     from_config: Any = getattr(type(model), "from_config", None)
     stored: Any = getattr(model, "config", None)
     if from_config is not None and stored is not None:
-        reference = next(model.parameters())
+        reference = next(itertools.chain(model.parameters(), model.buffers()))
         # diffusers lists arguments given by position among the defaults, and leaves those out again.
         config = {key: value for key, value in dict(stored).items() if key != "_use_default_values"}
         return from_config(config).to(device=reference.device, dtype=reference.dtype)

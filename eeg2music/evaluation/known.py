@@ -13,8 +13,8 @@ from typing import Any
 from eeg2music.errors import CheckpointError, LeakError
 from eeg2music.evaluation.heard import Heard
 from eeg2music.evaluation.splits import SCHEMA, Manifest, refuse_leaks
-from eeg2music.files import read_json, sha256_file, sha256_json
-from eeg2music.weights import MANIFEST_NAME
+from eeg2music.files import sha256_file, sha256_json
+from eeg2music.weights import MANIFEST_NAME, read_manifest
 
 MODELS = ("encoder", "diffusion", "clap", "codec", "scorer")
 JUDGE = "scorer"
@@ -60,7 +60,7 @@ def check_split(folder: Path, test: Manifest, *, more: Mapping[str, Any] | None 
             allowed=f"a {MANIFEST_NAME} beside the weights of {', '.join(MODELS)}",
             remedy="copy the whole exported folder of each training",
         )
-    seen = {name: _seen(read_json(folder / name / MANIFEST_NAME)) for name in MODELS}
+    seen = {name: _seen(read_manifest(folder / name)) for name in MODELS}
     for manifest in seen.values():
         refuse_leaks(manifest, test, kinds=KINDS)
     for name in MODELS:
@@ -98,7 +98,7 @@ def trained_on(model: Path) -> Manifest:
             allowed=f"a {MANIFEST_NAME} beside the weights",
             remedy="copy the whole exported folder of the training",
         )
-    return _seen(read_json(model / MANIFEST_NAME))
+    return _seen(read_manifest(model))
 
 
 def _side(file: Path, seen: Manifest) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from eeg2music.audio import read_audio
 from eeg2music.config import Config
-from eeg2music.errors import DataError
+from eeg2music.errors import ConfigError, DataError
 from eeg2music.evaluation.heard import Heard
 from eeg2music.preprocess.eeg import PreprocessConfig, channel_mask, preprocess
 from eeg2music.recordings.prepared import PreparedDataset
@@ -39,13 +40,23 @@ class ListeningConfig(Config):
 
     style: str = "funk"
     song_seed: int = 21
-    songs: int = 50
-    song_seconds: float = 8.0
-    window_start_s: float = 1.5
-    subjects: tuple[str, ...] = ("unseen01", "unseen02")
+    songs: int = Field(default=50, ge=2)
+    song_seconds: float = Field(default=8.0, gt=0)
+    window_start_s: float = Field(default=1.5, ge=0)
+    subjects: tuple[str, ...] = Field(default=("unseen01", "unseen02"), min_length=1)
     montage: str = "eeg64"
     response_family: str = "default"
     crosstalk: Crosstalk = 0.1
+
+    @model_validator(mode="after")
+    def _holds_its_window(self) -> ListeningConfig:
+        if self.window_start_s + WINDOW_S > self.song_seconds:
+            raise ConfigError(
+                f"A window of {WINDOW_S:g} s from {self.window_start_s:g} s on ends after {self.song_seconds:g} s",
+                allowed=f"songs of {self.window_start_s + WINDOW_S:g} s or more",
+                remedy="raise song_seconds or lower window_start_s",
+            )
+        return self
 
 
 @lru_cache(maxsize=256)

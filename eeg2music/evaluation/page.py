@@ -18,6 +18,7 @@ from eeg2music.evaluation.tables import NO_FINDING, known_mean, level_title, mar
 from eeg2music.files import atomic_folder, write_json, write_text
 from eeg2music.report import figures
 from eeg2music.report.html import SCORE_HEADS, Picture, score_row, write_page
+from eeg2music.report.words import EMBEDDING
 from eeg2music.types import FloatArray
 
 FOLLOW_HEADS = [
@@ -70,7 +71,7 @@ def write_scores(
 def _lead(scores: Mapping[str, Any]) -> str:
     return (
         f"Checkpoint {scores['checkpoint_sha256'][:12]}. Chance is 0.5 pairwise. The embedding is scored in the "
-        f"conditioning space, the generated music by {_judge(scores)}. Intervals are over songs (and "
+        f"conditioning space ({EMBEDDING}), the generated music by {_judge(scores)}. Intervals are over songs (and "
         "over listeners from ten on; fewer are fixed effects: nothing is said about other listeners). Other subject is "
         "expected near the brain: that the next listener's recording of a second presentation of the same song gives "
         f"nearly the same shows that what is decoded is not personal. {_seeds_note(scores)} {_missed(scores)}"

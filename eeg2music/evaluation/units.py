@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from eeg2music.compatibility import check_clap
 from eeg2music.errors import ConfigError, DataError
 from eeg2music.evaluation.baselines import BASELINES, CODEC, RIDGE, Baselines, through_codec
 from eeg2music.evaluation.brain import (
@@ -174,6 +175,7 @@ class Bench:
         self._config, self._folder, self._hook = config, folder, hook
         self._pipeline = load_pipeline(folder, device)
         self._clap, self._scorer = load_clap(folder / "clap"), load_model(ScorerNet, folder / "scorer")
+        check_clap(folder, self._clap, self._pipeline.manifests)
         self._baselines = Baselines(self._clap, None if config.prepared else config.listening, config.fit)
         self._music: _Music | None = None
         self._last: tuple[_Recordings | None, Evidence] | None = None

@@ -156,7 +156,8 @@ def _retune(harmonies: Sequence[Harmony], voices: Sequence[int], names: Sequence
 def plan_stretches(rhythms: Sequence[Rhythm], names: Sequence[str], duration_s: float, config: MixerConfig) -> Plan:
     """Bring stems whose tempo is a few beats per minute off to the tempo of the majority.
 
-    Tempi are compared at the same metrical level (half and double tempo agree). The change is a factor on the tempo.
+    Tempi are compared at the same metrical level (half and double tempo agree). The change is a factor on the tempo of
+    the whole stem, so that it moves sounds in time, the more the later they are: in long clips a stem is left alone.
     """
     plan = Plan(None, [1.0] * len(rhythms))
     sure = [i for i, r in enumerate(rhythms) if r.tempo_bpm > 0 and r.confidence >= config.min_tempo_confidence]
@@ -171,10 +172,17 @@ def plan_stretches(rhythms: Sequence[Rhythm], names: Sequence[str], duration_s: 
             continue
         level = min(LEVELS, key=lambda ratio: abs(np.log(own / (ratio * shared))))
         factor = shared * level / own
-        drift = abs(1.0 - factor) * duration_s * own / 60.0
+        # What lies at the end of the clip moves furthest.
+        shift_s = abs(1.0 - factor) * duration_s
+        drift = shift_s * own / 60.0
         words = f"{names[i]} beats at {own:.1f} BPM beside {shared * level:.1f}"
         if abs(factor - 1.0) > config.max_stretch:
             plan.left_alone.append(f"{words}: more than {config.max_stretch:.0%} away, its tempo is its own")
+        elif shift_s > config.max_shift_s:
+            plan.left_alone.append(
+                f"{words}: its end would move by {shift_s:.2f} s, more than {config.max_shift_s:g} s, "
+                "away from when things happened"
+            )
         elif drift < config.min_drift_beats:
             plan.left_alone.append(f"{words}: only {drift:.2f} beats apart at the end of the clip")
         elif not _own_pulse_is_clearer(rhythms[i], own, shared * level):

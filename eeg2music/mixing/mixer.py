@@ -1,8 +1,9 @@
 """Stems to a stereo mix, and a report of everything that was done to them.
 
 Corrects keys and tempi that disagree, lets at most N stems sound at once, balances, pans by brain
-region, and brings the sum to its loudness under a true-peak ceiling. Random-free. It never shifts a stem in time: when
-things happen is what the brain decided.
+region, and brings the sum to its loudness under a true-peak ceiling. Random-free. When things happen is what the brain
+decided: a stem begins where it began, and only a correction of its tempo moves what follows, nowhere by more than
+`max_shift_s`.
 """
 
 from __future__ import annotations

@@ -26,6 +26,13 @@ def covering_windows(recording: Recording, *, window_s: float = WINDOW_S, hop_s:
     return [_cut(recording, start, length) for start in starts]
 
 
+def spread_windows(recording: Recording, *, window_s: float = WINDOW_S, hop_s: float = WINDOW_S / 2) -> list[Window]:
+    """As many windows as `covering_windows`, evenly spread: no two are further apart than `hop_s`."""
+    length, starts = cover(recording.signal_v.shape[1], window_s, hop_s)
+    last, gaps = starts[-1], max(1, len(starts) - 1)
+    return [_cut(recording, round(last * index / gaps / _GRID) * _GRID, length) for index in range(len(starts))]
+
+
 def cover(total: int, window_s: float, hop_s: float) -> tuple[int, list[int]]:
     """Length and first samples of windows over `total` samples at EEG_RATE_HZ.
 

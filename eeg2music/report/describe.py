@@ -10,7 +10,7 @@ from typing import Any
 from eeg2music.config import Config
 from eeg2music.errors import CheckpointError, InputError
 from eeg2music.files import read_json
-from eeg2music.weights import MANIFEST_NAME, refuse_pickle
+from eeg2music.weights import MANIFEST_NAME, read_manifest, refuse_pickle
 
 
 class InfoConfig(Config):
@@ -54,7 +54,7 @@ def _describe_checkpoint(folder: Path) -> Iterator[str]:
         yield f"{model.name}: {name}, {parameters / 1e6:.1f} M numbers, {size:.1f} MB"
         manifest = model / MANIFEST_NAME
         if manifest.is_file():
-            facts = read_json(manifest)
+            facts = read_manifest(model)
             trained = [f"{len(facts[key])} {key}" for key in ("songs", "subjects") if facts.get(key)]
             yield "  trained on " + (", ".join(trained) or "data named in its card")
         card = model / "README.md"

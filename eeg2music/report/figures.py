@@ -21,6 +21,8 @@ INK = "#1d2433"
 ACCENT = "#c2410c"
 CALM = "#3b6ea5"
 GREY = "#9aa3b2"
+# More than a picture has pixels for; 30 s have 2,813.
+MOST_COLUMNS = 3000
 
 
 def new_figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
@@ -41,11 +43,29 @@ def png_bytes(figure: Figure) -> bytes:
 
 
 def spectrogram_db(audio: FloatArray, *, fft: int = 1024, hop: int = 256) -> FloatArray:
-    """Magnitude spectrogram in dB re full scale, floored at -90. (samples,) -> (bin, frame)."""
+    """Magnitude spectrogram in dB re full scale, floored at -90. (samples,) -> (bin, frame).
+
+    Where there would be more than MOST_COLUMNS frames, as many as needed share a column as their mean power.
+    """
     signal = np.pad(np.asarray(audio, dtype=np.float32), (fft // 2, fft // 2))
     frames = np.lib.stride_tricks.sliding_window_view(signal, fft)[::hop]
+    together = -(-len(frames) // MOST_COLUMNS)
+    if together == 1:
+        return _decibels(_magnitude(frames, fft))
+    columns = [
+        np.sqrt(np.square(_magnitude(frames[start : start + together], fft)).mean(axis=0))
+        for start in range(0, len(frames), together)
+    ]
+    return _decibels(np.stack(columns))
+
+
+def _magnitude(frames: FloatArray, fft: int) -> NDArray[np.floating[Any]]:
     window = np.hanning(fft).astype(np.float32)
-    magnitude = np.abs(np.fft.rfft(frames * window, axis=-1)) * 2.0 / window.sum()
+    magnitude: NDArray[np.floating[Any]] = np.abs(np.fft.rfft(frames * window, axis=-1)) * 2.0 / window.sum()
+    return magnitude
+
+
+def _decibels(magnitude: NDArray[np.floating[Any]]) -> FloatArray:
     return np.asarray(20.0 * np.log10(np.maximum(magnitude, 10 ** (-90 / 20))).T, dtype=np.float32)
 
 
@@ -80,7 +100,8 @@ def control_curves(decoded: FloatArray, names: Sequence[str], heard: FloatArray 
         for column, curve in enumerate(CURVES):
             axis = axes[row, column]
             if heard is not None:
-                axis.plot(time, heard[row, column, : time.size], color=GREY, lw=1.4, label="heard")
+                known = heard[row, column, : time.size]
+                axis.plot(time[: known.size], known, color=GREY, lw=1.4, label="heard")
             axis.plot(time, decoded[row, column], color=ACCENT, lw=0.9, label="decoded")
             axis.set_title(f"{name}: {curve}", fontsize=8)
             axis.tick_params(labelsize=7)

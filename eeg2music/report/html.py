@@ -32,6 +32,7 @@ _PAGE = """<!doctype html>
 </style></head><body>
 <h1>{{ title }}</h1><p class="lead">{{ lead }}</p>
 {% for text in warnings %}<p class="warn">{{ text }}</p>{% endfor %}
+{% for text in notes %}<p class="note">{{ text }}</p>{% endfor %}
 {% for group in players %}<h2>{{ group.title }}</h2>{% if group.note %}<p>{{ group.note }}</p>{% endif %}
 {% if group.link %}<p><a href="{{ group.link }}">all about it</a></p>{% endif %}
 <div class="pair">{% for sound in group.sounds %}<div class="player"><b>{{ sound.label }}</b>
@@ -60,6 +61,7 @@ def write_page(
     title: str,
     lead: str,
     warnings: Sequence[str] = (),
+    notes: Sequence[str] = (),
     players: Sequence[Mapping[str, Any]] = (),
     gallery: Mapping[str, Any] | None = None,
     tables: Sequence[Mapping[str, Any]] = (),
@@ -84,6 +86,7 @@ def write_page(
         title=title,
         lead=lead,
         warnings=list(warnings),
+        notes=list(notes),
         gallery=gallery,
         players=[{"note": None, "link": None, **group} for group in players],
         tables=[{"note": None, **table} for table in tables],

@@ -54,12 +54,14 @@ class Clip:
     mixed : what the mixer made of them
     reading : what was read off the brain for it, if anything
     names : of the stems that are there; the others were left out and are silent
+    notes : sentences about how it was made
     """
 
     stems: FloatArray
     mixed: MixResult
     reading: Reading | None
     names: tuple[str, ...] = STEMS
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,14 @@ class Result:
     report : what report.json will hold
     silent : the clip of the same seed without the brain
     clean : the preprocessed recording
+    heard_curves : (stem, curve, frame) of what was heard, where that is known
     """
 
     report: dict[str, Any]
     clip: Clip
     silent: Clip
     clean: Recording
+    heard_curves: FloatArray | None = None
 
 
 def sound_report(clip: Clip, seconds: Mapping[str, float], seed: int) -> dict[str, Any]:
@@ -180,8 +184,9 @@ def write_clip(
         title=title,
         lead=_lead(report),
         warnings=report["warnings"],
+        notes=report.get("notes", ()),
         players=[*_players(report), *sounds],
-        tables=[*tables, *_recording_tables(report)],
+        tables=[*tables, _mixer_table(report["mixer"]), *_recording_tables(report)],
         figures=[*pictures, *_figures(result)],
     )
 
@@ -217,6 +222,25 @@ def _origin(name: str, given: Collection[str], by_region: bool) -> str:
     return REGION_OF_STEM[name].replace("_", " ") if by_region else "whole recording"
 
 
+def _mixer_table(mixer: Mapping[str, Any]) -> dict[str, Any]:
+    """What was done to each stem, and why."""
+    done = mixer["corrections"] or ["No key or tempo was changed"]
+    rows = [
+        [
+            name,
+            row["key"] or "–",
+            "–" if row["tempo_bpm"] is None else f"{row['tempo_bpm']:.1f}",
+            f"{row['transposed_semitones']:+g}",
+            f"{row['tempo_factor']:g}",
+            f"{row['gain_db']:+.1f}",
+        ]
+        for name, row in mixer["stems"].items()
+    ]
+    heads = ["stem", "key", "beats per minute", "semitones moved", "times the tempo", "gain (dB)"]
+    note = "".join(f"{text}. " for text in (*done, *mixer["left_alone"], *mixer["notes"])).strip()
+    return {"title": "The mixer", "note": note, "heads": heads, "rows": rows}
+
+
 def _recording_tables(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     facts = report["recording"]
     rows = [[name, "left out", why] for name, why in facts["left_out"].items()]
@@ -238,7 +262,8 @@ def _figures(result: Result) -> list[Picture]:
     drawn: list[Picture] = [("Spectrograms", "Stems before the mixer.", figures.spectrograms(panels))]
     if clip.reading is not None:
         curves = clip.reading.conditions.curves[0].float().cpu().numpy()
-        drawn.append(("Control curves decoded from the recording", "", figures.control_curves(curves, STEMS)))
+        picture = figures.control_curves(curves, STEMS, result.heard_curves)
+        drawn.append(("Control curves decoded from the recording", "", picture))
         drawn.append(_regions(clip.reading, result.clean))
     return drawn
 

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eeg2music.simulation.calibration import SINGLE_ELECTRODE_SNR_DB
+
 SIMULATED = (
-    "The small models that ship were trained on simulated brains only. On a recording of a person they have never "
-    "been shown to decode what was heard: take this music as a sonification of the recording."
+    "The brain encoder was trained on simulated brains only. On a recording of a person it has never been shown to "
+    "decode what was heard: take this music as a sonification of the recording."
 )
+TRAINED = (
+    "The brain encoder was trained on {listeners} hearing {pieces}{whose}. How well it decodes a recording of somebody "
+    "else has to be measured: until then, take this music as a sonification of the recording."
+)
+UNKNOWN_TRAINING = (
+    "Nothing is known of what the brain encoder was trained on: take this music as a sonification of the recording."
+)
+# Filled in with the levels of one demonstration.
 DEMO = (
     "The listener is simulated, at an SNR of {snr:g} dB at an electrode. By what a learned weighting of 64 channels "
     "finds in them, recordings of people lie near {real:g} dB on that scale (by the best single electrode, near "
-    "-27.3 dB): these scores are not a result on people."
+    f"{SINGLE_ELECTRODE_SNR_DB:g} dB): these scores are not a result on people."
 )
-
+# What an identification by "embedding" compares.
+EMBEDDING = "mean cosine over the mix and the four stems"
 
 OTHER_KIND = (
     "The recording is {recorded}, and the brain encoder was trained on {trained}: it has never met such signals, and "
@@ -34,7 +45,26 @@ REGION_WEIGHTS = (
 )
 NO_REGIONS = "Too few good electrodes have a known position: all stems follow one decoding of the whole recording."
 NO_WEIGHTS = "This brain encoder has no spatial filters by region that could be drawn."
-KINDS = {"eeg": "scalp EEG", "ieeg": "intracranial EEG", "meg": "MEG"}
+GIVEN_SHORTER = "The given {name} ends after {seconds:.2f} s; silence follows."
+
+
+def training_line(manifest: Mapping[str, Any] | None) -> str:
+    """What is to be said about an encoder's training. `manifest`: its training manifest, as far as there is one."""
+    if not manifest or not (manifest.get("subjects") or manifest.get("songs") or "simulated" in manifest):
+        return UNKNOWN_TRAINING
+    if manifest.get("simulated"):
+        return SIMULATED
+    return TRAINED.format(
+        listeners=_counted(manifest.get("subjects"), "listener"),
+        pieces=_counted(manifest.get("songs"), "piece"),
+        whose="" if "simulated" in manifest else " (whether simulated or people, its manifest does not say)",
+    )
+
+
+def _counted(names: Sequence[str] | None, noun: str) -> str:
+    if not names:
+        return f"{noun}s it does not name"
+    return f"{len(names)} {noun}{'' if len(names) == 1 else 's'}"
 
 
 def score_line(name: str, score: Mapping[str, Any] | None) -> str:
@@ -66,7 +96,7 @@ def generate_summary(report: Mapping[str, Any], folder: Path) -> str:
 
 def demo_summary(report: Mapping[str, Any], folder: Path) -> str:
     """What `demo` prints at its end."""
-    lines = ["Which of the songs was heard? (embedding space: the conditions as decoded)"]
+    lines = [f"Which of the songs was heard? (embedding: the conditions as decoded, {EMBEDDING})"]
     lines.append(score_line("brain", report["identification"]["embedding"]))
     lines += [score_line(name, control["embedding"]) for name, control in report["controls"].items()]
     lines.append("The same after generation, judged by the separate scorer")
@@ -85,7 +115,7 @@ def evaluation_summary(scores: Mapping[str, Any], folder: Path) -> str:
     for level in scores["levels"]:
         # Nobody knows the ratio of recordings.
         name = level["name"] if level["snr_db"] is None else f"{level['name']} ({level['snr_db']:g} dB)"
-        lines.append(f"{name}, embedding")
+        lines.append(f"{name}, embedding ({EMBEDDING})")
         # The codec has clips and no embedding.
         embedded = {of: entry for of, entry in level["scores"].items() if entry["embedding"] or "why" in entry}
         lines += [score_line(condition, entry["embedding"]) for condition, entry in embedded.items()]

@@ -25,9 +25,11 @@ CLEAN_SNR_DB = 0.0
 # intervals, from one trial and from five: of benchmarks/calibrate_snr.json, -38.1 to -37.1 dB and -37.3 to -35.7 dB, so
 # -37.3 to -37.1 dB for both. The share of variance that returns when a piece is repeated is lower there (about 0.03,
 # real 0.041). The level depends on the virtual channel: a weighting of 64 electrodes learned on the trials, as the
-# real one was. With the twin's best single electrode both hold from -28.1 to -27.1 dB (its figures cross the real ones
-# at -27.3 dB on average), where a quarter of the real share returns.
+# real one was.
 REAL_SNR_DB = -37.2
+# With the twin's best single electrode both hold from -28.1 to -27.1 dB (its figures cross the real ones at this level
+# on average), where a quarter of the real share returns.
+SINGLE_ELECTRODE_SNR_DB = -27.3
 
 LAGS = round(0.4 * RATE_HZ) + 1
 RIDGE = 0.1

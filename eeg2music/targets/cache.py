@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from eeg2music.files import sha256_json
 from eeg2music.targets import curves
 from eeg2music.types import CURVES, SAMPLE_RATE_HZ
 
@@ -30,6 +31,22 @@ def model_hash(model: nn.Module) -> str:
         digest.update(f"{name} {tuple(stored.shape)} {stored.dtype}".encode())
         digest.update(stored.flatten().view(torch.uint8).numpy().tobytes() if stored.numel() else b"")
     return digest.hexdigest()
+
+
+def conditioning_space(clap: nn.Module) -> str:
+    """Hash of what a generator is conditioned on: a CLAP's embeddings and the scales of the curves.
+
+    Weights count as rounded to bfloat16, so that storing them in it keeps the hash; names do not count, because they
+    differ between versions of libraries.
+    """
+    weights = [tensor.detach() for tensor in clap.state_dict().values() if tensor.is_floating_point()]
+    parts = sorted(_content(tensor) for tensor in weights)
+    return sha256_json([parts, curve_scales()])
+
+
+def _content(tensor: Tensor) -> str:
+    values = tensor.cpu().to(torch.bfloat16).float().contiguous().numpy()
+    return hashlib.sha256(f"{values.shape}".encode() + values.astype("<f4").tobytes()).hexdigest()
 
 
 def curve_scales() -> dict[str, object]:

@@ -37,6 +37,7 @@ from eeg2music.training.registry import TASKS
 from eeg2music.training.task import Batch, Gather, ItemSource, Task
 from eeg2music.types import FRAME_RATE_HZ, STEMS, WINDOW_S, Conditions
 from eeg2music.weights import (
+    CONDITIONING_SPACE,
     LATENT_SPACE,
     WEIGHTS_NAME,
     checkpoint_sha256,
@@ -148,7 +149,7 @@ class DiffusionTask(Task):
         self.sources = {name: source_hash(getattr(config, name)) for name in ("codec", "clap")}
         identity = sha256_json(self.sources)
         latents = load_codec(config.codec)
-        self.latent_space = latents.latent_space()
+        self.latent_space, self.conditioning_space = latents.latent_space(), space_of(config.clap)
         self.channel_weight = channel_weights(latents.latent_std, config.channel_weight)
         self.cache = LatentCache(config.cache, music.split("train", config.valid_share), identity)
         self.held_out = LatentCache(config.cache, StimuliFolder(music.folder, held_out), identity)
@@ -272,6 +273,7 @@ class DiffusionTask(Task):
             "data_hash": sha256_json([self.cache.content_hash, self.held_out.content_hash]),
             **{f"{name}_sha256": value for name, value in self.sources.items()},
             LATENT_SPACE: self.latent_space,
+            CONDITIONING_SPACE: self.conditioning_space,
         }
 
 
@@ -312,6 +314,14 @@ def load_sources(codec: str, clap: str) -> tuple[Any, Any]:
     from eeg2music.targets.pretrained import load_clap
 
     return load_codec(codec), load_clap(clap)
+
+
+def space_of(clap: str) -> str:
+    """Which embeddings and curves the model is conditioned on."""
+    from eeg2music.targets.cache import conditioning_space
+    from eeg2music.targets.pretrained import load_clap
+
+    return conditioning_space(load_clap(clap))
 
 
 def load_codec(name_or_path: str) -> Codec:

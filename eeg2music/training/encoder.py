@@ -33,6 +33,7 @@ from eeg2music.encoders.registry import ENCODERS
 from eeg2music.errors import CheckpointError, ConfigError
 from eeg2music.files import read_json, sha256_json
 from eeg2music.recordings.prepared import PreparedDataset
+from eeg2music.targets.cache import conditioning_space
 from eeg2music.training.encoder_data import (
     AugmentConfig,
     Presentation,
@@ -49,7 +50,15 @@ from eeg2music.training.first_stage import refuse_known
 from eeg2music.training.registry import TASKS
 from eeg2music.training.task import Batch, Gather, ItemSource, Task
 from eeg2music.types import EEG_RATE_HZ, STEMS, WINDOW_S
-from eeg2music.weights import CONFIG_NAME, WEIGHTS_NAME, load_strictly, local_folder, read_state, save_model
+from eeg2music.weights import (
+    CONDITIONING_SPACE,
+    CONFIG_NAME,
+    WEIGHTS_NAME,
+    load_strictly,
+    local_folder,
+    read_state,
+    save_model,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +155,7 @@ class EncoderTask(Task):
         self.split = self._split()
         self.spec = joint_spec(self.split.train)
         clap, identity = load_target_encoder(self.config.clap)
-        self.clap_hash = identity
+        self.clap_hash, self.conditioning_space = identity, conditioning_space(clap)
         self.embedding_dim = int(clap.embedding_dim)
         self.targets = TargetStore(
             clap, identity, window_s=self.config.window_s, hop_s=self.config.target_hop_s, cache=self.config.targets
@@ -256,7 +265,12 @@ class EncoderTask(Task):
         manifest = split_manifest(self.split)
         # What is learned from the recordings are CLAP's embeddings: of other weights, they are other data.
         data_hash = sha256_json([manifest["data_hash"], self.clap_hash])
-        return {**manifest, "data_hash": data_hash, "clap_hash": self.clap_hash}
+        return {
+            **manifest,
+            "data_hash": data_hash,
+            "clap_hash": self.clap_hash,
+            CONDITIONING_SPACE: self.conditioning_space,
+        }
 
 
 def fit_batches(source: Windows, limit: int, size: int = 32) -> list[Batch]:

@@ -56,6 +56,7 @@ class Presentation:
 
     first, last : first sample of the first and of the last window that lies inside the prepared stretch
     onset_s : of the piece in the recording
+    simulated : whether the cache gives it a signal-to-noise ratio, which nobody knows of a person's recording
     """
 
     dataset: PreparedDataset
@@ -66,6 +67,7 @@ class Presentation:
     onset_s: float
     first: int
     last: int
+    simulated: bool = False
 
 
 def find_presentations(dataset: PreparedDataset, samples: int) -> list[Presentation]:
@@ -88,7 +90,17 @@ def find_presentations(dataset: PreparedDataset, samples: int) -> list[Presentat
         if stop - first >= samples:
             file = str(rows[0]["stimulus_file"])
             found.append(
-                Presentation(dataset, recording, rows[0]["subject"], song, file, onset_s, first, stop - samples)
+                Presentation(
+                    dataset,
+                    recording,
+                    rows[0]["subject"],
+                    song,
+                    file,
+                    onset_s,
+                    first,
+                    stop - samples,
+                    simulated=rows[0].get("snr_db") is not None,
+                )
             )
     if not found:
         raise DataError(
@@ -191,6 +203,7 @@ def split_manifest(split: Split) -> dict[str, Any]:
         "valid": sides["valid"],
         "presentations": sides["train"]["presentations"],
         "data_hash": sha256_json([hashes, sides]),
+        "simulated": all(item.simulated for item in split.train),
     }
 
 

@@ -11,7 +11,7 @@ import torch
 from transformers import EncodecConfig, EncodecModel
 
 from eeg2music.codec.convolution import DirectConv1d, DirectConvTranspose1d, without_copies
-from eeg2music.codec.encodec import Codec, latent_statistics
+from eeg2music.codec.encodec import STATISTICS_FILE, Codec, latent_statistics
 from eeg2music.errors import CheckpointError, ConfigError, InputError
 
 TINY = {"hidden_size": 8, "num_filters": 2, "num_lstm_layers": 1, "codebook_size": 16}
@@ -214,3 +214,29 @@ def test_an_encoder_stored_in_bfloat16_makes_the_same_latents(codec: Codec) -> N
     space = codec.latent_space()
     codec.encodec.to(torch.bfloat16).float()
     assert codec.latent_space() == space
+
+
+def test_saving_without_statistics_leaves_none_of_an_earlier_codec(codec: Codec, tmp_path: Path) -> None:
+    codec.save_pretrained(tmp_path)
+    assert (tmp_path / STATISTICS_FILE).is_file()
+    (tmp_path / "notes.txt").write_text("mine")
+    bare = Codec(codec.encodec)
+    bare.save_pretrained(tmp_path)
+    assert not Codec.from_pretrained(tmp_path).has_statistics
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.parent.iterdir() if path.name.startswith(f".{tmp_path.name}")) == []
+
+
+def test_a_failure_while_saving_leaves_what_was_there(
+    codec: Codec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec.save_pretrained(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def fail(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("eeg2music.codec.encodec.save_file", fail)
+    with pytest.raises(OSError, match="no space"):
+        codec.save_pretrained(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

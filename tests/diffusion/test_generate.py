@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 
+from eeg2music.diffusion import generate
 from eeg2music.diffusion.generate import Given, generate_latents
 from eeg2music.diffusion.guidance import Dials
 from eeg2music.diffusion.transformer import JointStemTransformer, StemState, align_curves
@@ -151,3 +153,22 @@ def test_what_is_refused(model: JointStemTransformer, make_conditions: Make) -> 
     wrong = Given(torch.zeros(2, 4, 6, 100), torch.zeros(2, 4, dtype=torch.long))
     with pytest.raises(InputError, match="Given latents"):
         generate_latents(model, conditions, 150, seed=0, sample_ids=["a", "b"], given=wrong)
+
+
+def test_bf16_by_emulation_does_not_count_and_the_models_own_gpu_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    @contextlib.contextmanager
+    def current(device: object) -> Iterator[None]:
+        asked.append(device)
+        yield
+        asked.append("left")
+
+    def supported(including_emulation: bool = True) -> bool:
+        asked.append(including_emulation)
+        return including_emulation
+
+    monkeypatch.setattr(torch.cuda, "device", current)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert generate._computes_bf16(torch.device("cuda:1")) is False
+    assert asked == [torch.device("cuda:1"), False, "left"]

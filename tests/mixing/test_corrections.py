@@ -117,3 +117,18 @@ def test_silent_stems_plan_nothing() -> None:
     silence = np.zeros((4, 120_000), np.float32)
     assert plan_transpositions([analyse_harmony(s) for s in silence], NAMES, MixerConfig()).shared is None
     assert plan_stretches([analyse_rhythm(s) for s in silence], NAMES, 5.0, MixerConfig()).shared is None
+
+
+def test_in_a_long_clip_nothing_is_moved_far(rhythms: dict) -> None:
+    planted = [rhythms[123.0][0], *rhythms[120.0][1:]]
+    plan = plan_stretches(planted, NAMES, 60.0, MixerConfig())
+    assert plan.change == [1.0] * 4
+    assert not plan.done
+    assert "its end would move by 1.4" in plan.left_alone[0] and "more than 0.6 s" in plan.left_alone[0]
+    allowed = plan_stretches(planted, NAMES, 60.0, MixerConfig(max_shift_s=2.0))
+    assert allowed.change[0] == pytest.approx(120 / 123, abs=0.002)
+
+
+def test_any_allowed_tempo_may_be_corrected_in_ten_seconds() -> None:
+    config = MixerConfig()
+    assert config.max_stretch * 10.0 <= config.max_shift_s

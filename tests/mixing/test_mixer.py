@@ -14,6 +14,7 @@ from eeg2music.errors import ConfigError, InputError
 from eeg2music.metrics.audio import log_mel_distance
 from eeg2music.mixing.loudness import true_peak_dbtp
 from eeg2music.mixing.mixer import MixerConfig, mix, pan_gains, pan_position
+from eeg2music.mixing.settings import of_our_stems
 from eeg2music.types import REGIONS, STEMS
 
 
@@ -208,3 +209,33 @@ def test_bad_input_is_named(coherent: np.ndarray) -> None:
         build_config(MixerConfig, {"max_sounding": 0})
     with pytest.raises(ConfigError, match="loudness_lufs"):
         build_config(MixerConfig, {"loudnes_lufs": -14})
+
+
+def test_one_level_leaves_the_others_at_their_defaults(coherent: np.ndarray) -> None:
+    config = MixerConfig(level_db={"drums": 3.0})
+    assert config.level_db == {"drums": 3.0, "bass": -1.0, "harmony": -4.0, "melody": -1.0}
+    by_hand = MixerConfig(level_db={"drums": 3.0, "bass": -1.0, "harmony": -4.0, "melody": -1.0})
+    one, other = (mix(coherent, each, regions=REGIONS).report["stems"] for each in (config, by_hand))
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"gain_db": {"drumz": 9}}, "mixer.gain_db names 'drumz'.*Allowed: drums, bass"),
+        ({"level_db": {"voice": 0}}, "mixer.level_db names 'voice'"),
+        ({"untuned": ["drumz"]}, "mixer.untuned names 'drumz'"),
+        ({"pan": {"nowhere": 1}}, "mixer.pan names 'nowhere'.*Allowed: central"),
+    ],
+)
+def test_names_that_the_pipeline_does_not_have(values: dict, message: str) -> None:
+    config = MixerConfig.model_validate(values)  # a mixer of any stems cannot know
+    with pytest.raises(ConfigError, match=message):
+        of_our_stems(config)
+    assert of_our_stems(MixerConfig()) == MixerConfig()
+
+
+@pytest.mark.parametrize("values", [{"gain_db": {"drums": float("nan")}}, {"max_gain_db": float("inf")}])
+def test_numbers_that_are_not_finite(values: dict) -> None:
+    with pytest.raises(ConfigError, match="finite"):
+        build_config(MixerConfig, values)

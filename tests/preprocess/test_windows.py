@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from eeg2music.errors import InputError
 from eeg2music.preprocess.eeg import preprocess
-from eeg2music.preprocess.windows import cover, covering_windows, stimulus_windows
+from eeg2music.preprocess.windows import cover, covering_windows, spread_windows, stimulus_windows
 from eeg2music.seeding import numpy_rng
 from eeg2music.types import EEG_RATE_HZ, Event, Recording
 
@@ -114,3 +114,16 @@ def test_stimuli_that_follow_each_other_at_once_do_not_overlap() -> None:
     events = (Event(1.0, 8.01, "music", "a"), Event(9.0, 8.0, "music", "b"), Event(1.5, 3.0, "beat"))
     found = {event.stimulus for event, _, _ in stimulus_windows(recording(64 * 30, events))}
     assert found == {"a", "b"}
+
+
+@pytest.mark.parametrize("total", [320, 486, 640, 1000, 4001])
+def test_spread_windows_are_even_where_covering_ones_are_not(total: int) -> None:
+    even, covering = (make(recording(total), hop_s=2.5) for make in (spread_windows, covering_windows))
+    starts = [window.start_s for window in even]
+    assert len(starts) == len(covering)
+    assert (starts[0], starts[-1]) == (covering[0].start_s, covering[-1].start_s)
+    gaps = np.diff(starts)
+    assert gaps.size == 0 or gaps.max() - gaps.min() <= 2 / EEG_RATE_HZ + 1e-9
+    assert gaps.size == 0 or gaps.max() <= 2.5
+    if total % 160 == 0:
+        assert starts == [window.start_s for window in covering]

@@ -61,3 +61,13 @@ def test_nothing_and_something_else(tmp_path: Path) -> None:
         describe(tmp_path / "gone")
     with pytest.raises(Eeg2MusicError, match="not a BIDS data set"):
         describe(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["[", "[1]", "7"])
+def test_a_damaged_manifest_is_one_line(copy: Path, text: str) -> None:
+    (copy / "encoder" / "training_manifest.json").write_text(text)
+    with pytest.raises(
+        CheckpointError, match=r"encoder/training_manifest\.json is damaged.*Remedy: copy it again"
+    ) as caught:
+        describe(copy)
+    assert "\n" not in str(caught.value)

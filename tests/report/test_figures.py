@@ -88,3 +88,21 @@ def test_scores_as_bars_and_over_difficulty() -> None:
     curve = figures.identification_by_snr(points, real_snr_db=-37.0)
     assert figures.identification_by_snr(points, real_snr_db=-20.0) != curve
     assert figures.identification_by_snr(points[::-1], real_snr_db=-37.0) == curve
+
+
+def test_a_long_spectrogram_has_as_many_columns_as_a_picture_can_show() -> None:
+    short, long = tone(1500, 0.5)[:24_000], np.tile(tone(1500, 0.5)[:24_000], 90)
+    assert figures.spectrogram_db(np.tile(short, 30)).shape[1] == 2813  # 30 s: each frame a column of its own
+    drawn = figures.spectrogram_db(long)
+    assert 1500 <= drawn.shape[1] <= figures.MOST_COLUMNS
+    assert drawn[:, 100:-100].max() == pytest.approx(figures.spectrogram_db(short)[:, 10:-10].max(), abs=0.5)
+    # Quiet and loud halves of a column add as powers: nothing between two columns is left out.
+    click = np.zeros(90 * 24_000, dtype=np.float32)
+    click[54_321] = 1.0
+    assert (figures.spectrogram_db(click).max(axis=0) > -90).any()
+
+
+def test_heard_curves_of_another_length_are_drawn() -> None:
+    decoded = np.zeros((4, 3, 64), dtype=np.float32)
+    for frames in (63, 64, 65):
+        assert figures.control_curves(decoded, STEMS, decoded[..., :1].repeat(frames, -1)).startswith(b"\x89PNG")

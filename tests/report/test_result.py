@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from eeg2music.audio import read_audio
 from eeg2music.errors import InputError
 from eeg2music.files import check_result_folder
-from eeg2music.mixing.mixer import MixResult
+from eeg2music.mixing.mixer import MixResult, mix
 from eeg2music.report.result import (
     RESULT_FILES,
     Clip,
@@ -22,7 +23,8 @@ from eeg2music.report.result import (
     write_clip,
     write_sound,
 )
-from eeg2music.types import STEMS, Recording
+from eeg2music.seeding import numpy_rng
+from eeg2music.types import REGIONS, STEMS, Recording
 
 
 def test_new_empty_and_earlier_results_may_be_replaced(tmp_path: Path) -> None:
@@ -80,7 +82,11 @@ def test_a_clip_and_its_companion_are_scaled_alike_and_the_report_says_so(tmp_pa
         np.zeros((1, 64), np.float32), 64.0, ("Cz",), np.full((1, 3), np.nan, np.float32), kind="eeg", key="a"
     )
     facts = recording_report(recording, recording, None)
-    loud = MixResult(clip.mixed.stereo, clip.mixed.stems, {"loudness_lufs": -16.0})
+    loud = MixResult(
+        clip.mixed.stereo,
+        clip.mixed.stems,
+        {"loudness_lufs": -16.0, "stems": {}, "corrections": [], "left_alone": [], "notes": []},
+    )
     clip = Clip(clip.stems, loud, None)
     report = {
         **sound_report(clip, {}, 0), "checkpoint_sha256": "0", "recording": facts, "notes": [], "warnings": [],
@@ -100,3 +106,26 @@ def test_time_adds_up_by_stage(monkeypatch: pytest.MonkeyPatch) -> None:
         with watch(stage):
             pass
     assert watch.seconds == {"encode": 1.5, "mix": 2.5}
+
+
+def test_what_the_mixer_did_and_why_stands_on_the_page(tmp_path: Path) -> None:
+    stems = np.stack([0.1 * numpy_rng(0, name).standard_normal(48_000) for name in STEMS]).astype(np.float32)
+    made = mix(stems, regions=REGIONS)
+    told = {"corrections": ["bass did A"], "left_alone": ["drums beats at B"], "notes": ["The mix lies at C"]}
+    made = replace(made, report={**made.report, **told})
+    clip = Clip(stems, made, None)
+    recording = Recording(
+        np.zeros((1, 64), np.float32), 64.0, ("Cz",), np.full((1, 3), np.nan, np.float32), kind="eeg", key="a"
+    )
+    facts = recording_report(recording, recording, None)
+    report = {
+        **sound_report(clip, {}, 0), "checkpoint_sha256": "0", "recording": facts, "notes": ["Said <so>"],
+        "warnings": [],
+    }  # fmt: skip
+    write_clip(tmp_path, Result(report, clip, clip, recording), title="Title")
+    page = (tmp_path / "report.html").read_text()
+    assert '<p class="note">Said &lt;so&gt;</p>' in page
+    assert "bass did A. drums beats at B. The mix lies at C." in page
+    assert page.count("times the tempo") == 1
+    for row in made.report["stems"].values():
+        assert f">{row['gain_db']:+.1f}</td>" in page

@@ -19,6 +19,7 @@ if __name__ == "__main__":
     name, out, target, steps, *overrides = sys.argv[1:]
     torch.set_num_threads(1)
     diffusion.load_codec = lambda path: FakeCodec()
+    diffusion.space_of = lambda clap: FakeClap.space
     encoded = []
     encode = FakeCodec.encode
 

@@ -25,5 +25,7 @@ class FakeCodec:
 class FakeClap:
     """Levels of eight stretches in place of an embedding."""
 
+    space = "eight levels"
+
     def embed_audio(self, audio: Tensor) -> Tensor:
         return torch.nn.functional.normalize(audio.unflatten(-1, (8, -1)).abs().mean(-1), dim=-1)

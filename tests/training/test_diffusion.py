@@ -218,6 +218,7 @@ def music(tmp_path: Path) -> Path:
 def test_a_run_from_audio_to_a_checkpoint(music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "load_sources", lambda codec, clap: (FakeCodec(), FakeClap()))
     monkeypatch.setattr(training, "load_codec", lambda codec: FakeCodec())
+    monkeypatch.setattr(training, "space_of", lambda clap: FakeClap.space)
     loop = importlib.import_module("eeg2music.training.loop")
     overrides = [
         f"task.data={music}", "task.codec=made/up", "task.clap=made/up", f"task.cache={tmp_path / 'cache'}",
@@ -234,6 +235,7 @@ def test_a_run_from_audio_to_a_checkpoint(music: Path, tmp_path: Path, monkeypat
     assert len(card["songs"]) + len(card["valid"]["songs"]) == 5
     assert {"codec_sha256", "clap_sha256", "data_hash"} <= set(card)
     assert card["latent_space"] == FakeCodec().latent_space()
+    assert card["conditioning_space"] == FakeClap.space
 
 
 def test_checkpoint_folders_without_weights_are_refused(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from eeg2music.encoders.spatial import spread_points
 from eeg2music.errors import CheckpointError, ConfigError, DataError, LeakError
 from eeg2music.files import read_json, write_json
 from eeg2music.recordings.prepared import SCHEMA, PreparedDataset
+from eeg2music.targets.cache import conditioning_space
 from eeg2music.targets.curves import control_curves
 from eeg2music.training import encoder as encoder_module
 from eeg2music.training.encoder import EncoderConfig, EncoderTask
@@ -414,6 +415,7 @@ def test_a_run_learns_and_exports(world: Path, clap: FakeClap, tmp_path: Path) -
     assert set(manifest["subjects"]) == set(encoder.spec.subjects)
     assert not set(manifest["subjects"]) & set(manifest["valid"]["subjects"])
     assert encoder.config["training_manifest"]["songs"] == manifest["songs"]
+    assert manifest["conditioning_space"] == conditioning_space(clap)
     assert encoder.config["embedding_dim"] == FakeClap.embedding_dim
 
 
