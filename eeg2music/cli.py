@@ -109,7 +109,7 @@ def _show(config: Any) -> None:
     import yaml
 
     values = config if isinstance(config, dict) else config.model_dump(mode="json")
-    out.print(yaml.safe_dump(values, sort_keys=False, allow_unicode=True).rstrip(), markup=False)
+    out.print(yaml.safe_dump(values, sort_keys=False, allow_unicode=True).rstrip(), soft_wrap=True, markup=False)
 
 
 def _given(**options: object) -> list[str]:

@@ -53,7 +53,7 @@ def test_data_sets_and_caches(real_data: Path, tmp_path: Path) -> None:
     path = next((real_data / MUSIC / "subject12/20200620_day1").glob("*.edf"))
     cache = prepare(path, tmp_path / "c", PrepareConfig(workers=1))
     assert describe_recording(cache).lines == [
-        "prepared cache: 1 windows from 1 recordings of 1 subjects, 0 stimuli, EEG at 64 Hz"
+        "prepared cache: 1 windows from 1 recordings of 1 subjects, 0 stimuli, scalp EEG at 64 Hz"
     ]
 
 

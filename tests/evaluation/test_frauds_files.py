@@ -139,7 +139,7 @@ def test_an_honest_study_goes_through(study: Study) -> None:
     assert scores["scores"]["brain"]["scorer"]["identification"]["n"] == SONGS
     assert scores["material"]["generated"]["sample_rates_hz"] == {str(RATE_HZ): SONGS}
     written = {path.name for path in (study.folder.parent / "out").iterdir()}
-    assert written == {"scores.json", "scores.md", "report.html"}
+    assert written == {"scores.json", "scores.md", "card.md", "report.html"}
 
 
 def test_honest_arrays_go_through(arrays: Study) -> None:

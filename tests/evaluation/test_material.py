@@ -21,6 +21,7 @@ from eeg2music.evaluation.material import (
     simulated_heard,
     song_windows,
 )
+from eeg2music.recordings.prepared import SCHEMA
 from eeg2music.seeding import numpy_rng
 from eeg2music.types import EEG_RATE_HZ, SAMPLE_RATE_HZ, STEMS, Event, Recording
 
@@ -130,7 +131,7 @@ def write_cache(tmp_path: Path) -> WriteCache:
             np.save(cache / "signals" / f"{subject}.npy", ramp([]).signal_v)
         channels = {"names": ["a", "b", "c", "d"], "positions_m": [None] * 4, "good": [True] * 4}
         meta = {
-            "schema": 2, "kind": "eeg", "sfreq_hz": EEG_RATE_HZ, "subjects": subjects, "n_channels_max": 4,
+            "schema": SCHEMA, "kind": "eeg", "sfreq_hz": EEG_RATE_HZ, "subjects": subjects, "n_channels_max": 4,
             "channels_by_recording": dict.fromkeys(subjects, channels), "content_hash": "x",
         }  # fmt: skip
         (cache / "meta.json").write_text(json.dumps(meta))
