@@ -94,7 +94,8 @@ def test_every_config_and_script_it_shows_exists() -> None:
 # Made by commands; everything else is in the repository, or the reader's own.
 MADE = ("data/", "runs/", "out/")
 READERS_OWN = (
-    "recording.edf", "$EEG2MUSIC_REAL_DATA/openmiir_features", "clips.csv", "music", "prepared", "out/eval-a", "out/eval-b",
+    "recording.edf", "$EEG2MUSIC_REAL_DATA/openmiir_features", "clips.csv", "music", "prepared",
+    "out/eval-a", "out/eval-b",
 )  # fmt: skip
 TASK_READS = ("data", "valid_data", "caches", "valid_caches", "clap", "codec", "start_from")
 TASK_WRITES = ("cache", "targets")
