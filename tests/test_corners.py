@@ -27,6 +27,7 @@ from support import load_file
 from torch import Tensor, nn
 
 from eeg2music.encoders.base import BrainConditions
+from eeg2music.evaluation.baselines import through_codec
 from eeg2music.evaluation.brain import Evidence, control_conditions, generate_clips, generated_score
 from eeg2music.evaluation.heard import Heard, audio_conditions, scorer_vectors
 from eeg2music.evaluation.known import refuse_known
@@ -290,9 +291,7 @@ def bank(sound: ModuleType) -> Bank:
 def copies(bank: Bank, sound: ModuleType, pipeline: BrainToMusicPipeline) -> FloatArray:
     """What a generator would make that replays: training songs, cut between the bank's stretches, through the codec."""
     clips = np.stack([cut(stems, sound.BANK_HOP_S / 2) for stems in bank.stems[:SONGS]])
-    with torch.no_grad():
-        found: FloatArray = sound.reconstruct(pipeline.codec, clips)
-    return found
+    return through_codec(pipeline.codec, clips)
 
 
 @pytest.mark.slow
