@@ -92,7 +92,9 @@ def _summary_cells(level: Mapping[str, Any], name: str, seeds: Sequence[Mapping[
     following = known_mean([entry["following"]["mean"] for entry in seeds if entry.get("following")])
     kernel = level.get("distances", {}).get(name, {}).get("kernel")
     cells += [ABSENT if value is None else number(value) for value in (following, kernel)]
-    return [*cells, *counts, f"{seeds[0]['embedding']['gallery_size']}"]
+    # The codec has clips and no embedding.
+    scored = next(seeds[0][kind] for kind in KINDS if seeds[0].get(kind))
+    return [*cells, *counts, f"{scored['gallery_size']}"]
 
 
 def _distance_cells(one: Mapping[str, Any], seeded: Mapping[str, Any]) -> list[str]:

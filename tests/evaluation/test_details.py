@@ -64,6 +64,14 @@ def test_the_summary_has_the_brain_at_every_level_and_the_controls_once() -> Non
     assert "mean" in table["note"].lower() and "2 seeds" in table["note"]
 
 
+def test_clips_without_an_embedding_have_a_row() -> None:
+    found = level()
+    found["scores"]["codec"] = {"seeds": [{**entry(0, 0.5, 1.0), "embedding": None}]}
+    codec = cells(summary_table({"levels": [found]}), 2)
+    assert (codec["condition"], codec["embedding: pairwise"], codec["generated: pairwise"]) == ("codec", "–", "1.000")
+    assert (codec["queries"], codec["clips"], codec["gallery"]) == ("–", "8", "5")
+
+
 def test_distances_stand_with_their_counts_and_intervals() -> None:
     found = level(distances={"brain": apart(0.5), "oracle": apart(0.0)})
     mean, by_seed = distance_tables(found)

@@ -181,6 +181,7 @@ def child(overrides: list[str], kill: str = "", name: str = "toy", config: str |
                 from eeg2music.training import diffusion
 
                 diffusion.load_codec = lambda path: FakeCodec()  # type: ignore[assignment,return-value]
+                diffusion.space_of = lambda clap: FakeClap.space
                 diffusion.load_sources = lambda codec, clap: (FakeCodec(), FakeClap())
             train(name, config, overrides)
             code = 0
