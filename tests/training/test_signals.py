@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,15 @@ TINY = [
 ]  # fmt: skip
 
 
-def test_the_first_signal_asks_and_the_second_acts() -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A shell starts what runs in its background deaf to Ctrl-C, and so would this be."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_first_signal_asks_and_the_second_acts(interruptible: None) -> None:
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), stop_requests() as asked:
         assert not asked()
