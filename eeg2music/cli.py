@@ -381,7 +381,7 @@ def evaluate(
 
     What is finished is kept in OUT.parts until the whole is: stopped, the same command goes on, also with levels added.
     With workers=2 two processes share the work. A config with `kind: recorded` scores features of people's recordings,
-    one with `kind: protocol` a published way of scoring.
+    one with `kind: protocol` a published way of scoring, one with `kind: encoding` which channels follow the music.
     """
     from eeg2music.evaluation.config import EvaluateConfig
     from eeg2music.evaluation.kinds import load_evaluation, run
