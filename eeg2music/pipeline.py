@@ -19,8 +19,6 @@ import torch
 from pydantic import Field, field_validator
 
 from eeg2music.compat import mend_torchaudio
-from eeg2music.compatibility import NO_CONDITIONING_SPACE as NO_CONDITIONING_SPACE
-from eeg2music.compatibility import NO_LATENT_SPACE as NO_LATENT_SPACE
 from eeg2music.compatibility import check_together
 from eeg2music.config import Config, shipped_folder
 from eeg2music.errors import CheckpointError, InputError

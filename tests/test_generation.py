@@ -18,6 +18,7 @@ import soundfile
 import torch
 
 from eeg2music.audio import read_audio, write_audio
+from eeg2music.compatibility import NO_LATENT_SPACE
 from eeg2music.config import load_config
 from eeg2music.errors import ConfigError, InputError
 from eeg2music.generation import (
@@ -30,7 +31,7 @@ from eeg2music.generation import (
     run_generate,
 )
 from eeg2music.generation_batch import run_generate_prepared
-from eeg2music.pipeline import NO_LATENT_SPACE, BrainToMusicPipeline, SamplingConfig, load_pipeline
+from eeg2music.pipeline import BrainToMusicPipeline, SamplingConfig, load_pipeline
 from eeg2music.preparation import PrepareConfig, prepare
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.report import words

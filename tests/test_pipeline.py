@@ -14,13 +14,12 @@ import pytest
 import torch
 
 from eeg2music.codec.encodec import Codec
+from eeg2music.compatibility import NO_CONDITIONING_SPACE, NO_LATENT_SPACE
 from eeg2music.diffusion.generate import generate_latents
 from eeg2music.errors import CheckpointError, ConfigError, InputError, LeakError
 from eeg2music.evaluation.heard import Heard
 from eeg2music.evaluation.known import refuse_known
 from eeg2music.pipeline import (
-    NO_CONDITIONING_SPACE,
-    NO_LATENT_SPACE,
     BrainToMusicPipeline,
     PipelineOutput,
     SamplingConfig,
