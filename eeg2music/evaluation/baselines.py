@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eeg2music.audio import read_audio
+from eeg2music.audio import audio_duration_s, read_audio
 from eeg2music.codec.encodec import Codec
 from eeg2music.encoders.brain import BrainEncoder
 from eeg2music.errors import DataError
@@ -208,11 +208,9 @@ def _rest_of_song(heard: Heard, row: int, listening: ListeningConfig | None) -> 
         stems = composed(heard.songs[row], listening.song_seconds)[1]
         places = stretches_beside(listening.window_start_s, stems.shape[-1] / SAMPLE_RATE_HZ)
         return [stems[:, round(a * SAMPLE_RATE_HZ) : round(b * SAMPLE_RATE_HZ)] for a, b in places]
-    import soundfile
-
     window = next(window for window, target in zip(heard.windows, heard.target, strict=True) if target == row)
     mix = Path(str(window.stimulus_file))
-    places = stretches_beside(float(window.stimulus_start_s or 0.0), float(soundfile.info(mix).duration))
+    places = stretches_beside(float(window.stimulus_start_s or 0.0), audio_duration_s(mix))
     return [
         np.stack([read_audio(mix.parent / f"{stem}.wav", start_s=a, duration_s=b - a) for stem in STEMS])
         for a, b in places

@@ -185,7 +185,7 @@ def _other_rates(header: EdfHeader) -> dict[str, str]:
 
 
 def _with_units(contents: FileContents, header: EdfHeader) -> FileContents:
-    """The header's own units: MNE tells a blank one from none of the units that it knows no more.
+    """The header's own units: MNE does not say whether a unit is blank or one that it does not know.
 
     MNE takes numbers without a unit for volts. Where a signal can exceed a volt they are microvolts, as in XDF.
     """
