@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from eeg2music.audio import read_audio
+from eeg2music.audio import audio_duration_s, read_audio
 from eeg2music.errors import DataError, LeakError
 from eeg2music.files import read_json, sha256_json
 from eeg2music.seeding import derive_seed
@@ -66,9 +66,7 @@ class StimuliFolder:
     @functools.cache  # noqa: B019 - lives as long as the training
     def duration_s(self, song: str) -> float:
         """Length of a song's mix."""
-        import soundfile
-
-        return float(soundfile.info(self.path(song, MIX)).duration)
+        return audio_duration_s(self.path(song, MIX))
 
     def annotations(self, song: str) -> dict[str, Any]:
         """The song's annotations; empty where there are none."""
