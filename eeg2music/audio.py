@@ -5,6 +5,7 @@ One place for file formats and rates; it never changes loudness.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eeg2music.errors import InputError
 from eeg2music.files import atomic_path
@@ -114,3 +116,28 @@ def resample(audio: FloatArray, from_hz: float, to_hz: float) -> FloatArray:
     flat = array.reshape(-1, array.shape[-1]).T
     out = soxr.resample(np.ascontiguousarray(flat), from_hz, to_hz, quality="HQ")
     return np.ascontiguousarray(out.T.reshape(*array.shape[:-1], -1), dtype=np.float32)
+
+
+@functools.lru_cache(maxsize=16)
+def mel_filters(fft: int, sample_rate_hz: int, bands: int, low_hz: float, high_hz: float) -> NDArray[np.float64]:
+    """Triangular filters evenly spaced on the HTK mel scale (O'Shaughnessy 1987), each summing to one.
+
+    Returns
+    -------
+    (fft // 2 + 1, bands), not to be written to. Multiply spectra by it.
+    """
+
+    def to_mel(hz: float) -> float:
+        return float(2595.0 * np.log10(1.0 + hz / 700.0))
+
+    edges = 700.0 * (10.0 ** (np.linspace(to_mel(low_hz), to_mel(high_hz), bands + 2) / 2595.0) - 1.0)
+    freqs = np.fft.rfftfreq(fft, 1.0 / sample_rate_hz)
+    rising = (freqs[:, None] - edges[None, :-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[None, 2:] - freqs[:, None]) / (edges[2:] - edges[1:-1])
+    triangles = np.maximum(0.0, np.minimum(rising, falling))
+    # A low band may be narrower than the bins are apart: it takes the nearest one.
+    for band in np.flatnonzero(triangles.sum(0) == 0.0):
+        triangles[np.argmin(np.abs(freqs - edges[band + 1])), band] = 1.0
+    filters: NDArray[np.float64] = triangles / triangles.sum(0)
+    filters.setflags(write=False)
+    return filters

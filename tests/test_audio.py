@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from eeg2music.audio import read_audio, resample, write_audio
+from eeg2music.audio import mel_filters, read_audio, resample, write_audio
 from eeg2music.errors import InputError
 from eeg2music.seeding import numpy_rng
 from eeg2music.types import SAMPLE_RATE_HZ, FloatArray
@@ -149,3 +149,11 @@ def test_real_music(real_data: Path) -> None:
     audio = read_audio(files[0], start_s=1.0, duration_s=2.0)
     assert audio.shape == (48_000,)
     assert 0.005 < audio.std() < 0.5
+
+
+def test_mel_filters_sum_to_one_and_leave_no_band_empty() -> None:
+    filters = mel_filters(2048, SAMPLE_RATE_HZ, 128, 30.0, 11_000.0)
+    assert filters.shape == (1025, 128)
+    np.testing.assert_allclose(filters.sum(0), 1.0, rtol=1e-5)
+    assert (filters >= 0).all()
+    assert (np.diff(filters.argmax(0)) >= 0).all()

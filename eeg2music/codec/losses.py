@@ -6,11 +6,12 @@ Every function takes (batch, samples) at 24 kHz and returns one value per item o
 from __future__ import annotations
 
 import functools
-import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from eeg2music.audio import mel_filters
 from eeg2music.types import SAMPLE_RATE_HZ
 
 STFT_SIZES = (2048, 512, 128)
@@ -78,17 +79,6 @@ def _window(size: int, device: torch.device) -> Tensor:
 
 @functools.lru_cache(maxsize=4)
 def _mel_filters(bands: int, size: int) -> Tensor:
-    """(band, bin) triangles, evenly spaced in mel (O'Shaughnessy 1987), each of unit sum."""
-
-    def to_mel(frequency_hz: float) -> float:
-        return 2595 * math.log10(1 + frequency_hz / 700)
-
-    edges_mel = torch.linspace(to_mel(20.0), to_mel(SAMPLE_RATE_HZ / 2), bands + 2)
-    edges_hz = 700 * (10 ** (edges_mel / 2595) - 1)
-    bins_hz = torch.linspace(0, SAMPLE_RATE_HZ / 2, size // 2 + 1)
-    low, centre, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
-    triangles = torch.minimum((bins_hz - low) / (centre - low), (high - bins_hz) / (high - centre)).clamp_min(0)
-    # A band narrower than a bin takes the bin nearest to it.
-    nearest = torch.nn.functional.one_hot((bins_hz - centre).abs().argmin(dim=1), bins_hz.numel()).float()
-    triangles = torch.where(triangles.sum(dim=1, keepdim=True) > 0, triangles, nearest)
-    return triangles / triangles.sum(dim=1, keepdim=True)
+    """(band, bin) triangles on the mel scale from 20 Hz, each of unit sum."""
+    filters = mel_filters(size, SAMPLE_RATE_HZ, bands, 20.0, SAMPLE_RATE_HZ / 2)
+    return torch.from_numpy(filters.T.astype(np.float32))

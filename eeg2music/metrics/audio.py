@@ -7,7 +7,6 @@ docstring says so. A silent reference is refused: a ratio to nothing says nothin
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -16,6 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike
 from scipy import fft
 
+from eeg2music.audio import mel_filters
 from eeg2music.errors import InputError
 from eeg2music.metrics.checks import Float64, finite, same_shape
 from eeg2music.types import SAMPLE_RATE_HZ
@@ -245,19 +245,9 @@ def magnitude(audio: Float64, size: int, hop: int) -> Float64:
     return np.abs(np.asarray(fft.rfft(pieces * window, axis=-1))) / window.sum()
 
 
-@functools.lru_cache(maxsize=8)
 def mel_matrix(size: int, sample_rate_hz: int, bands: int) -> Float64:
-    """(size // 2 + 1, bands) triangles of unit sum, evenly spaced on the HTK mel scale from 0 to Nyquist."""
-    top_mel = 2595.0 * np.log10(1.0 + sample_rate_hz / 2.0 / 700.0)
-    edges = 700.0 * (10.0 ** (np.linspace(0.0, top_mel, bands + 2) / 2595.0) - 1.0)
-    freqs = np.fft.rfftfreq(size, 1.0 / sample_rate_hz)[:, None]
-    rising = (freqs - edges[:-2]) / np.diff(edges)[:-1]
-    falling = (edges[2:] - freqs) / np.diff(edges)[1:]
-    triangles = np.maximum(0.0, np.minimum(rising, falling))
-    # A low band may be narrower than the bins are apart: it takes the nearest one.
-    for band in np.flatnonzero(triangles.sum(axis=0) == 0.0):
-        triangles[np.argmin(np.abs(freqs[:, 0] - edges[band + 1])), band] = 1.0
-    return triangles / triangles.sum(axis=0)
+    """(size // 2 + 1, bands) triangles of unit sum on the mel scale from 0 to Nyquist."""
+    return mel_filters(size, sample_rate_hz, bands, 0.0, sample_rate_hz / 2.0)
 
 
 def _pair(name_x: str, x: ArrayLike, name_y: str, y: ArrayLike) -> tuple[Float64, Float64]:

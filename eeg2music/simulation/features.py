@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from eeg2music.audio import mel_filters
 from eeg2music.errors import InputError
-from eeg2music.targets.curves import mel_filters
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS, FloatArray
 
 FEATURE_RATE_HZ = 240
@@ -110,7 +110,8 @@ def _power(audio: FloatArray, fft: int, hop: int, frames: int) -> NDArray[np.flo
 
 def _onset_flux(power: NDArray[np.float64]) -> NDArray[np.float64]:
     """Half-wave rectified log-mel flux over 12.5 ms (Boeck & Widmer 2013, eq. 2, without vibrato suppression)."""
-    mel = np.log1p(1000.0 * np.sqrt(power @ mel_filters(FFT, SAMPLE_RATE_HZ, 30, LOW_HZ, 11_000.0)) / FFT * 4.0)
+    filters = mel_filters(FFT, SAMPLE_RATE_HZ, 30, LOW_HZ, 11_000.0).astype(np.float32)
+    mel = np.log1p(1000.0 * np.sqrt(power @ filters) / FFT * 4.0)
     past = np.concatenate([np.zeros((FLUX_LAG, mel.shape[1])), mel[:-FLUX_LAG]])[: len(mel)]
     return np.maximum(mel - past, 0.0).mean(axis=1)
 

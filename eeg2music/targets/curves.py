@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eeg2music.audio import mel_filters
 from eeg2music.types import CURVE_RATE_HZ, SAMPLE_RATE_HZ, FloatArray
 
 HOP = SAMPLE_RATE_HZ // CURVE_RATE_HZ
@@ -89,27 +90,5 @@ def _brightness(power: Tensor) -> Tensor:
 @functools.lru_cache(maxsize=4)
 def _mel_filters(device: torch.device) -> Tensor:
     """(bin, band) triangles on the HTK mel scale, 40 Hz to 11 kHz."""
-    return torch.from_numpy(mel_filters(FFT, SAMPLE_RATE_HZ, MEL_BANDS, 40.0, 11_000.0)).to(device)
-
-
-def mel_filters(fft: int, sample_rate_hz: int, bands: int, low_hz: float, high_hz: float) -> FloatArray:
-    """Triangular filters on the HTK mel scale, each summing to one.
-
-    Returns
-    -------
-    (fft // 2 + 1, bands) float32. Multiply power spectra by it.
-    """
-
-    def to_mel(hz: float) -> float:
-        return float(2595.0 * np.log10(1.0 + hz / 700.0))
-
-    edges_mel = np.linspace(to_mel(low_hz), to_mel(high_hz), bands + 2)
-    edges = 700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0)
-    freqs = np.fft.rfftfreq(fft, 1.0 / sample_rate_hz)
-    rising = (freqs[:, None] - edges[None, :-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[None, 2:] - freqs[:, None]) / (edges[2:] - edges[1:-1])
-    triangles = np.maximum(0.0, np.minimum(rising, falling))
-    # Narrow low bands may fall between two bins: give them the nearest one.
-    for band in np.flatnonzero(triangles.sum(0) == 0.0):
-        triangles[np.argmin(np.abs(freqs - edges[band + 1])), band] = 1.0
-    return np.asarray(triangles / triangles.sum(0), dtype=np.float32)
+    filters = mel_filters(FFT, SAMPLE_RATE_HZ, MEL_BANDS, 40.0, 11_000.0)
+    return torch.from_numpy(filters.astype(np.float32)).to(device)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from eeg2music.targets.curves import mel_filters
+from eeg2music.audio import mel_filters
 from eeg2music.types import SAMPLE_RATE_HZ
 
 MEL_FFT = 2048
@@ -42,7 +43,7 @@ class LogMel(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         filters = mel_filters(MEL_FFT, SAMPLE_RATE_HZ, MEL_BANDS, MEL_LOW_HZ, MEL_HIGH_HZ)
-        self.register_buffer("filters", torch.from_numpy(filters), persistent=False)
+        self.register_buffer("filters", torch.from_numpy(filters.astype(np.float32)), persistent=False)
         self.register_buffer("window", torch.hann_window(MEL_FFT), persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from eeg2music.targets.curves import HOP, control_curves, control_curves_numpy, mel_filters
+from eeg2music.targets.curves import HOP, control_curves, control_curves_numpy
 from eeg2music.types import SAMPLE_RATE_HZ
 
 ONSET, LOUDNESS, BRIGHTNESS = 0, 1, 2
@@ -63,11 +63,3 @@ def test_a_clip_is_the_same_alone_and_in_a_batch() -> None:
 @pytest.mark.parametrize("samples", [1, HOP, 5 * SAMPLE_RATE_HZ, 33_333])
 def test_the_number_of_frames(samples: int) -> None:
     assert control_curves(torch.zeros(samples)).shape == (3, max(1, round(samples / HOP)))
-
-
-def test_mel_filters_sum_to_one_and_leave_no_band_empty() -> None:
-    filters = mel_filters(2048, SAMPLE_RATE_HZ, 128, 30.0, 11_000.0)
-    assert filters.shape == (1025, 128)
-    np.testing.assert_allclose(filters.sum(0), 1.0, rtol=1e-5)
-    assert (filters >= 0).all()
-    assert (np.diff(filters.argmax(0)) >= 0).all()
