@@ -56,8 +56,8 @@ def identify(
     `chance` (0.5) and `p_value`; `top1` has `top1_ci95`, `top1_chance` (1 / gallery size) and
     `top1_p_value`; further `top5`, `median_rank` (1-based), `mrr`, `n`, `gallery_size`, `songs`, `subjects`,
     `seed`, `permutations`, `interval` (the method, in words), `smallest_effect` (above chance that these songs and
-    queries would show, `smallest_above_chance`; `power` says it in words), and `cells`: for each song with each subject the means,
-    in columns `song`, `subject`, `n`, `accuracy`, `top1`, by which two runs are paired.
+    queries would show, `smallest_above_chance`; `power` says it in words), and `cells`: for each song with each subject
+    the means, in columns `song`, `subject`, `n`, `accuracy`, `top1`, by which two runs are paired.
 
     Raises
     ------

@@ -192,7 +192,7 @@ def _by_seed(level: Mapping[str, Any], kind: str, entries: Mapping[str, Sequence
     size = next(iter(entries.values()))[0][kind]["gallery_size"]
     rows.append(["chance", "0.500", "", "", number(1.0 / size), "", "", "", f"{size}"])
     rows += _absent(level, len(SEED_HEADS))
-    note = f"{_note(level)} Intervals over songs; p above chance by permutation of songs, uncorrected; {MARK} as in the summary."
+    note = f"{_note(level)} Intervals over songs; p: permutation of songs, uncorrected; {MARK}: as in the summary."
     return {"title": level_title(level, f"{kind}, by seed"), "note": note, "heads": SEED_HEADS, "rows": rows}
 
 

@@ -24,7 +24,8 @@ _PAGE = """<!doctype html>
  .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem } audio { width: 100% }
  .player { background: #fff; border: 1px solid #e3e0d8; border-radius: 8px; padding: .6rem .8rem; margin: .5rem 0 }
  .player b { display: block; font-size: .9rem } img { max-width: 100%; border-radius: 6px }
- .wide, .scroll { overflow-x: auto } .wide td { padding: .2rem .15rem; vertical-align: middle } .wide audio { width: 8.6rem }
+ .wide, .scroll { overflow-x: auto }
+ .wide td { padding: .2rem .15rem; vertical-align: middle } .wide audio { width: 8.6rem }
  table { border-collapse: collapse; font-size: .88rem; width: 100% }
  th, td { text-align: left; padding: .28rem .5rem; border-bottom: 1px solid #e3e0d8; vertical-align: top }
  th { font-weight: 600 } td.num { font-variant-numeric: tabular-nums }

@@ -81,7 +81,7 @@ def test_means_over_seeds_stand_above_the_seeds(level: dict[str, Any]) -> None:
 
 
 def test_every_seed_stands_with_chance_and_what_disagrees_is_marked(level: dict[str, Any]) -> None:
-    """p = 0.01 says above chance; so does the interval of the second seed, 0.6 to 0.8, and not the first's, 0.5 to 0.7."""
+    """p = 0.01 is above chance; so is the interval of the second seed, 0.6 to 0.8, and not the first's, 0.5 to 0.7."""
     table = score_tables({"levels": [level]})[3]
     assert {len(row) for row in table["rows"]} == {len(table["heads"])}
     assert table["heads"][-2:] == ["n", "gallery"]
