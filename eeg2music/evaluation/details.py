@@ -44,11 +44,11 @@ def summary_table(scores: Mapping[str, Any]) -> dict[str, Any]:
     ]
     count = max((len(of["seeds"]) for level in scores["levels"] for of in level["scores"].values()), default=0)
     note = (
-        f"Means of {seeds_text(count)}; the interval is one seed's, over songs, and need not hold the mean. Chance is "
-        f"0.5 pairwise, and for top-1 one in the gallery: {_top1_chance(scores)}. p: pairwise, permutation of songs, "
-        f"uncorrected. {DISAGREE} Onset correlation: generated and heard stems, one lag for all; KAD: kernel distance "
-        "of all clips from music. Neither has an interval: their seeds stand below, as do the controls at further "
-        "levels."
+        f"Means of {seeds_text(count)}; the interval is one seed's, over songs"
+        f"{', and need not hold the mean' if count > 1 else ''}. Chance is 0.5 pairwise, and for top-1 one in the "
+        f"gallery: {_top1_chance(scores)}. p: pairwise, permutation of songs, uncorrected. {DISAGREE} Onset "
+        "correlation: generated and heard stems, one lag for all; KAD: kernel distance of all clips from music. "
+        "Neither has an interval: their seeds stand below, as do the controls at further levels."
     )
     if any(NO_FINDING[0] in level["scores"] for level in scores["levels"]):
         note += f" {NO_EMBEDDING}"

@@ -13,12 +13,14 @@ from eeg2music.report.html import Picture, write_page
 SCORE_FILES = ("scores.json", "scores.md", "card.md", "report.html")
 # Without conditions every song ties in the conditioning space: that it scores 0.5 is no finding.
 NO_FINDING = ("no_brain", "embedding")
-NO_EMBEDDING = "No brain has no embedding: nothing is decoded without a recording, and nothing is shown for it."
+NO_EMBEDDING = (
+    "The condition 'no brain' has no embedding: nothing is decoded without a recording, so that nothing is shown."
+)
 MARK = "†"
 DISAGREE = (
-    f"{MARK} marks a p whose 95 % interval says otherwise about chance. They are two questions: p is one-sided, how "
+    f"{MARK} marks a p whose 95 % interval says otherwise about chance. They answer two questions: p is one-sided, how "
     "often these songs score as much when what was heard is exchanged (which hardly moves what hardly depends on it); "
-    "the interval is two-sided, where the mean of other such songs would lie. Read such a score as undecided."
+    "the interval is two-sided, where the mean of other such songs would lie. Where they disagree, these songs settle neither."
 )
 
 

@@ -28,6 +28,7 @@ _PAGE = """<!doctype html>
  .wide td { padding: .2rem .15rem; vertical-align: middle } .wide audio { width: 8.6rem }
  table { border-collapse: collapse; font-size: .88rem; width: 100% }
  th, td { text-align: left; padding: .28rem .5rem; border-bottom: 1px solid #e3e0d8; vertical-align: top }
+ .many table { font-size: .8rem } .many th, .many td { padding: .28rem .2rem }
  th { font-weight: 600 } td.num { font-variant-numeric: tabular-nums }
  @media (max-width: 44rem) { .pair { grid-template-columns: 1fr } }
 </style></head><body>
@@ -44,7 +45,7 @@ _PAGE = """<!doctype html>
 <audio controls preload="none" src="{{ file }}"></audio>{% else %}–{% endif %}</td>{% endfor %}</tr>
 {% endfor %}</table></div>{% endif %}
 {% for table in tables %}<h2>{{ table.title }}</h2>{% if table.note %}<p>{{ table.note }}</p>{% endif %}
-<div class="scroll"><table><tr>{% for head in table.heads %}<th>{{ head }}</th>{% endfor %}</tr>
+<div class="scroll{% if table.heads|length > 12 %} many{% endif %}"><table><tr>{% for head in table.heads %}<th>{{ head }}</th>{% endfor %}</tr>
 {% for row in table.rows %}<tr>{% for cell in row %}<td class="num">{{ cell }}</td>{% endfor %}</tr>
 {% endfor %}</table></div>{% endfor %}
 {% for figure in figures %}<h2>{{ figure.title }}</h2>{% if figure.note %}<p>{{ figure.note }}</p>{% endif %}

@@ -100,7 +100,9 @@ def test_power_correction_and_seeds_are_said(run: Run, manifest: Path, tmp_path:
     for name, found in of.items():
         # The brain is never wrong: what it can see is told by the exchange of songs, not by scores that do not vary.
         assert 0.15 < found["smallest_effect"] < 0.35
-        assert f"| {name} | muq | With these 8 songs an effect below {found['smallest_effect']:.3f} above chance" in text
+        assert (
+            f"| {name} | muq | With these 8 songs an effect below {found['smallest_effect']:.3f} above chance" in text
+        )
     assert "Corrected p-values are Holm's" in text
 
 
