@@ -20,7 +20,8 @@ MARK = "†"
 DISAGREE = (
     f"{MARK} marks a p whose 95 % interval says otherwise about chance. They answer two questions: p is one-sided, how "
     "often these songs score as much when what was heard is exchanged (which hardly moves what hardly depends on it); "
-    "the interval is two-sided, where the mean of other such songs would lie. Where they disagree, these songs settle neither."
+    "the interval is two-sided, where the mean of other such songs would lie. Where they disagree, these songs do not "
+    "settle it."
 )
 
 

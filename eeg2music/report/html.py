@@ -45,7 +45,8 @@ _PAGE = """<!doctype html>
 <audio controls preload="none" src="{{ file }}"></audio>{% else %}–{% endif %}</td>{% endfor %}</tr>
 {% endfor %}</table></div>{% endif %}
 {% for table in tables %}<h2>{{ table.title }}</h2>{% if table.note %}<p>{{ table.note }}</p>{% endif %}
-<div class="scroll{% if table.heads|length > 12 %} many{% endif %}"><table><tr>{% for head in table.heads %}<th>{{ head }}</th>{% endfor %}</tr>
+<div class="scroll{% if table.heads|length > 12 %} many{% endif %}"><table>
+<tr>{% for head in table.heads %}<th>{{ head }}</th>{% endfor %}</tr>
 {% for row in table.rows %}<tr>{% for cell in row %}<td class="num">{{ cell }}</td>{% endfor %}</tr>
 {% endfor %}</table></div>{% endfor %}
 {% for figure in figures %}<h2>{{ figure.title }}</h2>{% if figure.note %}<p>{{ figure.note }}</p>{% endif %}
