@@ -18,7 +18,7 @@ The sizes by default are for a look; figures to be quoted need the steps of the 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,7 @@ def embeddings(
     """(window, dim) of mix and stems together, unit norm: decoded, with people unknown, and heard."""
     decoded, heard = [], []
     for first in range(0, len(places), BATCH):
-        items = []
+        items: list[Mapping[str, Any]] = []
         for part, start in places[first : first + BATCH]:
             item = source.window(part, start, numpy_rng(0))
             if change is not None:
@@ -134,7 +134,10 @@ def _joint(embedding: torch.Tensor) -> FloatArray:
 
 def scores(predicted: FloatArray, target: FloatArray, songs: Sequence[str]) -> dict[str, Any]:
     """Pairwise identification and top-1 over galleries without a piece twice, and what they are out of."""
-    pairwise, top1, sizes, rows = [], [], [], []
+    pairwise: list[float] = []
+    top1: list[float] = []
+    sizes: list[int] = []
+    rows: list[int] = []
     for gallery in galleries(songs):
         found = standing(similarity_matrix(predicted[gallery], target[gallery]), np.arange(len(gallery)))
         pairwise.extend(pairwise_score(found))

@@ -29,7 +29,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -192,7 +192,7 @@ def audioldm_unet() -> nn.Module:
     torch.manual_seed(derive_seed(0, "audioldm"))
     across = "CrossAttn{}Block2D"
     channels = (128, 256, 384, 640)
-    unet: nn.Module = UNet2DConditionModel(
+    unet = UNet2DConditionModel(
         in_channels=AUDIOLDM_CHANNELS,
         out_channels=AUDIOLDM_CHANNELS,
         block_out_channels=channels,
@@ -204,7 +204,7 @@ def audioldm_unet() -> nn.Module:
         projection_class_embeddings_input_dim=AUDIOLDM_EMBEDDING,
         class_embeddings_concat=True,
     )
-    return unet.eval()
+    return cast(nn.Module, unet).eval()
 
 
 def audioldm_step(unet: nn.Module, seconds: float, precision: Precision) -> Callable[[], object]:

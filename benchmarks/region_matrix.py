@@ -35,7 +35,7 @@ from eeg2music.seeding import numpy_rng
 from eeg2music.simulation.library import song_ids
 from eeg2music.simulation.listening import draw_listener
 from eeg2music.simulation.session import MUSIC, Stimulus, Trial, simulate_listener, stimulus_from_song
-from eeg2music.types import EEG_RATE_HZ, REGIONS, STEMS, WINDOW_S, Recording
+from eeg2music.types import EEG_RATE_HZ, REGIONS, STEMS, WINDOW_S, FloatArray, Recording
 from eeg2music.weights import MANIFEST_NAME, load_model
 
 Matrix = NDArray[np.float64]
@@ -170,7 +170,7 @@ def listener_matrices(
 def decode(encoder: Encoder, recording: Recording, order: NDArray[np.int64]) -> BrainConditions:
     """Conditions of all whole windows of music, electrode c being told the position of electrode order[c]."""
     samples = round(WINDOW_S * EEG_RATE_HZ)
-    windows = []
+    windows: list[FloatArray] = []
     for event in recording.events:
         if event.kind != MUSIC:
             continue

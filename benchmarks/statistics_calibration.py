@@ -104,7 +104,7 @@ def interval_rows(data_sets: int, songs: int, rng: np.random.Generator) -> Itera
         labels = window_songs(songs, rng)
         level = rng.beta(a, b, size=(data_sets, songs))[:, labels]
         hits = name in HITS
-        values = (rng.random(level.shape) < level) * 1.0 if hits else noisy(level, rng)
+        values = (rng.random(level.shape) < level).astype(np.float64) if hits else noisy(level, rng)
         sums, truth = song_sums(values, labels), a / (a + b)
 
         def row(

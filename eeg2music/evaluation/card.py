@@ -10,7 +10,7 @@ from typing import Any
 
 from eeg2music.errors import InputError
 from eeg2music.evaluation.config import BRAIN
-from eeg2music.evaluation.tables import limits, number, p_text
+from eeg2music.evaluation.tables import DISAGREE, MARK, NO_FINDING, limits, marked_p, number, p_text
 
 CARD_FILE = "card.md"
 HEADS = ("condition", "pairwise (chance 0.5)", "95 % interval", "p", "top-1 (chance)", "n", "gallery", "seeds")
@@ -65,7 +65,7 @@ def _of_levels(scores: Scores) -> Iterator[str]:
         limits_known.append("Simulated recordings follow the simulator's assumptions; nothing is said about people.")
     if any(level["style"] not in (None, "mixed") for level in scores["levels"]):
         limits_known.append("All songs of a level share one style: nothing is said about other styles.")
-    limits_known += _power(scores)
+    limits_known += [*_power(scores), DISAGREE]
     yield "**Limits.** " + " ".join(limits_known)
     yield from _stamps((*scores["surprises"], *scores.get("warnings", ())), "Not as expected")
 
@@ -81,7 +81,7 @@ def _tables(level: Scores) -> Iterator[str]:
         rows, absent = [], []
         for name, of in level["scores"].items():
             found = [{**entry[kind], "seed": entry["seed"]} for entry in of["seeds"] if entry.get(kind)]
-            if found and (name, kind) != ("no_brain", "embedding"):
+            if found and (name, kind) != NO_FINDING:
                 rows.append(_row(name.replace("_", " "), found))
             elif not of["seeds"]:
                 absent.append(f"{name.replace('_', ' ')}: not measured, {of['why']}.")
@@ -97,12 +97,22 @@ def _row(name: str, seeds: Sequence[Scores]) -> list[str]:
         name,
         number(_mean([one["accuracy"] for one in seeds])),
         interval,
-        p_text(max(one["p_value"] for one in seeds)) + (" (highest)" if len(seeds) > 1 else ""),
+        _highest_p(seeds),
         f"{number(_mean([one['top1'] for one in seeds]))} ({1.0 / first['gallery_size']:.3f})",
         f"{first['n']}",
         f"{first['gallery_size']}",
         listed,
     ]
+
+
+def _highest_p(seeds: Sequence[Scores]) -> str:
+    """Of all seeds, marked where one of them disagrees with its interval."""
+    marked = any(marked_p(one["p_value"], one["ci95"], one["chance"]).endswith(MARK) for one in seeds)
+    return (
+        p_text(max(one["p_value"] for one in seeds))
+        + (MARK if marked else "")
+        + (" (highest)" if len(seeds) > 1 else "")
+    )
 
 
 def _of_outside(scores: Scores) -> Iterator[str]:
@@ -132,7 +142,8 @@ def _of_outside(scores: Scores) -> Iterator[str]:
     yield f"**Independence.** {told[:1].upper()}{told[1:]}. What nobody declared cannot be seen."
     yield (
         "**Limits.** Intervals are over works (songs, where no work is declared), and over listeners from ten on. What "
-        "the generator was trained on is not known here, so that a leak cannot be excluded."
+        f"the generator was trained on is not known here, so that a leak cannot be excluded.{' ' if rows else ''}"
+        f"{DISAGREE if rows else ''}"
     )
     yield from _stamps((*scores["stamps"], *scores["warnings"]), "Stamps and warnings")
 

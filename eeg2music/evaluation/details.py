@@ -10,7 +10,17 @@ from typing import Any
 
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.outside.page import IN_PARTS, part_cells
-from eeg2music.evaluation.tables import NO_FINDING, known_mean, level_title, limits, number, seeds_text
+from eeg2music.evaluation.tables import (
+    DISAGREE,
+    NO_EMBEDDING,
+    NO_FINDING,
+    known_mean,
+    level_title,
+    limits,
+    marked_p,
+    number,
+    seeds_text,
+)
 
 KINDS = ("embedding", "generated")
 ABSENT = "–"
@@ -20,9 +30,11 @@ APART += ["clips", "songs"]
 
 def summary_table(scores: Mapping[str, Any]) -> dict[str, Any]:
     """The brain at every level, and at the first level every control: what a paper shows."""
+    seeds = [entry["seed"] for level in scores["levels"] for of in level["scores"].values() for entry in of["seeds"]]
+    interval = f"95 % interval of seed {seeds[0]}" if seeds else "95 % interval"
     heads = ["level", "condition"]
     for kind in KINDS:
-        heads += [f"{kind}: pairwise", "95 % interval", "top-1", "p by seed"]
+        heads += [f"{kind}: pairwise", interval, "p by seed", "top-1"]
     heads += ["onset correlation", "KAD", "queries", "clips", "gallery"]
     rows = [
         [level_title(level), name.replace("_", " "), *_summary_cells(level, name, of["seeds"])]
@@ -32,11 +44,14 @@ def summary_table(scores: Mapping[str, Any]) -> dict[str, Any]:
     ]
     count = max((len(of["seeds"]) for level in scores["levels"] for of in level["scores"].values()), default=0)
     note = (
-        f"Means of {seeds_text(count)}; the interval is the first seed's, over songs. Chance is 0.5 pairwise and one "
-        "in the gallery for top-1. p: permutation of songs, pairwise. Onset correlation: generated and heard stems, "
-        "one lag for all. KAD: kernel distance of all clips from music, without an interval: its seeds stand below, "
-        "as do the controls at further levels."
+        f"Means of {seeds_text(count)}; the interval is one seed's, over songs"
+        f"{', and need not hold the mean' if count > 1 else ''}. Chance is 0.5 pairwise, and for top-1 one in the "
+        f"gallery: {_top1_chance(scores)}. p: pairwise, permutation of songs, uncorrected. {DISAGREE} Onset "
+        "correlation: generated and heard stems, one lag for all; KAD: kernel distance of all clips from music. "
+        "Neither has an interval: their seeds stand below, as do the controls at further levels."
     )
+    if any(NO_FINDING[0] in level["scores"] for level in scores["levels"]):
+        note += f" {NO_EMBEDDING}"
     return {"title": "Summary", "note": note, "heads": heads, "rows": rows}
 
 
@@ -78,6 +93,18 @@ def breakdown_tables(level: Mapping[str, Any]) -> list[dict[str, Any]]:
     return tables
 
 
+def _top1_chance(scores: Mapping[str, Any]) -> str:
+    sizes = {
+        entry[kind]["gallery_size"]
+        for level in scores["levels"]
+        for of in level["scores"].values()
+        for entry in of["seeds"]
+        for kind in KINDS
+        if entry.get(kind)
+    }
+    return ", ".join(f"{1.0 / size:.3f} of {size}" for size in sorted(sizes))
+
+
 def _summary_cells(level: Mapping[str, Any], name: str, seeds: Sequence[Mapping[str, Any]]) -> list[str]:
     cells, counts = [], []
     for kind in KINDS:
@@ -87,8 +114,8 @@ def _summary_cells(level: Mapping[str, Any], name: str, seeds: Sequence[Mapping[
             cells += [ABSENT] * 4
             continue
         cells += [number(known_mean([one["accuracy"] for one in found])), limits(found[0]["ci95"])]
+        cells += [", ".join(marked_p(one["p_value"], one["ci95"], one["chance"]) for one in found)]
         cells += [number(known_mean([one["top1"] for one in found]))]
-        cells += [", ".join(f"{one['p_value']:.2g}" for one in found)]
     following = known_mean([entry["following"]["mean"] for entry in seeds if entry.get("following")])
     kernel = level.get("distances", {}).get(name, {}).get("kernel")
     cells += [ABSENT if value is None else number(value) for value in (following, kernel)]

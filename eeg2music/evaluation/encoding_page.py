@@ -26,7 +26,7 @@ def write_encoding(out: Path, scores: Scores) -> None:
         encoding_tables(scores),
         title="Encoding: which channels follow the music",
         lead=_lead(scores),
-        warnings=scores["surprises"],
+        warnings=[*scores["remarks"], *scores["surprises"]],
         figures=list(_maps(scores)),
     )
 
@@ -73,10 +73,18 @@ def _predicted(scores: Scores) -> dict[str, Any]:
         "Chance is r = 0. The interval is over songs, of the mean over channels of the correlation within each song. "
     )
     note += "Controls: features of another song, and recordings with the same spectra but no timing."
-    told = {(features, one[MUSIC]["permutations"], one["fewest"]) for _, features, one in _entries(scores)}
-    for features, count, fewest in sorted(told):
+    told = {
+        (features, one[MUSIC]["permutations"], one["fewest"], one[MUSIC]["targets"])
+        for _, features, one in _entries(scores)
+    }
+    for features, count, fewest, targets in sorted(told):
         note += f" {features.capitalize()}: {count} permutations"
-        note += f"; q < 0.05 takes {fewest} channels at the smallest p together." if fewest > 1 else "."
+        if fewest > targets:
+            note += ", too few for q < 0.05."
+        elif fewest > 1:
+            note += f"; q < 0.05 takes {fewest} of {targets} channels at the smallest p together."
+        else:
+            note += "."
     return {"title": "How well channels are predicted", "note": note.strip(), "heads": heads, "rows": rows}
 
 

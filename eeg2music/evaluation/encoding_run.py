@@ -8,7 +8,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,8 @@ def score_encoding(config: EncodingConfig, *, device: str = "auto", hook: Hook =
     -------
     "subjects": for each listener "channels" (names and positions), "presentations", and under "scores", by features,
     the `encoding_scores` of "music", "shuffled_songs" and "phase_randomized"; "surprises" in words; "fewest": with
-    fewer channels than this none can come out significant, for lack of permutations.
+    fewer channels than this at the smallest p none can come out significant, for lack of permutations; "remarks" say
+    where that is more channels than there are.
     """
     if config.prepared:
         study = prepared_study(config.prepared, config.genres)
@@ -86,6 +87,7 @@ def score_encoding(config: EncodingConfig, *, device: str = "auto", hook: Hook =
         "seed": config.seed,
         "subjects": subjects,
         "surprises": [text for name, of in subjects.items() for text in surprises(name, of)],
+        "remarks": [text for name, of in subjects.items() for text in remarks(name, of)],
     }
 
 
@@ -180,13 +182,38 @@ class _Bench:
 def fewest_channels(targets: int, permutations: int) -> int:
     """How many channels have to reach the smallest p-value there is before Benjamini-Hochberg finds any of them.
 
-    >>> fewest_channels(64, 100), fewest_channels(64, 2000)
-    (13, 1)
+    More than there are: none can be found. The smallest p is 1 / (permutations + 1), and q < 0.05 leaves out 0.05.
+
+    >>> fewest_channels(64, 100), fewest_channels(64, 2000), fewest_channels(64, 19)
+    (13, 1, 65)
     """
-    return int(np.ceil(targets / (permutations + 1) / LEVEL))
+    return targets * round(1.0 / LEVEL) // (permutations + 1) + 1
 
 
-def surprises(subject: str, of: dict[str, Any]) -> list[str]:
+def permutations_for_one(targets: int) -> int:
+    """How many permutations let a single channel of so many come out significant.
+
+    >>> fewest_channels(64, permutations_for_one(64)), fewest_channels(64, permutations_for_one(64) - 1)
+    (1, 2)
+    """
+    return targets * round(1.0 / LEVEL)
+
+
+def remarks(subject: str, of: Mapping[str, Any]) -> list[str]:
+    """Sentences for features whose permutations are too few for any channel to come out significant."""
+    found = []
+    for features, scores in of["scores"].items():
+        targets, drawn = scores[MUSIC]["targets"], scores[MUSIC]["permutations"]
+        if scores["fewest"] > targets:
+            found.append(
+                f"{subject}, {features}: with {drawn} permutations the smallest p is {1 / (drawn + 1):.3g}, so that no "
+                f"channel can have q < {LEVEL:g}, whatever it follows. {round(1 / LEVEL)} let all {targets} channels "
+                f"together pass, {permutations_for_one(targets)} one alone."
+            )
+    return found
+
+
+def surprises(subject: str, of: Mapping[str, Any]) -> list[str]:
     """Sentences for controls in which more channels are significant than a false discovery or two."""
     found = []
     for features, scores in of["scores"].items():

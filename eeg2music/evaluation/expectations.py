@@ -8,12 +8,13 @@ Computes no score.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from eeg2music.evaluation.brain import AT_CHANCE, is_off_chance, surprises
 from eeg2music.evaluation.compare import paired_differences
 from eeg2music.evaluation.statistics import Interval, cluster_interval
+from eeg2music.evaluation.tables import NO_FINDING
 
 KINDS = ("embedding", "generated")
 Scores = Mapping[str, Mapping[str, Any]]
@@ -51,15 +52,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "signal_blind": ("a ridge model from style, listener and position in the session", "at chance"),
 }
 CHANCE = (*AT_CHANCE, "signal_blind")
-ABOVE_CHANCE = ("oracle", "codec", "song_oracle")
-# The first is not above the second.
-IN_ORDER = (
-    ("brain", "oracle"),
-    ("oracle", "codec"),
-    ("song_oracle", "oracle"),
-    ("ridge", "brain"),
-    ("time_shifted", "brain"),
-)
 # Pairwise accuracy.
 NEAR = 0.05
 P_ABOVE = 0.05
@@ -68,12 +60,10 @@ P_ABOVE = 0.05
 def judge(scores: Scores) -> tuple[list[str], int]:
     """Sentences for what does not sit where it should, and how many expectations were judged."""
     found = surprises(scores, CHANCE)
-    # Without conditions every song ties in the conditioning space: that is no finding.
-    count = sum((name, kind) != ("no_brain", "embedding") for name in CHANCE for kind, _, _ in _seeded(scores, name))
-    for texts in (_above_chance(scores), _certain(scores), _as_guessed(scores), _in_order(scores), _near(scores)):
-        for text in texts:
-            count += 1
-            found += [text] if text else []
+    count = sum((name, kind) != NO_FINDING for name in CHANCE for kind, _, _ in _seeded(scores, name))
+    for label, said in (*_alone(scores), *_compared(scores)):
+        count += 1
+        found += [f"{label} {said}"] if said else []
     return found, count
 
 
@@ -108,73 +98,93 @@ def _label(name: str, kind: str, seeded: Mapping[str, Any]) -> str:
     return f"{name.replace('_', ' ')} ({kind}{seed})"
 
 
+def _alone(scores: Scores) -> Iterator[tuple[str, str]]:
+    """(label, what is wrong or nothing) of each score that is judged by itself."""
+    for name, kinds, wrong in ALONE:
+        for kind, score, seeded in _seeded(scores, name):
+            said = wrong(score, seeded) if kind in kinds else None
+            if said is not None:
+                yield _label(name, kind, seeded), said + (WHY.get((name, kind), "") if said else "")
+
+
+def _compared(scores: Scores) -> Iterator[tuple[str, str]]:
+    """The same of the first less the second, seed by seed, where both were scored on the same windows."""
+    for first, second, kinds, wrong in PAIRS:
+        others: dict[tuple[str, Any], Mapping[str, Any]] = {
+            (kind, seeded.get("seed")): score for kind, score, seeded in _seeded(scores, second)
+        }
+        for kind, score, seeded in _seeded(scores, first):
+            other = others.get((kind, seeded.get("seed")))
+            if kind in kinds and other is not None and _same_windows(score, other):
+                values, songs, subjects = paired_differences(other, score, "accuracy")
+                interval = cluster_interval(values, songs, subjects)
+                yield _label(first, kind, seeded), wrong(interval, second.replace("_", " "))
+
+
+def _not_above_chance(score: Mapping[str, Any], _: Mapping[str, Any]) -> str:
+    # By the permutation test: with a handful of songs the interval of a perfect score reaches below chance.
+    if score["p_value"] < P_ABOVE and score["accuracy"] > score["chance"]:
+        return ""
+    return f"should be above chance {score['chance']:.2f} but {_has(score)}, p = {score['p_value']:.3f}"
+
+
+def _not_one(score: Mapping[str, Any], _: Mapping[str, Any]) -> str:
+    if score["accuracy"] > 1.0 - 1e-9:
+        return ""
+    return f"should be 1 but {_has(score)}: some songs have one embedding"
+
+
+def _not_as_guessed(score: Mapping[str, Any], seeded: Mapping[str, Any]) -> str | None:
+    expected = seeded.get("given", {}).get("expected")
+    if expected is None:
+        return None
+    return f"should be at {expected:.3f} but {_has(score)}" if is_off_chance({**score, "chance": expected}) else ""
+
+
+def _above(interval: Interval, second: str) -> str:
+    return f"should not be above the {second} but is, {_by(interval)}" if interval.low > 0.0 else ""
+
+
+def _far(interval: Interval, second: str) -> str:
+    if interval.low <= NEAR and interval.high >= -NEAR:
+        return ""
+    where = "above" if interval.estimate > 0.0 else "below"
+    return f"should be within {NEAR} of the {second} but is {where} it, {_by(interval)}"
+
+
 def _has(score: Mapping[str, Any]) -> str:
     low, high = score["ci95"]
     return f"has {score['accuracy']:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _above_chance(scores: Scores) -> Iterator[str]:
-    for name in ABOVE_CHANCE:
-        for kind, score, seeded in _seeded(scores, name):
-            text = (
-                f"{_label(name, kind, seeded)} should be above chance {score['chance']:.2f} but {_has(score)}, "
-                f"p = {score['p_value']:.3f}"
-            )
-            if (name, kind) == ("song_oracle", "generated"):
-                text += " (it has no curves: the scorer found nothing of the song in sound made from embeddings alone)"
-            # By the permutation test: with a handful of songs the interval of a perfect score reaches below chance.
-            yield "" if score["p_value"] < P_ABOVE and score["accuracy"] > score["chance"] else text
-
-
-def _certain(scores: Scores) -> Iterator[str]:
-    for kind, score, seeded in _seeded(scores, "oracle"):
-        if kind == "embedding":
-            text = f"{_label('oracle', kind, seeded)} should be 1 but {_has(score)}: some songs have one embedding"
-            yield "" if score["accuracy"] > 1.0 - 1e-9 else text
-
-
-def _as_guessed(scores: Scores) -> Iterator[str]:
-    for kind, score, seeded in _seeded(scores, "genre_oracle"):
-        expected = seeded.get("given", {}).get("expected")
-        if expected is not None:
-            text = f"{_label('genre_oracle', kind, seeded)} should be at {expected:.3f} but {_has(score)}"
-            yield text if is_off_chance({**score, "chance": expected}) else ""
-
-
-def _in_order(scores: Scores) -> Iterator[str]:
-    for below, above in IN_ORDER:
-        for kind, interval, label in _compared(scores, below, above):
-            # Nothing is above 1.
-            if (kind, above) == ("embedding", "oracle"):
-                continue
-            text = f"{label} should not be above the {above.replace('_', ' ')} but is, {_by(interval)}"
-            yield text if interval.low > 0.0 else ""
-
-
-def _near(scores: Scores) -> Iterator[str]:
-    for _, interval, label in _compared(scores, "other_subject", "brain"):
-        where = "above" if interval.estimate > 0.0 else "below"
-        text = f"{label} should be within {NEAR} of the brain but is {where} it, {_by(interval)}"
-        yield text if interval.low > NEAR or interval.high < -NEAR else ""
 
 
 def _by(interval: Interval) -> str:
     return f"by {interval.estimate:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
 
 
-def _compared(scores: Scores, first: str, second: str) -> Iterator[tuple[str, Interval, str]]:
-    """First less second, seed by seed, where both were scored on the same windows."""
-    others: dict[tuple[str, Any], Mapping[str, Any]] = {
-        (kind, seeded.get("seed")): score for kind, score, seeded in _seeded(scores, second)
-    }
-    for kind, score, seeded in _seeded(scores, first):
-        other = others.get((kind, seeded.get("seed")))
-        if other is not None and _same_windows(score, other):
-            values, songs, subjects = paired_differences(other, score, "accuracy")
-            yield kind, cluster_interval(values, songs, subjects), _label(first, kind, seeded)
-
-
 def _same_windows(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
     sides: Sequence[Mapping[str, Any]] = [ours.get("cells") or {}, theirs.get("cells") or {}]
     of = [set(zip(side.get("song", ()), side.get("subject", ()), side.get("n", ()), strict=True)) for side in sides]
     return bool(of[0]) and of[0] == of[1]
+
+
+# Condition, which kinds, and what is wrong with its score: "" where nothing is, None where it is not judged.
+ALONE: tuple[tuple[str, Sequence[str], Callable[[Mapping[str, Any], Mapping[str, Any]], str | None]], ...] = (
+    ("oracle", KINDS, _not_above_chance),
+    ("codec", KINDS, _not_above_chance),
+    ("song_oracle", KINDS, _not_above_chance),
+    ("oracle", ("embedding",), _not_one),
+    ("genre_oracle", KINDS, _not_as_guessed),
+)
+WHY = {
+    ("song_oracle", "generated"): " (it has no curves: the scorer found nothing of the song in sound made from "
+    "embeddings alone)"
+}
+# What is wrong with the first beside the second. Nothing is above the oracle's embedding, which is 1.
+PAIRS: tuple[tuple[str, str, Sequence[str], Callable[[Interval, str], str]], ...] = (
+    ("brain", "oracle", ("generated",), _above),
+    ("oracle", "codec", KINDS, _above),
+    ("song_oracle", "oracle", ("generated",), _above),
+    ("ridge", "brain", KINDS, _above),
+    ("time_shifted", "brain", KINDS, _above),
+    ("other_subject", "brain", KINDS, _far),
+)

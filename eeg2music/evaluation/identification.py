@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from eeg2music.errors import DataError, InputError
 from eeg2music.evaluation.clusters import cluster_codes
-from eeg2music.evaluation.power import power_note
+from eeg2music.evaluation.power import power_note, smallest_above_chance
 from eeg2music.evaluation.statistics import Interval, cluster_interval, permutation_p_value, song_permutations
 from eeg2music.metrics.retrieval import (
     TIE_TOLERANCE,
@@ -55,8 +55,9 @@ def identify(
     A mapping ready for JSON. `accuracy` is the pairwise rank score (ties one half) with `ci95`,
     `chance` (0.5) and `p_value`; `top1` has `top1_ci95`, `top1_chance` (1 / gallery size) and
     `top1_p_value`; further `top5`, `median_rank` (1-based), `mrr`, `n`, `gallery_size`, `songs`, `subjects`,
-    `seed`, `permutations`, `interval` (the method, in words), and `cells`: for each song with each subject the means,
-    in columns `song`, `subject`, `n`, `accuracy`, `top1`, by which two runs are paired.
+    `seed`, `permutations`, `interval` (the method, in words), `smallest_effect` (above chance that these songs and
+    queries would show, `smallest_above_chance`; `power` says it in words), and `cells`: for each song with each subject
+    the means, in columns `song`, `subject`, `n`, `accuracy`, `top1`, by which two runs are paired.
 
     Raises
     ------
@@ -85,6 +86,7 @@ def identify(
         )
         for table in _score_tables(similarity)
     ]
+    smallest = smallest_above_chance(null[0])
     return {
         "accuracy": float(pairwise.mean()),
         "ci95": _limits(interval),
@@ -104,7 +106,8 @@ def identify(
         "seed": seed,
         "permutations": permutations,
         "interval": interval.method,
-        "power": power_note(interval, len(set(songs))),
+        "smallest_effect": smallest,
+        "power": power_note(smallest, len(set(songs))),
         "cells": _cells(songs, subjects, pairwise, top1),
     }
 

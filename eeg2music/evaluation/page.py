@@ -14,16 +14,29 @@ from eeg2music.evaluation.details import KINDS, breakdown_tables, distance_table
 from eeg2music.evaluation.expectations import table
 from eeg2music.evaluation.followed import NOTES
 from eeg2music.evaluation.sounds_page import gallery, sound_tables
-from eeg2music.evaluation.tables import NO_FINDING, known_mean, level_title, markdown, number, seeds_text
+from eeg2music.evaluation.tables import (
+    MARK,
+    NO_EMBEDDING,
+    NO_FINDING,
+    known_mean,
+    level_title,
+    limits,
+    markdown,
+    marked_p,
+    number,
+    seeds_text,
+)
 from eeg2music.files import atomic_folder, write_json, write_text
 from eeg2music.report import figures
-from eeg2music.report.html import SCORE_HEADS, Picture, score_row, write_page
+from eeg2music.report.html import Picture, write_page
 from eeg2music.report.words import EMBEDDING
 from eeg2music.types import FloatArray
 
+SEED_HEADS = ["condition", "pairwise", "95 % interval", "p", "top-1", "95 % interval", "p", "n", "gallery"]
 FOLLOW_HEADS = [
     "condition",
     "one lag",
+    "by seed",
     "of oracle",
     "one lag per listener",
     "of oracle",
@@ -85,7 +98,7 @@ def _judge(scores: Mapping[str, Any]) -> str:
 
 def _missed(scores: Mapping[str, Any]) -> str:
     judged = sum(level.get("expectations", 0) for level in scores["levels"])
-    return f"Of {judged} expectations of controls {len(scores['surprises'])} were not met; chance alone misses some."
+    return f"Of {judged} expectations of controls {len(scores['surprises'])} were not met; each is judged at 5 %."
 
 
 def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -134,8 +147,11 @@ def _summary(level: Mapping[str, Any], kind: str, entries: Mapping[str, Sequence
         else _summary_row(name, [entry[kind] for entry in of])
         for name, of in entries.items()
     ]
-    rows += [_chance_row(first[0][kind]), *_absent(level, len(heads))]
+    size = first[0][kind]["gallery_size"]
+    rows.append(["chance", "0.500", "", number(1.0 / size), "", f"{size}"])
+    rows += _absent(level, len(heads))
     note = f"{_note(level)} The interval is one seed's, over songs: seeds share songs and listeners."
+    note += f" {NO_EMBEDDING}" if _hides(level, kind) else ""
     if BRAIN in entries:
         note += f" {entries[BRAIN][0][kind]['power']}"
     return {
@@ -150,16 +166,16 @@ def _no_finding_row(name: str, score: Mapping[str, Any], width: int) -> list[str
     return [name.replace("_", " "), *["–"] * (width - 3), f"{score['n']}", f"{score['gallery_size']}"]
 
 
-def _chance_row(score: Mapping[str, Any]) -> list[str]:
-    return ["chance", "0.500", "", number(1.0 / score["gallery_size"]), "", f"{score['gallery_size']}"]
+def _hides(level: Mapping[str, Any], kind: str) -> bool:
+    """Whether a score of this kind is no finding and not shown."""
+    return kind == NO_FINDING[1] and NO_FINDING[0] in level["scores"]
 
 
 def _summary_row(name: str, scores: Sequence[Mapping[str, Any]]) -> list[str]:
-    low, high = scores[0]["ci95"]
     return [
         name.replace("_", " "),
         number(known_mean([score["accuracy"] for score in scores])),
-        f"{low:.3f} to {high:.3f}",
+        limits(scores[0]["ci95"]),
         number(known_mean([score["top1"] for score in scores])),
         f"{scores[0]['n']}",
         f"{scores[0]['gallery_size']}",
@@ -168,13 +184,30 @@ def _summary_row(name: str, scores: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _by_seed(level: Mapping[str, Any], kind: str, entries: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     rows = [
-        score_row(f"{name.replace('_', ' ')}, seed {entry['seed']}", entry[kind])
+        _seed_row(f"{name.replace('_', ' ')}, seed {entry['seed']}", entry[kind])
         for name, of in entries.items()
         if (name, kind) != NO_FINDING
         for entry in of
     ]
-    rows += _absent(level, len(SCORE_HEADS))
-    return {"title": level_title(level, kind), "note": _note(level), "heads": SCORE_HEADS, "rows": rows}
+    size = next(iter(entries.values()))[0][kind]["gallery_size"]
+    rows.append(["chance", "0.500", "", "", number(1.0 / size), "", "", "", f"{size}"])
+    rows += _absent(level, len(SEED_HEADS))
+    note = f"{_note(level)} Intervals over songs; p: permutation of songs, uncorrected; {MARK}: as in the summary."
+    return {"title": level_title(level, f"{kind}, by seed"), "note": note, "heads": SEED_HEADS, "rows": rows}
+
+
+def _seed_row(name: str, score: Mapping[str, Any]) -> list[str]:
+    return [
+        name,
+        number(score["accuracy"]),
+        limits(score["ci95"]),
+        marked_p(score["p_value"], score["ci95"], score["chance"]),
+        number(score["top1"]),
+        limits(score["top1_ci95"]),
+        marked_p(score["top1_p_value"], score["top1_ci95"], score["top1_chance"]),
+        f"{score['n']}",
+        f"{score['gallery_size']}",
+    ]
 
 
 def _follow(level: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,8 +222,8 @@ def _follow(level: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": level_title(level, f"following, mean of {seeds_text(count)}"),
         "note": "Correlation of the onsets of generated and heard stems, at one lag for all or one for each listener "
-        "(at most 62.5 ms). The null is another song, at the lag of up to 0.5 s that suits each pair best."
-        + NOTES["following"],
+        "(at most 62.5 ms), without an interval. The null is another song, at the lag of up to 0.5 s that suits each "
+        "pair best: that freedom puts it above the controls, which share one lag." + NOTES["following"],
         "heads": FOLLOW_HEADS,
         "rows": [_follow_row(name, of, ceiling) for name, of in found.items()],
     }
@@ -200,7 +233,8 @@ def _follow_row(name: str, of: Sequence[Mapping[str, Any]], ceiling: Sequence[Ma
     cells = [name.replace("_", " ")]
     for key in ("mean", "mean_by_listener"):
         value = known_mean([one[key] for one in of])
-        cells += [number(value), _share(value, known_mean([one[key] for one in ceiling]))]
+        each = [", ".join(number(one[key]) for one in of)] if key == "mean" else []
+        cells += [number(value), *each, _share(value, known_mean([one[key] for one in ceiling]))]
     return [*cells, number(known_mean([one["null"] for one in of])), f"{of[0]['n']}"]
 
 
@@ -224,8 +258,24 @@ def _pictures(scores: Mapping[str, Any]) -> Sequence[tuple[str, str, bytes]]:
             }
             if bars:
                 title = f"{level['name']}: {kind}"
-                drawn.append((title, _note(level), figures.identification_bars(bars, title=title)))
+                drawn.append((title, _bars_note(level, kind, bars), figures.identification_bars(bars, title=title)))
     if not points:
         return drawn
     curve = figures.identification_by_snr(points, real_snr_db=scores["real_snr_db"])
-    return [("Identification against difficulty", "", curve), *drawn]
+    counted = [point[kind] for point in points for kind in KINDS if point.get(kind)]
+    note = f"The brain at each level. {_counts_note(counted)}" if counted else ""
+    return [("Identification against difficulty", note, curve), *drawn]
+
+
+def _bars_note(level: Mapping[str, Any], kind: str, bars: Mapping[str, Mapping[str, Any]]) -> str:
+    hidden = f" {NO_EMBEDDING}" if _hides(level, kind) else ""
+    return f"{_note(level)} {_counts_note(list(bars.values()))}{hidden}"
+
+
+def _counts_note(scores: Sequence[Mapping[str, Any]]) -> str:
+    """What pictures of scores have in common: one seed, and each query looked for among a gallery."""
+    counts = {f"{score['n']} queries, gallery of {score['gallery_size']}": None for score in scores}
+    return (
+        f"Seed {scores[0]['seed']} alone; lines are 95 % intervals over songs, the dashed line is chance. "
+        f"{'; '.join(counts)}."
+    )

@@ -1,6 +1,7 @@
 """What a level's pictures show, and their captions: similarities, ranks and a map of the embeddings, at the first seed.
 
-From the vectors that finished units keep. Scores nothing: figures to quote stand in scores.json.
+From the vectors that finished units keep. Scores nothing: figures to quote stand in scores.json, those that are written
+on the map as `map_facts` gives them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.evaluation.tables import level_title
 from eeg2music.evaluation.units import Matched, UnitResult
-from eeg2music.metrics.projection import principal_plane
+from eeg2music.metrics.projection import Plane, principal_plane
 from eeg2music.metrics.retrieval import similarity_matrix, standing, topk_hit
 from eeg2music.report.html import Picture
 from eeg2music.report.retrieval_figures import Cloud, Curve, embedding_map, rank_panels, similarity_panels
@@ -33,9 +34,28 @@ def level_pictures(level: Mapping[str, Any], found: Mapping[str, Sequence[UnitRe
     level : as scores.json has it
     found : {condition: results, one for each seed}; the first seed is drawn
     """
-    first = {name: results[0] for name, results in found.items() if results and results[0].entry is not None}
+    first = _first(found)
     drawn = (_matrix(level, first), _ranks(level, first), _map(level, first))
     return [picture for picture in drawn if picture is not None]
+
+
+def map_facts(found: Mapping[str, Sequence[UnitResult]]) -> dict[str, Any] | None:
+    """What is written on the map, ready for JSON; None without clips.
+
+    Returns
+    -------
+    {"seed", "variance_share": of the plane, "conditions": {name: {"clips", "songs", "median_cosine_own",
+    "median_cosine_others"}}}: cosines of the whole space, of clips with the song that was heard and with the others
+    """
+    first = _first(found)
+    made = _made(first)
+    if not made:
+        return None
+    return {
+        "seed": _seed(first),
+        "variance_share": float(_plane(made).share.sum()),
+        "conditions": {name: _cosines(matched) for name, matched in made.items()},
+    }
 
 
 def rank_curve(matched: Matched, songs: Sequence[str], subjects: Sequence[str] | None) -> Curve:
@@ -94,11 +114,10 @@ def _ranks(level: Mapping[str, Any], first: Mapping[str, UnitResult]) -> Picture
 
 
 def _map(level: Mapping[str, Any], first: Mapping[str, UnitResult]) -> Picture | None:
-    made = {name: matched for name in MAPPED if name in first and (matched := first[name].made) is not None}
+    made = _made(first)
     if not made:
         return None
-    gallery = next(iter(made.values())).gallery
-    plane = principal_plane([gallery, *(matched.query for matched in made.values())])
+    gallery, plane = next(iter(made.values())).gallery, _plane(made)
     heard, *clips = plane.coordinates
     told = ", ".join(f"{name.replace('_', ' ')} {len(of.query)} clips" for name, of in made.items())
     told += f", {len(gallery)} songs"
@@ -115,6 +134,16 @@ def _map(level: Mapping[str, Any], first: Mapping[str, UnitResult]) -> Picture |
     return level_title(level, "map of the embeddings"), note, embedding_map(panels, heard, plane.share)
 
 
+def _made(first: Mapping[str, UnitResult]) -> dict[str, Matched]:
+    """The clips that are mapped."""
+    return {name: matched for name in MAPPED if name in first and (matched := first[name].made) is not None}
+
+
+def _plane(made: Mapping[str, Matched]) -> Plane:
+    gallery = next(iter(made.values())).gallery
+    return principal_plane([gallery, *(matched.query for matched in made.values())])
+
+
 def _vectors(first: Mapping[str, UnitResult], name: str) -> list[tuple[str, Matched]]:
     if name not in first:
         return []
@@ -128,12 +157,31 @@ def _counts(matched: Matched, what: str = "queries") -> str:
 
 def _map_title(name: str, matched: Matched) -> str:
     """With what the plane cannot show: how near the clips are in the whole space."""
-    similarity = similarity_matrix(matched.query, matched.gallery)
-    own = np.arange(similarity.shape[1]) == matched.target[:, None]
-    near, others = np.median(similarity[own]), np.median(similarity[~own])
+    found = _cosines(matched)
+    near, others = found["median_cosine_own"], found["median_cosine_others"]
     counts = f"{name.replace('_', ' ')}: {_counts(matched, 'clips')}"
     return f"{counts}\nmedian cosine with its song {near:.2f}, with others {others:.2f}"
 
 
+def _cosines(matched: Matched) -> dict[str, Any]:
+    similarity = similarity_matrix(matched.query, matched.gallery)
+    own = np.arange(similarity.shape[1]) == matched.target[:, None]
+    return {
+        "clips": len(matched.query),
+        "songs": len(matched.gallery),
+        "median_cosine_own": float(np.median(similarity[own])),
+        "median_cosine_others": float(np.median(similarity[~own])),
+    }
+
+
+def _first(found: Mapping[str, Sequence[UnitResult]]) -> dict[str, UnitResult]:
+    """The first seed of what was scored."""
+    return {name: results[0] for name, results in found.items() if results and results[0].entry is not None}
+
+
+def _seed(first: Mapping[str, UnitResult]) -> int:
+    return next(int(result.entry["seed"]) for result in first.values() if result.entry is not None)
+
+
 def _seeded(first: Mapping[str, UnitResult]) -> str:
-    return f"Seed {next(result.entry['seed'] for result in first.values() if result.entry is not None)}"
+    return f"Seed {_seed(first)}"

@@ -1,7 +1,10 @@
 """What a study of this size can see: the smallest effect, the power for one, the songs one would need.
 
-Works from the standard error of an interval, so that the songs (and many subjects) count, not the windows.
-Says nothing about effects that were found: power after the fact is the p-value again.
+Against chance it works from the null of the permutation test (`smallest_above_chance`), so that it says something about
+the songs, listeners and queries, and is not small only because a score is near its ceiling, where nothing varies.
+Between two runs it works from the standard error of their paired differences (`smallest_effect`). Either way the songs
+(and many subjects) count, not the windows. Says nothing about effects that were found: power after the fact is the
+p-value again.
 """
 
 from __future__ import annotations
@@ -9,13 +12,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
 from eeg2music.errors import InputError
-from eeg2music.evaluation.statistics import Interval
+from eeg2music.evaluation.clusters import checked_values
 
 POWER = 0.8
 LEVEL = 0.95
+# Of the permutation tests, one-sided.
+ALPHA = 0.05
 MOST_SONGS = 100_000
 
 
@@ -89,25 +95,64 @@ def songs_needed(
     return many
 
 
-def power_note(interval: Interval, songs: int, *, what: str = "effect", of: str = "songs", power: float = POWER) -> str:
+def smallest_above_chance(null: ArrayLike, *, highest: float = 1.0, power: float = POWER) -> float | None:
+    """The true effect above chance that a one-sided permutation test at 0.05 sees with the given power.
+
+    The null distribution, moved up by the effect, stands for what studies with that effect would find (a shift
+    alternative, as Collings and Hamilton 1988 estimate the power of rank tests): the effect is the distance from the
+    null's quantile 1 - power to the test's critical value, 2.49 standard deviations where the null is normal. The
+    exchange keeps how far queries of one song agree: where they all do, as near the ceiling, songs alone count.
+
+    Parameters
+    ----------
+    null : (permutations,) mean scores when what was heard is exchanged, as `song_permutations` gives them
+    highest : possible score
+
+    Returns
+    -------
+    In the unit of the scores. None where the test sees nothing with that power: every exchange gives one score, there
+    are too few of them for p < 0.05, or not even the highest score lies that far above the null's mean.
+
+    >>> smallest_above_chance([0.5] * 100) is None, smallest_above_chance(np.linspace(0.4, 0.6, 19)) is None
+    (True, True)
+    >>> round(smallest_above_chance(np.linspace(0.4, 0.6, 1999)), 3)
+    0.15
+    """
+    draws = np.sort(checked_values(null))
+    # How many draws may reach a score that still has p < ALPHA, where the score itself counts as one.
+    reached = math.ceil(ALPHA * (len(draws) + 1) - 1.0) - 1
+    if reached < 0 or draws[-1] - draws[0] < 1e-12:
+        return None
+    alike = int(np.sum(draws > draws[-1] - 1e-12))
+    # Of three songs, one order in six is the one observed: it ties with itself whatever the score.
+    if alike > 1 and alike >= ALPHA * len(draws):
+        return None
+    effect = float(draws[-1 - reached] - np.quantile(draws, 1.0 - power))
+    return effect if effect <= highest - float(draws.mean()) else None
+
+
+def power_note(
+    smallest: float | None, songs: int, *, what: str = "effect", of: str = "songs", above: str = "chance"
+) -> str:
     """One sentence for a report.
 
     Parameters
     ----------
+    smallest : as `smallest_above_chance` gives it
     songs : how many there are
-    what : what the interval is of: "effect", "difference"
+    what, above : what the score is, above what: "effect", "correlation"; "chance", "the null's mean"
     of : what they are, where the independent units are no songs: "passages"
 
-    >>> power_note(Interval(0.6, 0.5, 0.7, 0.03, 11.0, ""), 12).startswith("With these 12 songs an effect below 0.092")
+    >>> power_note(0.0917, 12).startswith("With these 12 songs an effect below 0.092 above chance can't be seen")
     True
     """
     article = "an" if what[:1] in "aeiou" else "a"
-    if interval.standard_error <= 0.0:
-        return f"The {songs} {of} have all one value: what effect could be seen cannot be told from them."
-    smallest = smallest_effect(interval.standard_error, interval.df, power=power)
+    if smallest is None:
+        return f"With these {songs} {of} no {what} above {above} is seen with a power of {POWER:g} (p < {ALPHA:g})."
     return (
-        f"With these {songs} {of} {article} {what} below {smallest:.3f} can't be seen "
-        f"(chance of {power:.0%} at that size, two-sided p < 0.05)."
+        f"With these {songs} {of} {article} {what} below {smallest:.3f} above {above} can't be seen (power "
+        f"{POWER:g} at that size; one-sided p < {ALPHA:g}, uncorrected; from the spread of the score when what was "
+        "heard is exchanged at random)."
     )
 
 

@@ -24,7 +24,7 @@ from eeg2music.evaluation.comparisons import corrected
 from eeg2music.evaluation.identification import identify
 from eeg2music.evaluation.onset_ridge import CHECKED, Fold, Heard, HeldOut, decode_held_out, make_folds, rows_of
 from eeg2music.evaluation.orders import all_orders
-from eeg2music.evaluation.power import power_note
+from eeg2music.evaluation.power import power_note, smallest_above_chance
 from eeg2music.evaluation.recorded_controls import blind_queries, judge, signal_queries
 from eeg2music.evaluation.recorded_page import write_recorded
 from eeg2music.evaluation.statistics import cluster_interval
@@ -199,7 +199,8 @@ class _Mode:
         best = np.stack([topk_hit(column, 1) for column in columns], axis=1)
         orders = all_orders(pairwise, index, works)
         own = pairwise[np.arange(len(index)), index]
-        interval = cluster_interval(own, works, bounds=(0.0, 1.0))
+        # The first order is the observed one.
+        smallest = smallest_above_chance(orders.means[1:])
         score |= {
             "p_value": orders.p_value,
             "top1_p_value": all_orders(best, index, works).p_value,
@@ -208,7 +209,8 @@ class _Mode:
             "permutations": f"all {len(orders.means)} orders of {len(set(works))} works",
             "range_of_draws": [float(edge(own.reshape(draws, -1).mean(axis=1))) for edge in (np.min, np.max)],
             "works": len(set(works)),
-            "power": power_note(interval, songs=len(set(works))),
+            "smallest_effect": smallest,
+            "power": power_note(smallest, len(set(works)), of="works"),
         }
         return {key: value for key, value in score.items() if key not in ("cells", "seed", "songs")}
 
@@ -220,6 +222,7 @@ class _Mode:
         own = table[np.arange(len(index)), index]
         interval = cluster_interval(own, works)
         orders = all_orders(table, index, works)
+        smallest = smallest_above_chance(orders.means[1:])
         return {
             "correlation": interval.estimate,
             "ci95": [interval.low, interval.high],
@@ -229,7 +232,8 @@ class _Mode:
             "n": len(index),
             "works": len(set(works)),
             "interval": interval.method,
-            "power": power_note(interval, what="correlation", songs=len(set(works))),
+            "smallest_effect": smallest,
+            "power": power_note(smallest, len(set(works)), what="correlation", of="works", above="the null's mean"),
         }
 
     def _within_work(self, decoded: Sequence[Array]) -> dict[str, Any] | None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from eeg2music.evaluation.recorded_controls import EXPECTED
-from eeg2music.evaluation.tables import limits, number, p_text, write_tables
+from eeg2music.evaluation.tables import DISAGREE, limits, marked_p, number, p_text, write_tables
 
-IDENTIFIED = ["condition", "pairwise", "95 % interval", "p", "p, corrected", "top-1", "median rank", "n of gallery"]
+IDENTIFIED = ["condition", "pairwise", "95 % interval", "p", "p, corrected", "top-1", "median rank", "n", "gallery"]
 ONSETS = ["condition", "correlation", "95 % interval", "null mean", "null 95 %", "p", "p, corrected", "n"]
 CORRECTED = "Corrected p-values are Holm's, over the decoder's rows of all these tables."
 MODE_WORDS = {"mean_of_trials": "mean of the trials", "single_trial": "single trials"}
@@ -58,13 +58,13 @@ def _identified(mode: str, of: Mapping[str, Any]) -> dict[str, Any]:
     if of["within_work"]:
         one = of["within_work"]
         cells = ["decoder, which version of the work", number(one["accuracy"]), limits(one["ci95"]), "", "", "", ""]
-        rows.append([*cells, f"{one['n']} of {one['gallery_size']}"])
+        rows.append([*cells, f"{one['n']}", f"{one['gallery_size']}"])
     rows.append(
-        ["song permutation (null)", number(main["null_mean"]), "95 % below " + number(main["null_95"]), *[""] * 5]
+        ["song permutation (null)", number(main["null_mean"]), "95 % below " + number(main["null_95"]), *[""] * 6]
     )
     rows += [_identified_row(name, one["identification"]) for name, one in of["controls"].items()]
     note = f"Which of {main['gallery_size']} pieces was heard; chance 0.5 pairwise, {main['top1_chance']:.3f} top-1. "
-    note += f"p over {main['permutations']}. {CORRECTED} {main['power']}"
+    note += f"p over {main['permutations']}. {CORRECTED} {DISAGREE} {main['power']}"
     return {"title": f"Identification, {mode}", "note": note, "heads": IDENTIFIED, "rows": rows}
 
 
@@ -75,11 +75,11 @@ def _identified_row(name: str, one: Mapping[str, Any]) -> list[str]:
         name,
         number(one["accuracy"]),
         limits(one["ci95"]),
-        p_text(one["p_value"]),
+        marked_p(one["p_value"], one["ci95"], one["chance"]),
         _corrected(one),
         number(one["top1"]),
     ]
-    return [*cells, f"{one['median_rank']:g}", f"{one['n']} of {one['gallery_size']}"]
+    return [*cells, f"{one['median_rank']:g}", f"{one['n']}", f"{one['gallery_size']}"]
 
 
 def _onsets(mode: str, of: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from eeg2music.evaluation.known import check_split, refuse_known
 from eeg2music.evaluation.material import further_songs, further_stems
 from eeg2music.evaluation.page import write_scores
 from eeg2music.evaluation.parts import Parts
-from eeg2music.evaluation.pictures import level_pictures
+from eeg2music.evaluation.pictures import level_pictures, map_facts
 from eeg2music.evaluation.sounds import sound_units
 from eeg2music.evaluation.sounds_scores import FOLDER, gather_sounds
 from eeg2music.evaluation.splits import Manifest
@@ -197,6 +197,7 @@ def _level_scores(
         "scores": scores,
         "distances": apart,
         "breakdown": level_breakdown(found),
+        "map": map_facts(found),
         "surprises": [f"{level.name}: {text}" for text in elsewhere],
         "expectations": judged,
     }

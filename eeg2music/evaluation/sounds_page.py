@@ -9,6 +9,7 @@ from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.mix_scores import by_measure
 from eeg2music.evaluation.reconstruction import MIX
 from eeg2music.evaluation.sounds import CODEC, HEARD
+from eeg2music.evaluation.tables import p_text
 
 MEASURES = {
     "mel_correlation": "mel correlation",
@@ -143,7 +144,7 @@ def _classes(sounds: Mapping[str, Any]) -> dict[str, Any]:
             _title_of(condition),
             _number(row["balanced_accuracy"]),
             _number(row["balanced_chance"]),
-            f"{row['p_value']:.4f}",
+            p_text(row["p_value"]),
             _number(row["oracle"]),
             _number(row["accuracy"]),
             _limits(row["ci95"]),

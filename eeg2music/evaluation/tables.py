@@ -13,6 +13,16 @@ from eeg2music.report.html import Picture, write_page
 SCORE_FILES = ("scores.json", "scores.md", "card.md", "report.html")
 # Without conditions every song ties in the conditioning space: that it scores 0.5 is no finding.
 NO_FINDING = ("no_brain", "embedding")
+NO_EMBEDDING = (
+    "The condition 'no brain' has no embedding: nothing is decoded without a recording, so that nothing is shown."
+)
+MARK = "†"
+DISAGREE = (
+    f"{MARK} marks a p whose 95 % interval says otherwise about chance. They answer two questions: p is one-sided, how "
+    "often these songs score as much when what was heard is exchanged (which hardly moves what hardly depends on it); "
+    "the interval is two-sided, where the mean of other such songs would lie. Where they disagree, these songs do not "
+    "settle it."
+)
 
 
 def write_tables(
@@ -74,10 +84,19 @@ def limits(interval: Sequence[float] | None) -> str:
 def p_text(p: float) -> str:
     """A p-value as text; exact ones of many orders may be small.
 
-    >>> p_text(0.0312), p_text(1 / 40320)
-    ('0.031', '2.5e-05')
+    >>> p_text(0.0312), p_text(1 / 2001), p_text(1 / 40320)
+    ('0.031', '0.0005', '2.5e-05')
     """
-    return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.2g}"
+
+
+def marked_p(p: float, interval: Sequence[float], chance: float) -> str:
+    """A p-value as text, with `MARK` where the interval is above chance and p is not below 0.05, or the reverse.
+
+    >>> marked_p(0.02, (0.49, 0.6), 0.5), marked_p(0.99, (0.36, 0.48), 0.5), marked_p(0.06, (0.51, 0.6), 0.5)
+    ('0.020†', '0.990', '0.060†')
+    """
+    return p_text(p) + (MARK if (interval[0] > chance) != (p < 0.05) else "")
 
 
 def level_title(level: Mapping[str, Any], what: str = "") -> str:

@@ -50,11 +50,13 @@ def _describe_checkpoint(folder: Path) -> Iterator[str]:
         name = config.get("_class_name") or config.get("model_type") or "model"
         weights = sorted(model.glob("*.safetensors"))
         size = sum(path.stat().st_size for path in weights) / 1e6
-        parameters = sum(_count_numbers(path) for path in weights)
-        yield f"{model.name}: {name}, {parameters / 1e6:.1f} M numbers, {size:.1f} MB"
-        manifest = model / MANIFEST_NAME
-        if manifest.is_file():
-            facts = read_manifest(model)
+        stored = sum(_count_numbers(path) for path in weights)
+        facts = read_manifest(model) if (model / MANIFEST_NAME).is_file() else None
+        # As its card has it: a codec's code books are stored and no parameters, a loss's temperature is the reverse.
+        trainable = facts.get("parameters") if facts else None
+        parameters = f"{trainable:,} parameters, " if isinstance(trainable, int) else ""
+        yield f"{model.name}: {name}, {parameters}{stored:,} values stored, {size:.1f} MB"
+        if facts is not None:
             trained = [f"{len(facts[key])} {key}" for key in ("songs", "subjects") if facts.get(key)]
             yield "  trained on " + (", ".join(trained) or "data named in its card")
         card = model / "README.md"

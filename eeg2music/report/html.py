@@ -24,9 +24,11 @@ _PAGE = """<!doctype html>
  .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem } audio { width: 100% }
  .player { background: #fff; border: 1px solid #e3e0d8; border-radius: 8px; padding: .6rem .8rem; margin: .5rem 0 }
  .player b { display: block; font-size: .9rem } img { max-width: 100%; border-radius: 6px }
- .wide { overflow-x: auto } .wide td { padding: .2rem .15rem; vertical-align: middle } .wide audio { width: 8.6rem }
+ .wide, .scroll { overflow-x: auto }
+ .wide td { padding: .2rem .15rem; vertical-align: middle } .wide audio { width: 8.6rem }
  table { border-collapse: collapse; font-size: .88rem; width: 100% }
  th, td { text-align: left; padding: .28rem .5rem; border-bottom: 1px solid #e3e0d8; vertical-align: top }
+ .many table { font-size: .8rem } .many th, .many td { padding: .28rem .2rem }
  th { font-weight: 600 } td.num { font-variant-numeric: tabular-nums }
  @media (max-width: 44rem) { .pair { grid-template-columns: 1fr } }
 </style></head><body>
@@ -43,9 +45,10 @@ _PAGE = """<!doctype html>
 <audio controls preload="none" src="{{ file }}"></audio>{% else %}–{% endif %}</td>{% endfor %}</tr>
 {% endfor %}</table></div>{% endif %}
 {% for table in tables %}<h2>{{ table.title }}</h2>{% if table.note %}<p>{{ table.note }}</p>{% endif %}
-<table><tr>{% for head in table.heads %}<th>{{ head }}</th>{% endfor %}</tr>
+<div class="scroll{% if table.heads|length > 12 %} many{% endif %}"><table>
+<tr>{% for head in table.heads %}<th>{{ head }}</th>{% endfor %}</tr>
 {% for row in table.rows %}<tr>{% for cell in row %}<td class="num">{{ cell }}</td>{% endfor %}</tr>
-{% endfor %}</table>{% endfor %}
+{% endfor %}</table></div>{% endfor %}
 {% for figure in figures %}<h2>{{ figure.title }}</h2>{% if figure.note %}<p>{{ figure.note }}</p>{% endif %}
 {% if figure.data %}<img alt="{{ figure.title }}" src="data:image/png;base64,{{ figure.data }}">{% endif %}{% endfor %}
 </body></html>

@@ -8,11 +8,13 @@ import pytest
 
 from eeg2music.errors import InputError
 from eeg2music.evaluation.card import card_snippet
+from eeg2music.evaluation.tables import DISAGREE
 
 
 def score(accuracy: float, seed: int, p: float = 0.001) -> dict[str, Any]:
     return {
         "accuracy": accuracy, "top1": accuracy / 2, "ci95": [accuracy - 0.1, accuracy + 0.1], "p_value": p, "n": 100,
+        "chance": 0.5,
         "gallery_size": 50, "seed": seed, "power": "With these 50 songs an effect below 0.1 cannot be seen.",
     }  # fmt: skip
 
@@ -54,6 +56,13 @@ def test_an_identification_is_told_with_everything_that_belongs_to_it(scores: di
         assert text in card
     assert "an effect below 0.1 cannot be seen" in card
     assert "- shuffled is off chance\n- s1 sounds like s2" in card
+
+
+def test_a_p_that_its_interval_contradicts_is_marked(scores: dict[str, Any]) -> None:
+    card = card_snippet(scores)
+    # The second seed of shuffled has p = 0.001, and 0.5 to 0.7 of the embedding, 0.4 to 0.6 of the generated music.
+    assert "| shuffled | 0.550 | 0.400 to 0.600 (seed 0) | 0.001† (highest) |" in card
+    assert card.count(DISAGREE) == 1
 
 
 def test_recordings_are_not_called_simulated(scores: dict[str, Any]) -> None:

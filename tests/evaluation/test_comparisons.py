@@ -72,7 +72,10 @@ def test_what_measures_a_condition_is_named_as_followed() -> None:
     assert {curve for of in FOLLOWED.values() for curves in of.values() for curve in curves} <= set(CURVES)
     assert followed_conditions()["following"]["measures"] == ["onset"]
     assert followed_conditions()["generated"] == {"measures": [], "hears": ["onset", "brightness"]}
-    scored = {"accuracy": 0.6, "top1": 0.2, "ci95": [0.5, 0.7], "p_value": 0.01, "n": 4, "gallery_size": 4, "power": ""}
+    scored = {
+        "accuracy": 0.6, "top1": 0.2, "ci95": [0.5, 0.7], "p_value": 0.01, "n": 4, "gallery_size": 4, "power": "",
+        "chance": 0.5, "top1_ci95": [0.1, 0.4], "top1_p_value": 0.5, "top1_chance": 0.25, "seed": 0,
+    }  # fmt: skip
     follow = {"mean": 0.2, "mean_by_listener": 0.2, "null": 0.1, "n": 4}
     entry = {"seed": 0, "embedding": scored, "generated": scored, "following": follow}
     shown = {"name": "clean", "snr_db": 0.0, "style": "funk", "subjects": [], "scores": {"brain": {"seeds": [entry]}}}

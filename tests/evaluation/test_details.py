@@ -9,6 +9,7 @@ import pytest
 
 from eeg2music.evaluation.apart import distance, mean_of_seeds
 from eeg2music.evaluation.details import breakdown_tables, distance_tables, summary_table
+from eeg2music.evaluation.tables import DISAGREE, NO_EMBEDDING
 from eeg2music.metrics.breakdown import breakdown
 from eeg2music.seeding import numpy_rng
 
@@ -18,7 +19,7 @@ SONGS = numpy_rng(0, "songs").normal(size=(60, 4))
 def score(accuracy: float) -> dict[str, Any]:
     return {
         "accuracy": accuracy, "top1": accuracy / 2, "ci95": [accuracy - 0.1, accuracy + 0.1], "p_value": 0.01,
-        "n": 20, "gallery_size": 5,
+        "chance": 0.5, "n": 20, "gallery_size": 5,
     }  # fmt: skip
 
 
@@ -57,7 +58,10 @@ def test_the_summary_has_the_brain_at_every_level_and_the_controls_once() -> Non
     assert brain["embedding: pairwise"] == "0.850" and brain["generated: pairwise"] == "0.650"
     assert brain["onset correlation"] == "0.250" and brain["KAD"] == f"{levels[0]['distances']['brain']['kernel']:.3f}"
     assert (brain["queries"], brain["clips"], brain["gallery"]) == ("20", "8", "5")
-    assert table["rows"][0][5] == "0.01, 0.01"
+    # Of the embedding the intervals, 0.7 to 0.9 and 0.8 to 1, are above chance as p is; of the generated one is not.
+    assert [brain["p by seed"], table["rows"][0][4]] == ["0.010†, 0.010", "0.010, 0.010"]
+    assert table["heads"][3] == table["heads"][7] == "95 % interval of seed 0"
+    assert DISAGREE in table["note"] and "0.200 of 5" in table["note"] and NO_EMBEDDING in table["note"]
     without = cells(table, 1)
     # Every song ties: that it scores 0.5 is no finding.
     assert without["embedding: pairwise"] == "–" and without["generated: pairwise"] == "0.450"

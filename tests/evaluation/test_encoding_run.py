@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 
 from eeg2music.audio import write_audio
+from eeg2music.config import shipped_folder
 from eeg2music.errors import DataError, LeakError
 from eeg2music.evaluation.encoding_config import EncodingConfig, EncodingListening
 from eeg2music.evaluation.encoding_features import FeatureSet, embedded_windows, summary_of_curves
 from eeg2music.evaluation.encoding_material import prepared_study, simulated_study
-from eeg2music.evaluation.encoding_page import write_encoding
+from eeg2music.evaluation.encoding_page import encoding_tables, write_encoding
 from eeg2music.evaluation.encoding_run import fewest_channels, score_encoding, surprises
 from eeg2music.evaluation.kinds import load_evaluation, run
 from eeg2music.evaluation.tables import SCORE_FILES
 from eeg2music.files import write_json
 from eeg2music.metrics.audio import envelope
+from eeg2music.metrics.encoding import benjamini_hochberg
 from eeg2music.recordings.prepared import SCHEMA
 from eeg2music.regions.electrodes import REACH_DEG, angles_deg
 from eeg2music.seeding import numpy_rng
@@ -117,9 +119,33 @@ def test_a_control_that_follows_is_said_and_a_channel_or_two_is_not() -> None:
     assert surprises("sub-a", scores(9)) == [
         "sub-a, curves: shuffled songs should follow nothing, but 9 of 40 channels do."
     ]
-    # The smallest p times targets over rank is 0.05 or less from that many channels on.
-    count = fewest_channels(40, 99)
-    assert 40 / 100 / count <= 0.05 < 40 / 100 / (count - 1)
+
+
+@pytest.mark.parametrize(("targets", "permutations"), [(40, 99), (64, 19), (64, 20), (64, 100), (64, 400), (64, 1279)])
+def test_as_many_channels_as_said_are_found_and_one_fewer_is_not(targets: int, permutations: int) -> None:
+    """q < 0.05 of channels that have the smallest p that the permutations can give, the others 1."""
+    count = fewest_channels(targets, permutations)
+    for size in {count - 1, min(count, targets)} - {0}:
+        p = np.r_[np.full(size, 1.0 / (permutations + 1)), np.ones(targets - size)]
+        assert np.sum(benjamini_hochberg(p) < 0.05) == (size if size >= count else 0)
+
+
+def test_too_few_permutations_are_told_with_how_many_it_takes() -> None:
+    listening = EncodingListening(**LISTENING, presentations=1, montage="eeg32")
+    config = EncodingConfig(
+        features=("curves",), listening=listening, permutations=19, embedding_permutations=19, penalties=(1e3,)
+    )
+    scores = score_encoding(config, device="cpu")
+    assert scores["subjects"]["sub-unseen01"]["scores"]["curves"]["music"]["significant"] == 0
+    (text,) = scores["remarks"]
+    assert "19 permutations the smallest p is 0.05" in text and "20 let all 32 channels together pass, 640" in text
+    assert "19 permutations, too few for q < 0.05" in encoding_tables(scores)[0]["note"]
+
+
+def test_the_shipped_configuration_has_permutations_enough() -> None:
+    config = load_evaluation(shipped_folder("configs") / "eval" / "encoding.yaml", [])
+    assert isinstance(config, EncodingConfig)
+    assert [fewest_channels(64, count) for count in (config.permutations, config.embedding_permutations)] == [13, 4]
 
 
 def test_windows_are_embedded_one_after_the_other() -> None:

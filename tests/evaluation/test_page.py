@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from eeg2music.evaluation.page import score_tables
+from eeg2music.evaluation.page import _pictures, score_tables
+from eeg2music.evaluation.tables import NO_EMBEDDING
+from eeg2music.report import figures
 
 
 def score(accuracy: float, top1: float) -> dict[str, Any]:
@@ -14,6 +16,7 @@ def score(accuracy: float, top1: float) -> dict[str, Any]:
     power = f"What {accuracy} can see."
     return {
         "accuracy": accuracy, "top1": top1, "ci95": ci95, "p_value": 0.01, "n": 20, "gallery_size": 5, "power": power,
+        "chance": 0.5, "top1_ci95": [top1 - 0.1, top1 + 0.1], "top1_p_value": 0.2, "top1_chance": 0.2, "seed": 3,
     }  # fmt: skip
 
 
@@ -49,9 +52,9 @@ def test_means_over_seeds_stand_above_the_seeds(level: dict[str, Any]) -> None:
     tables = score_tables({"levels": [level]})
     assert [table["title"] for table in tables] == [
         "clean (0 dB): embedding, mean of 2 seeds",
-        "clean (0 dB): embedding",
+        "clean (0 dB): embedding, by seed",
         "clean (0 dB): generated, mean of 2 seeds",
-        "clean (0 dB): generated",
+        "clean (0 dB): generated, by seed",
         "clean (0 dB): following, mean of 2 seeds",
     ]
     assert tables[0]["rows"][2] == ["no brain", "–", "–", "–", "20", "5"]
@@ -60,6 +63,7 @@ def test_means_over_seeds_stand_above_the_seeds(level: dict[str, Any]) -> None:
         "brain, seed 4",
         "oracle, seed 3",
         "oracle, seed 4",
+        "chance",
     ]
     summary, by_seed = tables[2], tables[3]
     assert summary["heads"][2] == "95 % interval of seed 3"
@@ -72,14 +76,47 @@ def test_means_over_seeds_stand_above_the_seeds(level: dict[str, Any]) -> None:
         "brain, seed 4",
         "oracle, seed 3",
         "oracle, seed 4",
+        "chance",
     ]
+
+
+def test_every_seed_stands_with_chance_and_what_disagrees_is_marked(level: dict[str, Any]) -> None:
+    """p = 0.01 is above chance; so is the interval of the second seed, 0.6 to 0.8, and not the first's, 0.5 to 0.7."""
+    table = score_tables({"levels": [level]})[3]
+    assert {len(row) for row in table["rows"]} == {len(table["heads"])}
+    assert table["heads"][-2:] == ["n", "gallery"]
+    first, second = table["rows"][0], table["rows"][1]
+    assert first[1:] == ["0.600", "0.500 to 0.700", "0.010†", "0.200", "0.100 to 0.300", "0.200", "20", "5"]
+    # Of top-1 the interval, 0.3 to 0.5, is above chance, and p = 0.2 is not.
+    assert second[1:] == ["0.700", "0.600 to 0.800", "0.010", "0.400", "0.300 to 0.500", "0.200†", "20", "5"]
+    assert table["rows"][-1] == ["chance", "0.500", "", "", "0.200", "", "", "", "5"]
+
+
+def test_nothing_is_shown_of_an_embedding_without_a_brain(
+    level: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = score_tables({"levels": [level]})
+    assert [NO_EMBEDDING in table["note"] for table in tables[:4]] == [True, False, False, False]
+    drawn: dict[str, list[str]] = {}
+
+    def bars(scores: dict[str, Any], *, title: str) -> bytes:
+        drawn[title] = list(scores)
+        return b"png"
+
+    monkeypatch.setattr(figures, "identification_bars", bars)
+    level["scores"]["no_brain"]["generated"] = score(0.5, 0.2)
+    pictures = _pictures({"levels": [level], "real_snr_db": -37.2})
+    assert drawn == {"clean: embedding": ["brain", "oracle"], "clean: generated": ["brain", "oracle", "no_brain"]}
+    notes = {title: note for title, note, _ in pictures}
+    assert NO_EMBEDDING in notes["clean: embedding"] and NO_EMBEDDING not in notes["clean: generated"]
+    assert all("Seed 3 alone" in note and "20 queries, gallery of 5" in note for note in notes.values())
 
 
 def test_following_stands_beside_oracle_and_null(level: dict[str, Any]) -> None:
     table = score_tables({"levels": [level]})[-1]
     assert table["rows"] == [
-        ["brain", "0.200", "0.50", "0.300", "0.60", "0.200", "4"],
-        ["oracle", "0.400", "1.00", "0.500", "1.00", "0.200", "4"],
+        ["brain", "0.200", "0.100, 0.300", "0.50", "0.300", "0.60", "0.200", "4"],
+        ["oracle", "0.400", "0.400, 0.400", "1.00", "0.500", "1.00", "0.200", "4"],
     ]
 
 
@@ -88,7 +125,7 @@ def test_what_was_not_measured_has_no_share(level: dict[str, Any]) -> None:
     for entry in level["scores"]["brain"]["seeds"]:
         entry["following"] = follow(0.1, None, None)
     assert score_tables({"levels": [level]})[-1]["rows"] == [
-        ["brain", "0.100", "", "not measured", "", "not measured", "4"]
+        ["brain", "0.100", "0.100, 0.100", "", "not measured", "", "not measured", "4"]
     ]
     for entry in level["scores"]["brain"]["seeds"]:
         del entry["following"]

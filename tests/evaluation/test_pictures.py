@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eeg2music.evaluation.identification import identify
-from eeg2music.evaluation.pictures import level_pictures, rank_curve
+from eeg2music.evaluation.pictures import level_pictures, map_facts, rank_curve
 from eeg2music.evaluation.units import Matched, UnitResult
 from eeg2music.metrics.retrieval import topk_accuracy
 from eeg2music.seeding import numpy_rng
@@ -63,7 +63,11 @@ def test_each_picture_says_seed_level_counts_and_gallery() -> None:
         assert "Seed 4" in note and "interval" in note and "8 songs" in note and "16" in note
         assert png is not None and png.startswith(b"\x89PNG")
     plane = pictures["clean (0 dB): map of the embeddings"][0]
-    assert "% of the variance" in plane
+    facts = map_facts(found)
+    assert facts is not None and facts["seed"] == 4 and list(facts["conditions"]) == ["brain", "oracle", "no_brain"]
+    assert f"it carries {100 * facts['variance_share']:.0f} % of the variance" in plane
+    near = {name: of["median_cosine_own"] - of["median_cosine_others"] for name, of in facts["conditions"].items()}
+    assert near["oracle"] > near["brain"] > near["no_brain"]
 
 
 def test_only_what_there_is_is_drawn() -> None:
@@ -74,3 +78,4 @@ def test_only_what_there_is_is_drawn() -> None:
     without = {"no_brain": [unit("no_brain", 9.0)], "other_subject": [UnitResult(None, {}, why="one listener")]}
     assert [title.split(": ")[1] for title, _, _ in level_pictures(LEVEL, without)] == ["map of the embeddings"]
     assert level_pictures(LEVEL, {}) == []
+    assert map_facts(quiet) is None

@@ -53,7 +53,7 @@ def test_works_are_counted_not_pieces(scores: dict) -> None:  # type: ignore[typ
     assert scores["pieces"] == 8 and scores["independent_works"] == 5
     main = scores["scores"]["mean_of_trials"]["identification"]
     assert main["works"] == 5 and "over 5 songs" in main["interval"]
-    assert "5 songs" in main["power"]
+    assert "5 works" in main["power"]
     assert scores["scores"]["mean_of_trials"]["within_work"]["works"] == 3
 
 

@@ -25,7 +25,7 @@ def test_every_model_with_its_size(tiny_checkpoint: Path) -> None:
     for name, line in zip(("clap", "codec", "diffusion", "encoder", "scorer"), lines, strict=True):
         files = list((tiny_checkpoint / name).glob("*.safetensors"))
         numbers = sum(tensor.numel() for file in files for tensor in load_file(file).values())
-        assert f"{numbers / 1e6:.1f} M numbers" in line
+        assert f", {numbers:,} values stored, " in line
 
 
 def test_one_model_alone(tiny_checkpoint: Path) -> None:
@@ -38,6 +38,14 @@ def test_what_it_was_trained_on_and_its_card(copy: Path) -> None:
     lines = describe(copy)
     assert "  trained on 2 songs, 1 subjects" in lines
     assert f"  card: {copy / 'encoder' / 'README.md'}" in lines
+
+
+def test_parameters_are_those_of_the_card(copy: Path) -> None:
+    """What is stored may be more (a codec's code books) or less (a loss's temperature)."""
+    assert not any("parameters" in line for line in describe(copy / "codec"))
+    (copy / "codec" / "training_manifest.json").write_text(json.dumps({"songs": ["a"], "parameters": 1234}))
+    line = describe(copy / "codec")[0]
+    assert line.startswith("codec: encodec, 1,234 parameters, ") and " values stored, " in line
 
 
 def test_pickles_and_damage_are_told_not_opened(copy: Path) -> None:

@@ -77,6 +77,13 @@ def test_a_player_without_a_file_is_a_defect_that_shows(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("columns", "box"), [(2, "scroll"), (15, "scroll many")])
+def test_a_table_scrolls_inside_its_own_box(tmp_path: Path, columns: int, box: str) -> None:
+    html = page(tmp_path, tables=[{"title": "Wide", "heads": ["h"] * columns, "rows": [["c"] * columns]}])
+    assert html.count(f'<div class="{box}"><table>') == html.count("<table>") == 1
+    assert re.search(r"\.scroll \{ overflow-x: auto \}", html)
+
+
 def test_rows_of_scores() -> None:
     row = score_row("brain", SCORE)
     assert row == ["brain", "0.876", "0.800 to 0.946", "0.250", "0.0004", "16 of 50"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eeg2music.evaluation.card import card_snippet
-from eeg2music.evaluation.tables import limits, number, write_tables
+from eeg2music.evaluation.tables import DISAGREE, limits, marked_p, number, p_text, write_tables
 from eeg2music.report.words import score_line
 
 IDENTIFIED = [
@@ -99,8 +99,8 @@ def _identified(scores: Mapping[str, Any]) -> dict[str, Any]:
             name,
             number(of["accuracy"]),
             limits(of["ci95"]),
-            f"{of['p_value']:.4f}",
-            f"{of['p_corrected']:.4f}",
+            marked_p(of["p_value"], of["ci95"], of["chance"]),
+            p_text(of["p_corrected"]),
             number(of["top1"]),
             limits(of["top1_ci95"]),
             number(of["top1_chance"]),
@@ -113,7 +113,8 @@ def _identified(scores: Mapping[str, Any]) -> dict[str, Any]:
     ]
     note = (
         "Whether a generated clip finds what was heard among the gallery. Pairwise alone is weak: 0.95 of 50 is about "
-        "top-1 0.55. Corrected p-values are Holm's, over all rows."
+        "top-1 0.55. Corrected p-values are Holm's, over all rows. "
+        f"{DISAGREE}"
     )
     return {"title": "Identification", "note": note, "heads": IDENTIFIED, "rows": rows}
 

@@ -12,10 +12,10 @@ from typing import Any
 from eeg2music.evaluation.protocols.config import ProtocolConfig
 from eeg2music.evaluation.protocols.scoring import run_protocol
 from eeg2music.evaluation.protocols.simulated import simulate_protocol
-from eeg2music.evaluation.tables import limits, number, p_text, write_tables
+from eeg2music.evaluation.tables import DISAGREE, limits, marked_p, number, p_text, write_tables
 
 SCHEMA = 1
-HEADS = ["condition", "value", "95 % interval", "p", "p, corrected", "chance", "n of gallery", "published (other data)"]
+HEADS = ["condition", "value", "95 % interval", "p", "p, corrected", "chance", "n", "gallery", "published (other data)"]
 WORDS = {
     "decoder": "the embedding, decoded",
     "no music in the recording": "control: the same presentations without any music, trained and tested alike",
@@ -75,7 +75,8 @@ def protocol_tables(config: ProtocolConfig, rows: Sequence[Mapping[str, Any]]) -
         own = [row for row in rows if row["metric"] == metric]
         note = f"Gallery of {own[0]['gallery_size']} {config.gallery.of} of {own[0]['gallery_styles']} genres. "
         note += "Published figures were measured on other data: not comparable as they stand. "
-        note += f"Corrected p-values are Holm's, over what was decoded or generated, by all metrics. {own[0]['power']}"
+        note += "Corrected p-values are Holm's, over what was decoded or generated, by all metrics. "
+        note += f"{DISAGREE} {own[0]['power']}"
         cells = [_cells(row) for row in own]
         tables.append({"title": f"{config.name}: {metric}", "note": note, "heads": HEADS, "rows": cells})
     rows_of = [[name, text] for name, text in WORDS.items() if any(row["condition"] == name for row in rows)]
@@ -85,11 +86,12 @@ def protocol_tables(config: ProtocolConfig, rows: Sequence[Mapping[str, Any]]) -
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
     value = f"not measured: {row['why']}" if row["value"] is None else number(row["value"])
-    p, p_corrected = ("" if row[key] is None else p_text(row[key]) for key in ("p_value", "p_corrected"))
+    p = "" if row["p_value"] is None else marked_p(row["p_value"], row["ci95"], row["chance"])
+    p_corrected = "" if row["p_corrected"] is None else p_text(row["p_corrected"])
     figures = "; ".join(f"{one['value']:g} ({one['what']})" for one in row["published"])
     stamp = " [leaks]" if row["leak"] else ""
-    size = f"{row['n']} of {row['gallery_size']}"
-    return [row["condition"] + stamp, value, limits(row["ci95"]), p, p_corrected, number(row["chance"]), size, figures]
+    cells = [row["condition"] + stamp, value, limits(row["ci95"]), p, p_corrected, number(row["chance"])]
+    return [*cells, f"{row['n']}", f"{row['gallery_size']}", figures]
 
 
 def _lead(config: ProtocolConfig) -> str:

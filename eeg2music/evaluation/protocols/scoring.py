@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from eeg2music.errors import DataError, InputError
 from eeg2music.evaluation.comparisons import corrected
 from eeg2music.evaluation.controls import derangement
-from eeg2music.evaluation.power import power_note
+from eeg2music.evaluation.power import power_note, smallest_above_chance
 from eeg2music.evaluation.protocols.config import MetricRule, ProtocolConfig, Stage
 from eeg2music.evaluation.protocols.gallery import Query, prepare
 from eeg2music.evaluation.protocols.windows import Row
@@ -156,11 +156,13 @@ class _Scorer:
             null += means * len(block.rows) / len(scores)
         subjects = [row.subject for row in query.rows]
         interval = cluster_interval(scores, query.clusters, subjects, bounds=(0.0, 1.0))
+        smallest = smallest_above_chance(null)
         return self.empty(name, stage) | {
             "value": interval.estimate,
             "ci95": [interval.low, interval.high],
             "interval": interval.method,
-            "power": power_note(interval, len(set(query.clusters)), of=_units(config)),
+            "smallest_effect": smallest,
+            "power": power_note(smallest, len(set(query.clusters)), of=_units(config)),
             "p_value": permutation_p_value(interval.estimate, null),
         }
 
@@ -187,6 +189,7 @@ class _Scorer:
             "ci95": None,
             "p_value": None,
             "p_corrected": None,
+            "smallest_effect": None,
             "power": None,
             "chance": chance_of(self.metric, query.gallery_size),
             "n": len(query.rows),
