@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from pydantic import Field, field_validator
 
-from eeg2music.compat import mend_torchaudio
+from eeg2music.compat import mend_torchaudio, quiet_libraries
 from eeg2music.compatibility import check_together
 from eeg2music.config import Config, shipped_folder
 from eeg2music.errors import CheckpointError, InputError
@@ -148,11 +148,11 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
             If a part is missing, pickled, damaged or of another shape, or the parts do not belong together.
         """
         root = Path(folder)
-        quiet_libraries()
         check_models(root)
-        encoder = load_encoder(root / "encoder")
-        transformer = load_model(JointStemTransformer, root / "diffusion")
-        codec = Codec.from_pretrained(root / "codec")
+        with quiet_libraries():
+            encoder = load_encoder(root / "encoder")
+            transformer = load_model(JointStemTransformer, root / "diffusion")
+            codec = Codec.from_pretrained(root / "codec")
         manifests = {name: read_manifest(root / name) for name in MAKING if (root / name / MANIFEST_NAME).is_file()}
         warnings = check_together(root, codec, encoder.config, transformer.config, manifests)
         return cls(encoder, transformer, codec, manifests=manifests, warnings=warnings)
@@ -363,16 +363,6 @@ def stem_states(given: Collection[str], only: Sequence[str] | None) -> dict[str,
             "Nothing is left to generate", allowed="at least one stem that is not given", remedy="name another in only="
         )
     return states
-
-
-def quiet_libraries() -> None:
-    """Keep the libraries' own progress bars and hints out of our output; their errors stay."""
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    diffusers_logging.set_verbosity_error()
 
 
 def crossfade(curves: torch.Tensor, offsets: Sequence[int], frames: int) -> torch.Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from eeg2music.codec.convolution import without_copies
 from eeg2music.codec.stretches import STRETCH_S, decode_long, encode_long, splits_exactly
-from eeg2music.compat import mend_torchaudio, quiet_transformers
+from eeg2music.compat import mend_torchaudio, quiet_libraries
 from eeg2music.errors import CheckpointError, ConfigError, InputError
 from eeg2music.weights import local_folder, read_state, refuse_misfit
 
@@ -86,7 +86,7 @@ class Codec(nn.Module):
         """
         folder = local_folder(name_or_path)
         try:
-            with quiet_transformers():
+            with quiet_libraries():
                 loaded: Any = EncodecModel.from_pretrained(
                     str(name_or_path),
                     use_safetensors=True,
@@ -119,7 +119,7 @@ class Codec(nn.Module):
         root.mkdir(parents=True, exist_ok=True)
         statistics = {"mean": self.latent_mean.detach().cpu(), "std": self.latent_std.detach().cpu()}
         with tempfile.TemporaryDirectory(dir=root.parent, prefix=f".{root.name}-") as made:
-            with quiet_transformers():
+            with quiet_libraries():
                 self.encodec.save_pretrained(made)
             if self.has_statistics:
                 save_file(statistics, Path(made) / STATISTICS_FILE)

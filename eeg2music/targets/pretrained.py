@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from eeg2music.audio import resample
-from eeg2music.compat import mend_torchaudio, quiet_transformers
+from eeg2music.compat import mend_torchaudio, quiet_libraries
 from eeg2music.errors import CheckpointError
 from eeg2music.files import read_json
 from eeg2music.targets.clap import ClapMini, check_audio, check_texts
@@ -134,7 +134,7 @@ def _load_transformers(name: str, *, local: bool) -> TransformersClap:
     from transformers import AutoTokenizer, ClapFeatureExtractor, ClapModel
 
     try:
-        with quiet_transformers():
+        with quiet_libraries():
             loaded: Any = ClapModel.from_pretrained(
                 name,
                 use_safetensors=True,

@@ -166,8 +166,8 @@ class _Loop:
         if self.accelerator.scaler is not None and state["scaler"]:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.step, self.seconds_before, self.figures = newest.step, state["seconds"], state["figures"]
-        # Other code may go on with a run: the card names each from its first step on. Older states name none.
-        before = state.get("code", [{"step": 0, "origin": None}])
+        # Other code may go on with a run: the card names each from its first step on.
+        before = state["code"]
         now = self.code[0]["origin"]
         self.code = before if before[-1]["origin"] == now else [*before, {"step": self.step, "origin": now}]
 

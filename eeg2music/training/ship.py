@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from eeg2music.errors import CheckpointError
 from eeg2music.files import atomic_folder, atomic_path, read_json, sha256_file, write_json, write_text
+from eeg2music.training.card_words import figure_words
 from eeg2music.training.first_stage import earlier_stages, stage_of
 from eeg2music.training.origin import code_origin, described
 from eeg2music.weights import MANIFEST_NAME
@@ -58,10 +59,7 @@ def ship(export: Path, out: Path, *, command: str, data: str, bf16: bool = True,
 def _manifest(export: Path) -> dict[str, Any]:
     if not (export / MANIFEST_NAME).is_file():
         raise CheckpointError(f"{export} is not the export of a training run", allowed=f"a folder with {MANIFEST_NAME}")
-    manifest = dict(read_json(export / MANIFEST_NAME))
-    if "held_out_songs" in manifest:  # what runs of codec and diffusion once called it
-        manifest.setdefault("valid", {"songs": manifest.pop("held_out_songs")})
-    return manifest
+    return dict(read_json(export / MANIFEST_NAME))
 
 
 def _store(source: Path, target: Path, *, bf16: bool) -> None:
@@ -102,7 +100,7 @@ def _lines(name: str, manifest: Mapping[str, Any], folder: Path, command: str, d
         "data": data,
         "songs": len(manifest.get("songs", ())) or None,
         "listeners": len(manifest.get("subjects", ())) or None,
-        "parameters": f"{manifest['parameters']:,}",
+        "parameters trained": f"{manifest['parameters']:,}",
         "steps": _steps(stages),
         "arithmetic": ARITHMETIC.get(train["precision"], train["precision"]),
         "seed": train["seed"],
@@ -114,8 +112,15 @@ def _lines(name: str, manifest: Mapping[str, Any], folder: Path, command: str, d
     for path in sorted(folder.glob("*.safetensors")):
         yield f"| sha256 of {path.name} | `{sha256_file(path)}` |"
     if manifest.get("figures"):
-        yield from ("", "Scores on held-out songs, averaged weights:", "", "| figure | value |", "|---|---|")
-        yield from (f"| {key} | {value:.4g} |" for key, value in manifest["figures"].items())
+        yield from (
+            "",
+            "Scores on held-out songs, averaged weights:",
+            "",
+            "| figure | value | what it is |",
+            "|---|---|---|",
+        )
+        for key, value in manifest["figures"].items():
+            yield f"| {key} | {value:.4g} | {figure_words(manifest['trained'], key)} |"
 
 
 def _steps(stages: Sequence[Mapping[str, Any]]) -> str:
@@ -143,7 +148,7 @@ def _commits(manifest: Mapping[str, Any]) -> dict[str, str]:
     """The code that the run was made with; a run that does not say is shipped from the present checkout."""
     code = [entry for entry in manifest.get("code", ()) if entry["origin"] is not None]
     if not code:
-        return {"commit at shipping": described(code_origin())}
+        return {"commit": f"of the training: not recorded; shipped from {described(code_origin())}"}
     words = [described(entry["origin"]) for entry in code]
     since = [f"from step {entry['step']}: " if entry["step"] else "" for entry in code]
     return {"commit": "; ".join(map("".join, zip(since, words, strict=True)))}

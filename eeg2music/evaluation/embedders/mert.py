@@ -75,7 +75,7 @@ class Mert(Embedder):
 
 def _load(source: str) -> tuple[Any, Any]:
     """HubertModel and its feature extractor."""
-    from eeg2music.compat import mend_torchaudio, quiet_transformers
+    from eeg2music.compat import mend_torchaudio, quiet_libraries
     from eeg2music.weights import local_folder
 
     mend_torchaudio()
@@ -88,7 +88,7 @@ def _load(source: str) -> tuple[Any, Any]:
         values = dict(read_json(str(cached_file(source, "config.json"))))
         _refuse_other(source, values)
         config = HubertConfig(**{key: value for key, value in values.items() if key not in _NOT_SETTINGS})
-        with quiet_transformers():
+        with quiet_libraries():
             loaded: Any = HubertModel.from_pretrained(
                 source,
                 config=config,
