@@ -18,16 +18,15 @@ from numpy.typing import NDArray
 
 from eeg2music.encoders.linear import lagged, ridge_weights, standard
 from eeg2music.recordings.openmiir import RATE_HZ, Array, Piece
-from eeg2music.seeding import numpy_rng
 
 CLEAN_SNR_DB = 0.0
 # The middle of the levels at which the simulated twin is identified as well as the real recordings, within their
-# intervals, from one trial and from five: of benchmarks/calibrate_snr.json, -38.1 to -37.1 dB and -37.3 to -35.7 dB, so
-# -37.3 to -37.1 dB for both. The share of variance that returns when a piece is repeated is lower there (about 0.03,
+# intervals, from one trial and from five: of benchmarks/calibrate_snr.json, -38.2 to -36.9 dB and -37.5 to -35.5 dB, so
+# -37.5 to -36.9 dB for both. The share of variance that returns when a piece is repeated is lower there (about 0.03,
 # real 0.041). The level depends on the virtual channel: a weighting of 64 electrodes learned on the trials, as the
 # real one was.
 REAL_SNR_DB = -37.2
-# With the twin's best single electrode both hold from -28.1 to -27.1 dB: again the middle. A quarter of the real share
+# With the twin's best single electrode both hold from -28.5 to -26.6 dB: again the middle. A quarter of the real share
 # returns there.
 SINGLE_ELECTRODE_SNR_DB = -27.6
 
@@ -43,16 +42,6 @@ class Scores:
     mean_of_trials: Array
     single_trial: Array
     works: NDArray[np.int64]
-
-    def interval(self, values: Array, seed: int = 0, draws: int = 2000) -> tuple[float, float]:
-        """95 % bootstrap interval of the mean, works drawn with replacement."""
-        rng = numpy_rng(seed, "works")
-        groups = [values[self.works == work].mean() for work in np.unique(self.works)]
-        sizes = np.array([(self.works == work).sum() for work in np.unique(self.works)])
-        picks = rng.integers(len(groups), size=(draws, len(groups)))
-        means = (np.array(groups)[picks] * sizes[picks]).sum(1) / sizes[picks].sum(1)
-        low, high = np.percentile(means, [2.5, 97.5])
-        return float(low), float(high)
 
 
 def identification(pieces: Sequence[Piece]) -> Scores:

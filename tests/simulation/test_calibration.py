@@ -49,12 +49,6 @@ def test_the_held_out_work_is_not_learned_from() -> None:
     assert scores.mean_of_trials[scores.works != 0].mean() > 0.9
 
 
-def test_interval_draws_whole_works() -> None:
-    scores = identification(planted(0.15))
-    low, high = scores.interval(scores.single_trial)
-    assert low < scores.single_trial.mean() < high
-
-
 def test_reproducible_share_is_the_planted_one() -> None:
     pieces = planted(0.5)
     assert reproducible_share(pieces) == pytest.approx(0.25 / 1.25, abs=0.02)
