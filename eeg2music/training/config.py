@@ -17,8 +17,8 @@ from eeg2music.config import Config, load_config
 from eeg2music.errors import ConfigError
 from eeg2music.training.registry import TASKS
 
-# What may differ when a run is resumed: how long it goes, where it lies, what it writes and on how
-# many threads. Everything else decides the weights.
+# What may differ when a run is resumed: how long it goes, where it lies, what it writes, and on how many threads, which
+# moves the last digits of sums. Everything else decides the weights.
 CHANGEABLE = (
     "steps", "out", "time_limit_minutes", "log_every", "save_every", "valid_every", "export_every",
     "keep", "tensorboard", "workers", "threads",

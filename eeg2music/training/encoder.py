@@ -41,6 +41,7 @@ from eeg2music.training.encoder_data import (
     Windows,
     find_presentations,
     joint_spec,
+    refuse_shared_labels,
     split_manifest,
     split_presentations,
 )
@@ -82,6 +83,8 @@ class EncoderConfig(Config):
 
     caches : prepared recordings to train on; valid_caches : recordings of other people hearing other
     pieces. Without the latter, a share of the subjects and of the songs is held out.
+    same_people : whether one label in several caches is one person; refused unless it is said, because most data sets
+    have a sub-01.
     clap : folder or name of the CLAP whose space is aimed at; targets : folder for computed targets.
     encoder : a registered encoder; options : its arguments besides the signal's.
     delays : learn how late each training listener responds, so that the curves need not blur over it.
@@ -90,6 +93,7 @@ class EncoderConfig(Config):
 
     caches: tuple[str, ...] = Field(min_length=1)
     valid_caches: tuple[str, ...] = ()
+    same_people: bool = False
     valid_subjects: float = Field(0.15, gt=0, lt=1)
     valid_songs: float = Field(0.15, gt=0, lt=1)
     valid_windows: int = Field(300, ge=2)
@@ -171,7 +175,10 @@ class EncoderTask(Task):
         return split_presentations(found, self.config.valid_subjects, self.config.valid_songs, self.seed)
 
     def _presentations(self, caches: tuple[str, ...]) -> list[Presentation]:
-        return [part for cache in caches for part in find_presentations(PreparedDataset(cache), self.samples)]
+        found = [find_presentations(PreparedDataset(cache), self.samples) for cache in caches]
+        if not self.config.same_people:
+            refuse_shared_labels(found, caches)
+        return [part for parts in found for part in parts]
 
     def _windows(self, presentations: tuple[Presentation, ...], augment: AugmentConfig | None) -> Windows:
         return Windows(presentations, self.targets, self.spec, self.samples, self.seed, augment)

@@ -110,6 +110,25 @@ def find_presentations(dataset: PreparedDataset, samples: int) -> list[Presentat
     return found
 
 
+def refuse_shared_labels(found: Sequence[Sequence[Presentation]], caches: Sequence[str]) -> None:
+    """Refuse a person's label that stands in several caches: two people would be learned as one.
+
+    Raises
+    ------
+    DataError
+    """
+    owner: dict[str, str] = {}
+    for cache, parts in zip(caches, found, strict=True):
+        for subject in sorted({part.subject for part in parts}):
+            first = owner.setdefault(subject, cache)
+            if first != cache:
+                raise DataError(
+                    f"The label {subject} stands in {first} and in {cache}",
+                    allowed="a label of its own for each person",
+                    remedy="rename participants in one data set, or set task.same_people=true if they are the same",
+                )
+
+
 @dataclass(frozen=True)
 class Split:
     """Presentations for training and for validation."""

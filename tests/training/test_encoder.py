@@ -96,7 +96,7 @@ def write_cache(cache: Path, stimuli: Path, subjects: tuple[str, ...], songs: tu
                 {
                     "window_id": f"{subject}/{start}", "recording": subject, "subject": subject, "session": None,
                     "run": "01", "trial": place, "stimulus": song, "stimulus_onset_s": onset_s,
-                    "stimulus_file": f"../stimuli/{song}/mix.wav", "start_sample": start, "n_samples": 192, "repeat": 1,
+                    "stimulus_file": f"{stimuli}/{song}/mix.wav", "start_sample": start, "n_samples": 192, "repeat": 1,
                 }
                 for start in (first, first + 96, first + 192)
             ]  # fmt: skip
@@ -215,6 +215,16 @@ def test_where_everybody_heard_other_songs_people_decide(world: Path) -> None:
     ]
     split = split_presentations(found, 0.5, 0.01, seed=0)
     assert len(split.train) == 2 and len(split.valid) == 2
+
+
+def test_two_people_of_one_label_are_not_learned_as_one(world: Path, clap: FakeClap, tmp_path: Path) -> None:
+    write_cache(tmp_path / "other-lab", world / "stimuli", SUBJECTS[:1], SONGS[:2])
+    caches = [str(world / "all"), str(tmp_path / "other-lab")]
+    with pytest.raises(DataError, match=r"sub-0 stands in .*all and in .*other-lab.*task\.same_people=true"):
+        EncoderTask(settings(world, caches=caches), seed=0).train_items()
+    task = EncoderTask(settings(world, caches=caches, same_people=True), seed=0)
+    task.train_items()
+    assert set(task.spec.subjects) < set(SUBJECTS)
 
 
 @pytest.mark.parametrize(("cache", "what"), [("same-songs", "songs"), ("all", "subjects")])

@@ -94,7 +94,7 @@ def simulate_protocol(config: ProtocolConfig) -> Simulated:
     folds = protocol_folds(config, rows)
     heard, silent = _record(config, rows)
     order = [number for fold in folds for number in fold.test]
-    blind = _signal_blind(config, heard, folds)
+    blind = _signal_blind(heard, folds)
     reference = None
     if config.split.folds == 1 and config.target == "music":
         train = sorted({number for fold in folds for number in fold.train})
@@ -210,7 +210,7 @@ def _fit_curves(sums: Sequence[_Sums]) -> tuple[Float64, Float64]:
     return ridge_weights(gram, cross - np.outer(x, y / frames), CURVE_PENALTY), y / frames
 
 
-def _signal_blind(config: ProtocolConfig, material: _Material, folds: Sequence[ProtocolFold]) -> Float64:
+def _signal_blind(material: _Material, folds: Sequence[ProtocolFold]) -> Float64:
     def metadata(numbers: Sequence[int]) -> dict[str, list[object]]:
         rows = [material.rows[number] for number in numbers]
         return {
