@@ -53,7 +53,7 @@ def identify(
     Returns
     -------
     A mapping ready for JSON. `accuracy` is the pairwise rank score (ties one half) with `ci95`,
-    `chance` (0.5) and `p_value`; `top1` has `top1_ci95`, `top1_chance` (1 / gallery size) and
+    `chance` (0.5), `p_value` and `p_value_below` (of so low a score); `top1` has `top1_ci95`, `top1_chance` (1 / gallery size) and
     `top1_p_value`; further `top5`, `median_rank` (1-based), `mrr`, `n`, `gallery_size`, `songs`, `subjects`,
     `seed`, `permutations`, `interval` (the method, in words), `smallest_effect` (above chance that these songs and
     queries would show, `smallest_above_chance`; `power` says it in words), and `cells`: for each song with each subject
@@ -77,38 +77,67 @@ def identify(
     if len(set(songs)) < 2:
         raise DataError("Identification over one song", allowed="two songs or more", remedy="add test songs")
     found = standing(similarity, target_index, tolerance=TIE_TOLERANCE)
+    figures = figures_of(
+        *score_tables(similarity), target_index, songs=songs, subjects=subjects, seed=seed, permutations=permutations
+    )
+    return {
+        **figures,
+        "top5": float(topk_hit(found, min(5, size)).mean()),
+        "median_rank": float(np.median(mean_rank(found))),
+        "mrr": float(reciprocal_rank(found).mean()),
+        "cells": _cells(songs, subjects, pairwise_score(found), topk_hit(found, 1)),
+    }
+
+
+def figures_of(
+    pairwise: NDArray[np.float64],
+    top1: NDArray[np.float64],
+    target_index: ArrayLike,
+    *,
+    songs: Sequence[Hashable],
+    subjects: Sequence[Hashable] | None,
+    seed: int,
+    permutations: int = PERMUTATIONS,
+) -> dict[str, Any]:
+    """The figures of `identify` that follow from each query's score with each item of the gallery.
+
+    Parameters
+    ----------
+    pairwise, top1 : (n, g) as `score_tables` gives them, or their mean over several takes of the same queries
+    subjects : None where they are not known
+    """
+    n, size = pairwise.shape
     index = np.asarray(target_index)
-    pairwise, top1 = pairwise_score(found), topk_hit(found, 1)
-    interval = cluster_interval(pairwise, songs, subjects, bounds=(0.0, 1.0))
+    rows = np.arange(n)
+    values, hits = pairwise[rows, index], top1[rows, index]
+    interval = cluster_interval(values, songs, subjects, bounds=(0.0, 1.0))
     null = [
         song_permutations(
             table, index, songs, rng=numpy_rng(seed, "identification", "song permutation"), permutations=permutations
         )
-        for table in _score_tables(similarity)
+        for table in (pairwise, top1)
     ]
     smallest = smallest_above_chance(null[0])
+    accuracy, top = float(values.mean()), float(hits.mean())
     return {
-        "accuracy": float(pairwise.mean()),
+        "accuracy": accuracy,
         "ci95": _limits(interval),
         "chance": 0.5,
-        "p_value": permutation_p_value(float(pairwise.mean()), null[0]),
-        "top1": float(top1.mean()),
-        "top1_ci95": _limits(cluster_interval(top1, songs, subjects, bounds=(0.0, 1.0))),
+        "p_value": permutation_p_value(accuracy, null[0]),
+        "p_value_below": permutation_p_value(-accuracy, -null[0]),
+        "top1": top,
+        "top1_ci95": _limits(cluster_interval(hits, songs, subjects, bounds=(0.0, 1.0))),
         "top1_chance": 1.0 / size,
-        "top1_p_value": permutation_p_value(float(top1.mean()), null[1]),
-        "top5": float(topk_hit(found, min(5, size)).mean()),
-        "median_rank": float(np.median(mean_rank(found))),
-        "mrr": float(reciprocal_rank(found).mean()),
+        "top1_p_value": permutation_p_value(top, null[1]),
         "n": n,
         "gallery_size": size,
         "songs": len(set(songs)),
-        "subjects": len(set(subjects)),
+        "subjects": len(set(subjects or ())),
         "seed": seed,
         "permutations": permutations,
         "interval": interval.method,
         "smallest_effect": smallest,
         "power": power_note(smallest, len(set(songs))),
-        "cells": _cells(songs, subjects, pairwise, top1),
     }
 
 
@@ -129,8 +158,8 @@ def _cells(
     }
 
 
-def _score_tables(similarity: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(n, g) pairwise and top-1 scores of every query were item j its target, ties shared as in the metrics."""
+def score_tables(similarity: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(n, g) pairwise and top-1 scores of every query, were item j its target; ties shared as in the metrics."""
     n, size = similarity.shape
     order = np.argsort(similarity, axis=1, kind="stable")
     ascending = np.take_along_axis(similarity, order, axis=1)

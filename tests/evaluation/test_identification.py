@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eeg2music.errors import DataError, InputError
-from eeg2music.evaluation.identification import _score_tables, identify
+from eeg2music.evaluation.identification import score_tables, identify
 from eeg2music.metrics.retrieval import TIE_TOLERANCE, pairwise_score, standing, topk_hit
 
 SONGS, SUBJECTS, DIM = 20, 4, 16
@@ -60,10 +60,10 @@ def test_same_seed_same_numbers() -> None:
     assert identify(**data, seed=1, permutations=99) == identify(**data, seed=1, permutations=99)
 
 
-def test_score_tables_equal_standing_for_every_target() -> None:
+def testscore_tables_equal_standing_for_every_target() -> None:
     """Ties included: the null is computed with the same rule as the score."""
     similarity = np.random.default_rng(0).integers(0, 4, size=(15, 9)).astype(float)
-    pairwise, top1 = _score_tables(similarity)
+    pairwise, top1 = score_tables(similarity)
     for item in range(9):
         found = standing(similarity, np.full(15, item), tolerance=TIE_TOLERANCE)
         np.testing.assert_allclose(pairwise[:, item], pairwise_score(found), atol=1e-12)

@@ -1,0 +1,61 @@
+"""One figure of all seeds: every query's score is averaged over the seeds, and songs are its clusters.
+
+Seeds share songs and listeners, so that they are no further songs: averaged within a query they only make its score
+less noisy. Interval and permutation test are then those of one run. Each seed's own figures stand beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from eeg2music.errors import DataError
+from eeg2music.evaluation.breakdowns import VECTORS, query_names
+from eeg2music.evaluation.identification import figures_of, score_tables
+from eeg2music.evaluation.units import Matched, UnitResult
+from eeg2music.metrics.retrieval import similarity_matrix
+
+
+def pooled_scores(results: Sequence[UnitResult]) -> dict[str, dict[str, Any] | None]:
+    """Identification of one condition over its seeds.
+
+    Parameters
+    ----------
+    results : one for each seed, of the same queries
+
+    Returns
+    -------
+    {"embedding": figures, "generated": figures}: what `identify` gives but for ranks and cells, and `seeds`, how many;
+    None where nothing was scored or no vectors are kept (without a brain there is no embedding). Of one seed, its own.
+
+    Raises
+    ------
+    DataError
+        If the seeds are not of the same queries.
+    """
+    found: dict[str, dict[str, Any] | None] = {}
+    for kind, which in VECTORS.items():
+        scored: list[tuple[Matched, Mapping[str, Any]]] = [
+            (getattr(result, which), result.entry[kind])
+            for result in results
+            if result.entry is not None and result.entry[kind] and getattr(result, which) is not None
+        ]
+        found[kind] = _pooled(scored) if scored else None
+    return found
+
+
+def _pooled(scored: Sequence[tuple[Matched, Mapping[str, Any]]]) -> dict[str, Any]:
+    first, score = scored[0]
+    if any(not np.array_equal(matched.target, first.target) for matched, _ in scored) or any(
+        other["cells"][key] != score["cells"][key] for _, other in scored for key in ("song", "subject", "n")
+    ):
+        raise DataError("Seeds of other queries", allowed="the same windows with every seed")
+    songs, subjects = query_names(first, score["cells"])
+    tables = [score_tables(similarity_matrix(matched.query, matched.gallery)) for matched, _ in scored]
+    pairwise, top1 = (np.mean(kind, axis=0) for kind in zip(*tables, strict=True))
+    return {
+        **figures_of(pairwise, top1, first.target, songs=songs, subjects=subjects, seed=score["seed"]),
+        "seeds": len(scored),
+    }
