@@ -37,6 +37,7 @@ def identify(
     *,
     songs: Sequence[Hashable],
     subjects: Sequence[Hashable],
+    works: Sequence[Hashable] | None = None,
     seed: int,
     permutations: int = PERMUTATIONS,
 ) -> dict[str, Any]:
@@ -47,7 +48,9 @@ def identify(
     query : (n, dim) one 5 s window each
     gallery : (g, dim) one item per candidate, g >= 2
     target_index : (n,) row of the gallery that was heard
-    songs : (n,) song of each query (its `work`, where pieces share one): the clusters
+    songs : (n,) song of each query
+    works : (n,) work of each query, where songs are versions of one: then these are the clusters and change places in
+        the permutations; by default the songs
     subjects : (n,) subject of each query: a second clustering from ten on, fixed below
 
     Returns
@@ -56,14 +59,15 @@ def identify(
     `chance` (0.5) and `p_value`; `top1` has `top1_ci95`, `top1_chance` (1 / gallery size) and
     `top1_p_value`; further `top5`, `median_rank` (1-based), `mrr`, `n`, `gallery_size`, `songs`, `subjects`,
     `seed`, `permutations`, `interval` (the method, in words), and `cells`: for each song with each subject the means,
-    in columns `song`, `subject`, `n`, `accuracy`, `top1`, by which two runs are paired.
+    in columns `song`, `subject`, `n`, `accuracy`, `top1`, by which two runs are paired. With `works`, `works` says how
+    many there are, and the cells have a column `work`.
 
     Raises
     ------
     InputError
         For values that are not finite or shapes that do not fit.
     DataError
-        With fewer than two songs, or two songs that share a gallery item.
+        With fewer than two songs (works, where given), or two of them that share a gallery item.
 
     >>> scores = identify(np.eye(6), np.eye(6), np.arange(6), songs=range(6), subjects=[0] * 6, seed=0)
     >>> scores["accuracy"], scores["top1"], scores["p_value"] < 0.01
@@ -71,17 +75,22 @@ def identify(
     """
     similarity = similarity_matrix(query, gallery)
     n, size = similarity.shape
-    if len(songs) != n or len(subjects) != n:
-        raise InputError(f"{n} queries, {len(songs)} songs and {len(subjects)} subjects", allowed="one of each")
-    if len(set(songs)) < 2:
-        raise DataError("Identification over one song", allowed="two songs or more", remedy="add test songs")
+    clusters, of = (songs, "songs") if works is None else (works, "works")
+    if not len(songs) == len(subjects) == len(clusters) == n:
+        raise InputError(
+            f"{n} queries, {len(songs)} songs, {len(clusters)} {of} and {len(subjects)} subjects", allowed="one of each"
+        )
+    independent = len(set(clusters))
+    if independent < 2:
+        one = of.removesuffix("s")
+        raise DataError(f"Identification over one {one}", allowed=f"two {of} or more", remedy="add test songs")
     found = standing(similarity, target_index, tolerance=TIE_TOLERANCE)
     index = np.asarray(target_index)
     pairwise, top1 = pairwise_score(found), topk_hit(found, 1)
-    interval = cluster_interval(pairwise, songs, subjects, bounds=(0.0, 1.0))
+    interval = cluster_interval(pairwise, clusters, subjects, bounds=(0.0, 1.0), of=of)
     null = [
         song_permutations(
-            table, index, songs, rng=numpy_rng(seed, "identification", "song permutation"), permutations=permutations
+            table, index, clusters, rng=numpy_rng(seed, "identification", "song permutation"), permutations=permutations
         )
         for table in _score_tables(similarity)
     ]
@@ -91,7 +100,7 @@ def identify(
         "chance": 0.5,
         "p_value": permutation_p_value(float(pairwise.mean()), null[0]),
         "top1": float(top1.mean()),
-        "top1_ci95": _limits(cluster_interval(top1, songs, subjects, bounds=(0.0, 1.0))),
+        "top1_ci95": _limits(cluster_interval(top1, clusters, subjects, bounds=(0.0, 1.0))),
         "top1_chance": 1.0 / size,
         "top1_p_value": permutation_p_value(float(top1.mean()), null[1]),
         "top5": float(topk_hit(found, min(5, size)).mean()),
@@ -100,25 +109,32 @@ def identify(
         "n": n,
         "gallery_size": size,
         "songs": len(set(songs)),
+        **({} if works is None else {"works": independent}),
         "subjects": len(set(subjects)),
         "seed": seed,
         "permutations": permutations,
         "interval": interval.method,
-        "power": power_note(interval, len(set(songs))),
-        "cells": _cells(songs, subjects, pairwise, top1),
+        "power": power_note(interval, independent, of=of),
+        "cells": _cells(songs, works, subjects, pairwise, top1),
     }
 
 
 def _cells(
-    songs: Sequence[Hashable], subjects: Sequence[Hashable], pairwise: NDArray[np.float64], top1: NDArray[np.float64]
+    songs: Sequence[Hashable],
+    works: Sequence[Hashable] | None,
+    subjects: Sequence[Hashable],
+    pairwise: NDArray[np.float64],
+    top1: NDArray[np.float64],
 ) -> dict[str, list[Any]]:
     """Mean scores of each song with each subject, in columns, in order of first appearance."""
+    work_of = {} if works is None else {str(song): str(work) for song, work in zip(songs, works, strict=True)}
     pairs = [(str(song), str(subject)) for song, subject in zip(songs, subjects, strict=True)]
     codes = cluster_codes("pairs", pairs, len(pairs))
     number = np.bincount(codes)
     names = list(dict.fromkeys(pairs))
     return {
         "song": [song for song, _ in names],
+        **({"work": [work_of[song] for song, _ in names]} if work_of else {}),
         "subject": [subject for _, subject in names],
         "n": number.tolist(),
         "accuracy": (np.bincount(codes, weights=pairwise) / number).tolist(),

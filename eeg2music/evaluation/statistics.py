@@ -83,6 +83,7 @@ def cluster_interval(
     *,
     level: float = 0.95,
     bounds: tuple[float, float] | None = None,
+    of: str = "songs",
 ) -> Interval:
     """Interval of the mean of `values`, whose songs (and ten or more subjects) were drawn at random.
 
@@ -98,6 +99,7 @@ def cluster_interval(
     values : (n,)
     songs, subjects : (n,) labels
     bounds : smallest and largest possible value, e.g. (0, 1) for an accuracy
+    of : what `songs` are, for the words of the method, where they are no songs: "works"
 
     Raises
     ------
@@ -115,12 +117,12 @@ def cluster_interval(
             groups.append(people)
     sizes = [int(codes.max()) + 1 for codes in groups]
     if sizes[0] < 2:
-        raise DataError("An interval over one song", allowed="two songs or more")
+        raise DataError(f"An interval over one {of.removesuffix('s')}", allowed=f"two {of} or more")
     mean = float(data.mean())
     error = float(np.sqrt(_variance(data, groups)))
     df = min(float(_freedom(np.bincount(codes))) for codes in groups)
     low, high = _limits(np.array(mean), np.array(error), df, min(sizes), level, bounds)
-    method = f"cluster-robust t over {sizes[0]} songs" + (f" and {sizes[1]} subjects" if len(sizes) == 2 else "")
+    method = f"cluster-robust t over {sizes[0]} {of}" + (f" and {sizes[1]} subjects" if len(sizes) == 2 else "")
     method += ", Wilson" if bounds is not None else ""
     return Interval(mean, float(low), float(high), error, df, method)
 

@@ -55,6 +55,24 @@ def test_says_all_that_a_reader_needs() -> None:
     assert "20 songs" in found["interval"]
 
 
+def test_versions_of_one_work_count_as_one() -> None:
+    """Twenty songs of ten works: intervals and permutations are those of ten, the cells stay those of the songs."""
+    data = listeners(40.0)
+    works = [f"work-{target % 10}" for target in data["target_index"]]
+    found = identify(**data, works=works, seed=0, permutations=99)
+    alone, as_songs = (identify(**{**data, **more}, seed=0, permutations=99) for more in ({}, {"songs": works}))
+    for key in ("ci95", "top1_ci95", "p_value", "top1_p_value"):
+        assert found[key] == as_songs[key]
+    assert found["ci95"] != alone["ci95"] and found["p_value"] != alone["p_value"]
+    assert (found["songs"], found["works"]) == (20, 10) and "works" not in alone
+    assert "over 10 works" in found["interval"] and "With these 10 works" in found["power"]
+    cells = found["cells"]
+    assert cells["work"] == [f"work-{int(song[5:]) % 10}" for song in cells["song"]]
+    assert {key: cells[key] for key in alone["cells"]} == alone["cells"]
+    with pytest.raises(DataError, match="Identification over one work"):
+        identify(**data, works=["w"] * 80, seed=0)
+
+
 def test_same_seed_same_numbers() -> None:
     data = listeners(4.0)
     assert identify(**data, seed=1, permutations=99) == identify(**data, seed=1, permutations=99)
