@@ -170,6 +170,7 @@ class _Mode:
             found[control.name] = {
                 "identification": self._identification(control.decoded, rows),
                 "draws": control.draws,
+                **({} if control.limit is None else {"limit": control.limit}),
             }
         return found
 
@@ -185,7 +186,8 @@ class _Mode:
             query,
             self.gallery,
             index,
-            songs=works,
+            songs=[self.pieces[piece].song for piece in index],
+            works=works,
             subjects=[row.subject for row in rows],
             seed=self.config.seed,
             permutations=1,
@@ -199,16 +201,14 @@ class _Mode:
         best = np.stack([topk_hit(column, 1) for column in columns], axis=1)
         orders = all_orders(pairwise, index, works)
         own = pairwise[np.arange(len(index)), index]
-        interval = cluster_interval(own, works, bounds=(0.0, 1.0))
         score |= {
             "p_value": orders.p_value,
+            "p_two_sided": orders.two_sided,
             "top1_p_value": all_orders(best, index, works).p_value,
             "null_mean": float(orders.means.mean()),
             "null_95": orders.null_95,
             "permutations": f"all {len(orders.means)} orders of {len(set(works))} works",
             "range_of_draws": [float(edge(own.reshape(draws, -1).mean(axis=1))) for edge in (np.min, np.max)],
-            "works": len(set(works)),
-            "power": power_note(interval, songs=len(set(works))),
         }
         return {key: value for key, value in score.items() if key not in ("cells", "seed", "songs")}
 
@@ -218,7 +218,7 @@ class _Mode:
         works = [self.works[piece] for piece in index]
         table = np.stack([[_correlation(one, piece.flux) for piece in self.pieces] for one in decoded])
         own = table[np.arange(len(index)), index]
-        interval = cluster_interval(own, works)
+        interval = cluster_interval(own, works, of="works")
         orders = all_orders(table, index, works)
         return {
             "correlation": interval.estimate,
@@ -229,7 +229,7 @@ class _Mode:
             "n": len(index),
             "works": len(set(works)),
             "interval": interval.method,
-            "power": power_note(interval, what="correlation", songs=len(set(works))),
+            "power": power_note(interval, len(set(works)), what="correlation", of="works"),
         }
 
     def _within_work(self, decoded: Sequence[Array]) -> dict[str, Any] | None:

@@ -164,6 +164,20 @@ def test_a_model_that_was_trained_on_a_tested_song_is_refused() -> None:
         run_protocol(load("brain2music"), embed(rows), embed(rows), rows, leak="1 of 60 songs")
 
 
+def test_versions_of_a_work_leak_and_count_as_one() -> None:
+    rows = [replace(row, work_id=f"work-{int(row.song[5:]) // 2}") for row in clips(styles=10)]
+    config, target = load("brain2music"), embed(rows)
+    with pytest.raises(LeakError, match="works: work-3"):
+        known = Manifest(frozenset({"song-07 without words"}), {"song-07 without words": "work-3"})
+        run_protocol(config, target, target, rows, train=known)
+    noisy = target + 4.0 * np.random.default_rng(5).normal(size=target.shape)
+    found = pick(run_protocol(config, noisy, target, rows), "decoder")
+    assert found["clusters"] == 30 and "With these 30 works" in found["power"] and found["gallery_size"] == 60
+    (fold,) = protocol_folds(load("brain2music", "split.test_songs=10", "split.listeners=own"), rows[: 60 * 4])
+    sides = [{rows[number].work for number in side} for side in (fold.train, fold.test)]
+    assert len(sides[1]) == 10 and not sides[0] & sides[1]
+
+
 def test_generated_music_has_rows_of_its_own_and_the_choice_is_named() -> None:
     rows = clips(60, 10, repeats=4, subjects=1)
     target, rng = embed(rows), np.random.default_rng(4)
