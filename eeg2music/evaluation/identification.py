@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eeg2music.errors import DataError, InputError
-from eeg2music.evaluation.clusters import cluster_codes
 from eeg2music.evaluation.power import power_note
 from eeg2music.evaluation.statistics import Interval, cluster_interval, permutation_p_value, song_permutations
+from eeg2music.metrics.checks import label_codes
 from eeg2music.metrics.retrieval import (
     TIE_TOLERANCE,
     mean_rank,
@@ -129,7 +129,7 @@ def _cells(
     """Mean scores of each song with each subject, in columns, in order of first appearance."""
     work_of = {} if works is None else {str(song): str(work) for song, work in zip(songs, works, strict=True)}
     pairs = [(str(song), str(subject)) for song, subject in zip(songs, subjects, strict=True)]
-    codes = cluster_codes("pairs", pairs, len(pairs))
+    codes = label_codes("pairs", pairs, len(pairs))
     number = np.bincount(codes)
     names = list(dict.fromkeys(pairs))
     return {

@@ -25,20 +25,21 @@ from eeg2music.evaluation.clusters import (
     Codes,
     Float64,
     checked_values,
-    cluster_codes,
     cluster_sums,
     effective_clusters,
     jackknife,
     linearised,
     sums_by_code,
 )
-from eeg2music.evaluation.corrections import benjamini_hochberg, holm
+from eeg2music.evaluation.corrections import holm
 from eeg2music.evaluation.permutations import (
     PERMUTATION_CELLS,
     permutation_p_value,
     sign_flips,
     song_permutations,
 )
+from eeg2music.metrics.checks import label_codes
+from eeg2music.metrics.encoding import benjamini_hochberg
 
 __all__ = [
     "PERMUTATION_CELLS",
@@ -110,9 +111,9 @@ def cluster_interval(
     1.0
     """
     data = checked_values(values)
-    groups = [cluster_codes("songs", songs, len(data))]
+    groups = [label_codes("songs", songs, len(data))]
     if subjects is not None:
-        people = cluster_codes("subjects", subjects, len(data))
+        people = label_codes("subjects", subjects, len(data))
         if people.max() + 1 >= SUBJECTS_RANDOM_FROM:
             groups.append(people)
     sizes = [int(codes.max()) + 1 for codes in groups]
@@ -210,7 +211,7 @@ def _variance(data: Float64, groups: Sequence[Codes]) -> float:
     ways = [_one_way(data, codes) for codes in groups]
     if len(ways) == 1:
         return ways[0]
-    both = cluster_codes("pairs", list(zip(*(codes.tolist() for codes in groups), strict=True)), len(data))
+    both = label_codes("pairs", list(zip(*(codes.tolist() for codes in groups), strict=True)), len(data))
     # Two-way variances may come out too small in small samples; never below either one alone. Where neither songs nor
     # subjects differ this is too wide: `benchmarks/statistics_calibration.py` says by how much.
     return max(sum(ways) - _one_way(data, both), *ways)
