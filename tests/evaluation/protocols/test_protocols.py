@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,6 +79,16 @@ def test_each_is_whole_and_says_what_it_waits_for(name: str) -> None:
 )
 def test_published_figures(name: str, figures: list[float]) -> None:
     assert [one.value for one in load(name).published] == figures
+
+
+def test_figures_without_an_identifier_say_so() -> None:
+    """A source is a DOI, an arXiv number or a journal; the one that is not known is called so wherever it is printed."""
+    for name in NAMES:
+        config = load(name)
+        unknown = "without an identifier" in config.source
+        assert unknown == (name == "retrieval_anchored_2026")
+        assert unknown or re.search(r"arXiv:|doi:|20\d\d, Nature|\(Losorelli et al", config.source)
+        assert all(("source not identified" in one.what) == unknown for one in config.published)
 
 
 def test_brain2music_prints_the_perfect_guess_of_the_genre_beside_the_published_figure() -> None:
