@@ -82,7 +82,7 @@ def test_published_figures(name: str, figures: list[float]) -> None:
 
 
 def test_figures_without_an_identifier_say_so() -> None:
-    """A source is a DOI, an arXiv number or a journal; the one that is not known is called so wherever it is printed."""
+    """A source is a DOI, an arXiv number or a journal; the one that is not known is called so where it is printed."""
     for name in NAMES:
         config = load(name)
         unknown = "without an identifier" in config.source
