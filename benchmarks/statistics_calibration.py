@@ -4,7 +4,8 @@ Draws data sets of which the truth is known and puts them through the functions 
 windows of each song (3 to 9, so that songs do not count alike), songs that differ, scores between 0 and 1 that are
 skewed near the end, and queries whose windows of one song agree though they know nothing of the music. Prints a table
 and writes it as JSON. To hold: 95 % intervals cover 0.93 to 0.97, and p < 0.05 comes in 0.035 to 0.065 of null data
-sets, at 8, 12 and 25 songs. Rows marked "not used" show what goes wrong otherwise.
+sets, at 8, 12 and 25 songs. One case is held to cover 0.93 at least: with ten listeners or more, where neither songs
+nor listeners differ, the two-way interval is conservative. Rows marked "not used" show what goes wrong otherwise.
 
     python benchmarks/statistics_calibration.py --out benchmarks/statistics_calibration.json
 
@@ -26,6 +27,7 @@ from eeg2music.evaluation.clusters import ClusterSums
 from eeg2music.evaluation.identification import identify
 from eeg2music.evaluation.power import smallest_effect
 from eeg2music.evaluation.statistics import (
+    SUBJECTS_RANDOM_FROM,
     bootstrap_t_limits,
     cluster_interval,
     cluster_limits,
@@ -37,6 +39,8 @@ from eeg2music.seeding import numpy_rng
 
 CLUSTERS = (8, 12, 25)
 COVERAGE, RATE = (0.93, 0.97), (0.035, 0.065)
+LIMITS = {"covers": COVERAGE, "covers at least": (COVERAGE[0], 1.0), "p < 0.05": RATE, "power": (0.77, 0.83)}
+LISTENERS = 12
 RESAMPLES, PERMUTATIONS = 999, 999
 # Beta distributions of how well the songs are identified: mean 0.5 (no knowledge), 0.71 and 0.84.
 SKILL = {"pairwise 0.50": (4.0, 4.0), "pairwise 0.71": (6.0, 2.5), "pairwise 0.84": (8.0, 1.5)}
@@ -47,7 +51,8 @@ Floats = NDArray[np.float64]
 class Row(NamedTuple):
     """One measured rate.
 
-    what : "covers" (of 95 % intervals), "p < 0.05" (of null data sets) or "power"
+    what : "covers" or, where it is wide for certain, "covers at least" (of 95 % intervals), "p < 0.05" (of null data
+        sets) or "power"
     used : whether the evaluation relies on it
     """
 
@@ -62,7 +67,7 @@ class Row(NamedTuple):
     @property
     def holds(self) -> bool:
         """Whether it lies where it should."""
-        low, high = {"covers": COVERAGE, "p < 0.05": RATE, "power": (0.77, 0.83)}[self.what]
+        low, high = LIMITS[self.what]
         return low <= self.rate <= high
 
 
@@ -81,20 +86,35 @@ def main() -> None:
     held = all(row.holds for row in rows if row.used)
     print(f"{seconds:.0f} s of CPU; every row in use lies where it should: {'yes' if held else 'NO'}")
     described = [{**row._asdict(), "holds": row.holds} for row in rows]
-    limits = {"covers": COVERAGE, "p < 0.05": RATE}
-    write_json(arguments.out, {"limits": limits, "cpu_s": round(seconds, 1), "seed": arguments.seed, "rows": described})
+    told = settings(arguments.data_sets, arguments.seed)
+    write_json(arguments.out, {**told, "cpu_s": round(seconds, 1), "rows": described})
+
+
+def settings(data_sets: int = 2000, seed: int = 0) -> dict[str, Any]:
+    """What decides the rows, and the limits they are held to; stored beside them."""
+    return {
+        "limits": {name: list(ends) for name, ends in LIMITS.items()},
+        "seed": seed,
+        "data_sets": data_sets,
+        "clusters": list(CLUSTERS),
+        "listeners": LISTENERS,
+        "listeners_random_from": SUBJECTS_RANDOM_FROM,
+        "resamples": RESAMPLES,
+        "permutations": PERMUTATIONS,
+        "skill": {name: list(shape) for name, shape in {**SKILL, **HITS}.items()},
+    }
 
 
 def line(row: Row) -> str:
     """One line of the table."""
     state = "not used" if not row.used else "holds" if row.holds else "FAILS"
-    return f"| {row.method:34} | {row.data:32} | {row.songs:2} songs | {row.what:8} | {row.rate:.4f} | {state:8} |"
+    return f"| {row.method:34} | {row.data:32} | {row.songs:2} songs | {row.what:15} | {row.rate:.4f} | {state:8} |"
 
 
 def calibrate(data_sets: int, seed: int, clusters: tuple[int, ...] = CLUSTERS) -> Iterator[Row]:
     """Every row, for each number of songs."""
     for songs in clusters:
-        for part in (interval_rows, paired_rows, two_way_rows, identification_rows, power_rows):
+        for part in (interval_rows, paired_rows, two_way_rows, alike_rows, identification_rows, power_rows):
             yield from part(data_sets, songs, numpy_rng(seed, "calibration", part.__name__, songs))
 
 
@@ -138,15 +158,27 @@ def paired_rows(data_sets: int, songs: int, rng: np.random.Generator) -> Iterato
 
 
 def two_way_rows(data_sets: int, songs: int, rng: np.random.Generator) -> Iterator[Row]:
-    """Twelve listeners who differ, each of whom heard every song."""
-    song, subject = np.divmod(np.arange(songs * 12), 12)
+    """Twelve listeners who differ, each of whom heard every song; so do the songs."""
+    found = _two_way(data_sets, songs, 0.7, rng)
+    yield Row("cluster_interval, two ways", "12 listeners who differ", songs, "covers", found, data_sets)
+
+
+def alike_rows(data_sets: int, songs: int, rng: np.random.Generator) -> Iterator[Row]:
+    """The same without any difference: each of the two ways of clustering sees the whole noise of the windows."""
+    found = _two_way(data_sets, songs, 0.0, rng)
+    yield Row("cluster_interval, two ways", "12 listeners, all alike", songs, "covers at least", found, data_sets)
+
+
+def _two_way(data_sets: int, songs: int, spread: float, rng: np.random.Generator) -> float:
+    """Coverage of zero, where songs and listeners differ by `spread` and windows by one."""
+    song, subject = np.divmod(np.arange(songs * LISTENERS), LISTENERS)
     inside = 0
     for _ in range(data_sets):
-        values = 0.7 * rng.normal(size=songs)[song] + 0.7 * rng.normal(size=12)[subject] + rng.normal(size=songs * 12)
+        of_songs, of_listeners = rng.normal(size=songs), rng.normal(size=LISTENERS)
+        values = spread * of_songs[song] + spread * of_listeners[subject] + rng.normal(size=len(song))
         found = cluster_interval(values, song.tolist(), subject.tolist())
         inside += found.low <= 0.0 <= found.high
-    name = "12 listeners who differ"
-    yield Row("cluster_interval, two ways", name, songs, "covers", inside / data_sets, data_sets)
+    return inside / data_sets
 
 
 def identification_rows(data_sets: int, songs: int, rng: np.random.Generator) -> Iterator[Row]:

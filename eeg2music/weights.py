@@ -25,6 +25,8 @@ WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
 CONFIG_NAME = "config.json"
 # What a model was trained on, beside its weights.
 MANIFEST_NAME = "training_manifest.json"
+# Its key for what scalers, statistics and closed forms were measured on: {what: {"songs": […], "subjects": […]}}.
+FITTED = "fitted"
 # Its key in a diffusion model's manifest that says which latents it makes: `Codec.latent_space`.
 LATENT_SPACE = "latent_space"
 # Its key in an encoder's and a diffusion model's manifest that says which embeddings and curves they know:

@@ -82,7 +82,7 @@ def _changed_windows(name: str, heard: Heard, seed: int) -> Sequence[Window]:
     if name == "brain":
         return heard.windows
     if name == "shuffled":
-        order = derangement(np.asarray(heard.target), numpy_rng(seed, "shuffled"))
+        order = derangement(heard.query_works, numpy_rng(seed, "shuffled"))
         return [heard.windows[row] for row in order]
     changes: dict[str, Callable[..., FloatArray]] = {"phase_randomized": phase_randomize, "time_shifted": time_shift}
     if name not in changes:
@@ -126,6 +126,7 @@ def _identify(query: FloatArray, gallery: FloatArray, evidence: Evidence, *, spa
         heard.target,
         songs=heard.query_songs,
         subjects=heard.query_subjects,
+        works=heard.query_works if heard.works else None,
         seed=evidence.seed,
     )
     return {**score, "space": space, "style": heard.style}

@@ -74,6 +74,13 @@ def query_names(matched: Matched, cells: Mapping[str, Sequence[Any]]) -> tuple[l
     return told, list(cells["subject"]) if alone else None
 
 
+def query_clusters(matched: Matched, cells: Mapping[str, Sequence[Any]]) -> tuple[list[str], list[str] | None]:
+    """As `query_names`, with the work in place of the song where the cells declare works."""
+    songs, subjects = query_names(matched, cells)
+    work_of = dict(zip(cells["song"], cells.get("work", cells["song"]), strict=True))
+    return [work_of[song] for song in songs], subjects
+
+
 def _rows(results: Sequence[UnitResult], kind: str, which: str) -> list[dict[str, Any]]:
     parts: list[tuple[int, Matched, list[str] | None]] = []
     for result in results:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eeg2music.errors import InputError
+from eeg2music.metrics.checks import label_codes
 
 Float64 = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -35,18 +36,10 @@ def checked_values(values: ArrayLike) -> Float64:
     return data
 
 
-def cluster_codes(name: str, labels: Sequence[Hashable], n: int) -> Codes:
-    """Labels to 0..C-1 in order of first appearance. (n,)."""
-    if len(labels) != n:
-        raise InputError(f"{len(labels)} {name} for {n} values", allowed="one each")
-    known: dict[Hashable, int] = {}
-    return np.array([known.setdefault(label, len(known)) for label in labels], dtype=np.int64)
-
-
 def cluster_sums(values: ArrayLike, clusters: Sequence[Hashable]) -> ClusterSums:
     """Sum and number of the values of each cluster, clusters in order of first appearance."""
     data = checked_values(values)
-    codes = cluster_codes("clusters", clusters, len(data))
+    codes = label_codes("clusters", clusters, len(data))
     return sums_by_code(data, codes)
 
 

@@ -147,6 +147,7 @@ def _row(figure: _Figure, config: CompareConfig) -> dict[str, Any]:
         paired_differences(left, right, figure.name) for left, right in zip(figure.ours, figure.theirs, strict=True)
     ]
     values = np.concatenate([difference for difference, _, _ in pairs])
+    # Works, where they are declared.
     songs = [song for _, names, _ in pairs for song in names]
     subjects = [subject for _, _, names in pairs for subject in names]
     interval = cluster_interval(values, songs, subjects)
@@ -182,13 +183,18 @@ def _row(figure: _Figure, config: CompareConfig) -> dict[str, Any]:
 def paired_differences(
     ours: Mapping[str, Any], theirs: Mapping[str, Any], name: str
 ) -> tuple[NDArray[np.float64], list[str], list[str]]:
-    """B less A for each window's song and listener; the windows of one cell have its mean."""
+    """B less A for each window, its song and its listener; the windows of one cell have its mean.
+
+    A song is named by its work where either run declares one: versions of one work are not independent.
+    """
     cells, others = ours["cells"], theirs["cells"]
     place = {key: row for row, key in enumerate(zip(others["song"], others["subject"], strict=True))}
     order = [place[key] for key in zip(cells["song"], cells["subject"], strict=True)]
     difference = np.asarray(others[name], dtype=np.float64)[order] - np.asarray(cells[name], dtype=np.float64)
     rows = np.repeat(np.arange(len(order)), cells["n"])
-    return difference[rows], [cells["song"][row] for row in rows], [cells["subject"][row] for row in rows]
+    work_of = {song: work for of in (others, cells) for song, work in zip(of["song"], of.get("work", ()), strict=False)}
+    songs = [work_of.get(song, song) for song in cells["song"]]
+    return difference[rows], [songs[row] for row in rows], [cells["subject"][row] for row in rows]
 
 
 def _smallest(interval: Interval) -> float | None:
@@ -201,7 +207,8 @@ def _smallest(interval: Interval) -> float | None:
 def _notes(ours: Mapping[str, Any], theirs: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[str]:
     outside = ours.get("material") == OUTSIDE
     notes = [
-        "Differences are paired by song, listener and seed. Intervals are over songs (and over listeners from ten on); "
+        "Differences are paired by song, listener and seed. Intervals are over songs (over works, where they are "
+        "declared; and over listeners from ten on); "
         "p-values exchange the two runs in random sets of songs, two-sided. Holm's correction (no false claim) and "
         "Benjamini and Hochberg's (a share of false claims) are over "
         f"{len(rows)} {'figure' if len(rows) == 1 else 'figures'}.",

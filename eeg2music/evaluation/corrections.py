@@ -1,7 +1,7 @@
 """p-values of many comparisons, adjusted so that what looks rare among many is not taken for rare.
 
-`holm` for the few figures of a report (no false claim among all of them), `benjamini_hochberg` for
-many voxels or channels (a share of false claims is allowed). Computes no p-values.
+`holm` for the few figures of a report (no false claim among all of them); for many voxels or channels, where a share of
+false claims is allowed, `metrics.encoding.benjamini_hochberg`. Computes no p-values.
 """
 
 from __future__ import annotations
@@ -30,25 +30,6 @@ def holm(p_values: ArrayLike) -> Float64:
     values, order, back = _sorted(p_values)
     adjusted = values[order] * (len(values) - np.arange(len(values)))
     return np.minimum(np.maximum.accumulate(adjusted), 1.0)[back]
-
-
-def benjamini_hochberg(p_values: ArrayLike) -> Float64:
-    """Benjamini and Hochberg's (1995) step-up adjustment: keeps the expected share of false claims at the level.
-
-    Parameters
-    ----------
-    p_values : (m,) in [0, 1], independent or positively dependent
-
-    Returns
-    -------
-    (m,) adjusted p-values in the order given.
-
-    >>> benjamini_hochberg([0.01, 0.04, 0.03]).tolist()
-    [0.03, 0.04, 0.04]
-    """
-    values, order, back = _sorted(p_values)
-    adjusted = values[order] * len(values) / np.arange(1, len(values) + 1)
-    return np.minimum.accumulate(np.minimum(adjusted, 1.0)[::-1])[::-1][back]
 
 
 def _sorted(p_values: ArrayLike) -> tuple[Float64, np.ndarray, np.ndarray]:

@@ -32,6 +32,7 @@ class Heard:
     recordings : the whole preprocessed recordings (channel, time) that windows were cut from, by `Window.recording`;
         controls that change a recording change it before windows are cut
     style : the one style that all songs share ("mixed" if they don't)
+    works : {song: work} as declared, for versions of one piece; a song not named is its own work
     """
 
     windows: tuple[Window, ...]
@@ -40,6 +41,7 @@ class Heard:
     songs: tuple[str, ...]
     style: str
     recordings: Mapping[str, FloatArray] = field(default_factory=dict)
+    works: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(set(self.songs)) != len(self.songs):
@@ -50,6 +52,11 @@ class Heard:
     @property
     def query_songs(self) -> tuple[str, ...]:
         return tuple(self.songs[row] for row in self.target)
+
+    @property
+    def query_works(self) -> tuple[str, ...]:
+        """What is independent: the work of each query's song, the song itself where none is declared."""
+        return tuple(self.works.get(song, song) for song in self.query_songs)
 
     @property
     def query_subjects(self) -> tuple[str, ...]:

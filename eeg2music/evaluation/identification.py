@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eeg2music.errors import DataError, InputError
-from eeg2music.evaluation.clusters import cluster_codes
 from eeg2music.evaluation.power import power_note, smallest_above_chance
 from eeg2music.evaluation.statistics import Interval, cluster_interval, permutation_p_value, song_permutations
+from eeg2music.metrics.checks import label_codes
 from eeg2music.metrics.retrieval import (
     TIE_TOLERANCE,
     mean_rank,
@@ -37,6 +37,7 @@ def identify(
     *,
     songs: Sequence[Hashable],
     subjects: Sequence[Hashable],
+    works: Sequence[Hashable] | None = None,
     seed: int,
     permutations: int = PERMUTATIONS,
 ) -> dict[str, Any]:
@@ -47,24 +48,27 @@ def identify(
     query : (n, dim) one 5 s window each
     gallery : (g, dim) one item per candidate, g >= 2
     target_index : (n,) row of the gallery that was heard
-    songs : (n,) song of each query (its `work`, where pieces share one): the clusters
+    songs : (n,) song of each query
+    works : (n,) work of each query, where songs are versions of one: then these are the clusters and change places in
+        the permutations; by default the songs
     subjects : (n,) subject of each query: a second clustering from ten on, fixed below
 
     Returns
     -------
-    A mapping ready for JSON. `accuracy` is the pairwise rank score (ties one half) with `ci95`,
-    `chance` (0.5), `p_value` and `p_value_below` (of so low a score); `top1` has `top1_ci95`, `top1_chance` (1 / gallery size) and
+    A mapping ready for JSON. `accuracy` is the pairwise rank score (ties one half) with `ci95`, `chance` (0.5),
+    `p_value` and `p_value_below` (of so low a score); `top1` has `top1_ci95`, `top1_chance` (1 / gallery size) and
     `top1_p_value`; further `top5`, `median_rank` (1-based), `mrr`, `n`, `gallery_size`, `songs`, `subjects`,
     `seed`, `permutations`, `interval` (the method, in words), `smallest_effect` (above chance that these songs and
     queries would show, `smallest_above_chance`; `power` says it in words), and `cells`: for each song with each subject
-    the means, in columns `song`, `subject`, `n`, `accuracy`, `top1`, by which two runs are paired.
+    the means, in columns `song`, `subject`, `n`, `accuracy`, `top1`, by which two runs are paired. With `works`,
+    `works` says how many there are, and the cells have a column `work`.
 
     Raises
     ------
     InputError
         For values that are not finite or shapes that do not fit.
     DataError
-        With fewer than two songs, or two songs that share a gallery item.
+        With fewer than two songs (works, where given), or two of them that share a gallery item.
 
     >>> scores = identify(np.eye(6), np.eye(6), np.arange(6), songs=range(6), subjects=[0] * 6, seed=0)
     >>> scores["accuracy"], scores["top1"], scores["p_value"] < 0.01
@@ -72,20 +76,30 @@ def identify(
     """
     similarity = similarity_matrix(query, gallery)
     n, size = similarity.shape
-    if len(songs) != n or len(subjects) != n:
-        raise InputError(f"{n} queries, {len(songs)} songs and {len(subjects)} subjects", allowed="one of each")
-    if len(set(songs)) < 2:
-        raise DataError("Identification over one song", allowed="two songs or more", remedy="add test songs")
+    clusters, of = (songs, "songs") if works is None else (works, "works")
+    if not len(songs) == len(subjects) == len(clusters) == n:
+        raise InputError(
+            f"{n} queries, {len(songs)} songs, {len(clusters)} {of} and {len(subjects)} subjects", allowed="one of each"
+        )
+    if len(set(clusters)) < 2:
+        one = of.removesuffix("s")
+        raise DataError(f"Identification over one {one}", allowed=f"two {of} or more", remedy="add test songs")
     found = standing(similarity, target_index, tolerance=TIE_TOLERANCE)
     figures = figures_of(
-        *score_tables(similarity), target_index, songs=songs, subjects=subjects, seed=seed, permutations=permutations
+        *score_tables(similarity),
+        target_index,
+        songs=songs,
+        subjects=subjects,
+        works=works,
+        seed=seed,
+        permutations=permutations,
     )
     return {
         **figures,
         "top5": float(topk_hit(found, min(5, size)).mean()),
         "median_rank": float(np.median(mean_rank(found))),
         "mrr": float(reciprocal_rank(found).mean()),
-        "cells": _cells(songs, subjects, pairwise_score(found), topk_hit(found, 1)),
+        "cells": _cells(songs, works, subjects, pairwise_score(found), topk_hit(found, 1)),
     }
 
 
@@ -96,6 +110,7 @@ def figures_of(
     *,
     songs: Sequence[Hashable],
     subjects: Sequence[Hashable] | None,
+    works: Sequence[Hashable] | None = None,
     seed: int,
     permutations: int = PERMUTATIONS,
 ) -> dict[str, Any]:
@@ -110,10 +125,12 @@ def figures_of(
     index = np.asarray(target_index)
     rows = np.arange(n)
     values, hits = pairwise[rows, index], top1[rows, index]
-    interval = cluster_interval(values, songs, subjects, bounds=(0.0, 1.0))
+    clusters, of = (songs, "songs") if works is None else (works, "works")
+    independent = len(set(clusters))
+    interval = cluster_interval(values, clusters, subjects, bounds=(0.0, 1.0), of=of)
     null = [
         song_permutations(
-            table, index, songs, rng=numpy_rng(seed, "identification", "song permutation"), permutations=permutations
+            table, index, clusters, rng=numpy_rng(seed, "identification", "song permutation"), permutations=permutations
         )
         for table in (pairwise, top1)
     ]
@@ -126,31 +143,38 @@ def figures_of(
         "p_value": permutation_p_value(accuracy, null[0]),
         "p_value_below": permutation_p_value(-accuracy, -null[0]),
         "top1": top,
-        "top1_ci95": _limits(cluster_interval(hits, songs, subjects, bounds=(0.0, 1.0))),
+        "top1_ci95": _limits(cluster_interval(hits, clusters, subjects, bounds=(0.0, 1.0))),
         "top1_chance": 1.0 / size,
         "top1_p_value": permutation_p_value(top, null[1]),
         "n": n,
         "gallery_size": size,
         "songs": len(set(songs)),
+        **({} if works is None else {"works": independent}),
         "subjects": len(set(subjects or ())),
         "seed": seed,
         "permutations": permutations,
         "interval": interval.method,
         "smallest_effect": smallest,
-        "power": power_note(smallest, len(set(songs))),
+        "power": power_note(smallest, independent, of=of),
     }
 
 
 def _cells(
-    songs: Sequence[Hashable], subjects: Sequence[Hashable], pairwise: NDArray[np.float64], top1: NDArray[np.float64]
+    songs: Sequence[Hashable],
+    works: Sequence[Hashable] | None,
+    subjects: Sequence[Hashable],
+    pairwise: NDArray[np.float64],
+    top1: NDArray[np.float64],
 ) -> dict[str, list[Any]]:
     """Mean scores of each song with each subject, in columns, in order of first appearance."""
+    work_of = {} if works is None else {str(song): str(work) for song, work in zip(songs, works, strict=True)}
     pairs = [(str(song), str(subject)) for song, subject in zip(songs, subjects, strict=True)]
-    codes = cluster_codes("pairs", pairs, len(pairs))
+    codes = label_codes("pairs", pairs, len(pairs))
     number = np.bincount(codes)
     names = list(dict.fromkeys(pairs))
     return {
         "song": [song for song, _ in names],
+        **({"work": [work_of[song] for song, _ in names]} if work_of else {}),
         "subject": [subject for _, subject in names],
         "n": number.tolist(),
         "accuracy": (np.bincount(codes, weights=pairwise) / number).tolist(),

@@ -12,9 +12,9 @@ from typing import Any
 
 from eeg2music.errors import CheckpointError, LeakError
 from eeg2music.evaluation.heard import Heard
-from eeg2music.evaluation.splits import SCHEMA, Manifest, refuse_leaks
+from eeg2music.evaluation.splits import SCHEMA, Manifest, refuse_fitted_across, refuse_leaks
 from eeg2music.files import sha256_file, sha256_json
-from eeg2music.weights import MANIFEST_NAME, read_manifest
+from eeg2music.weights import FITTED, MANIFEST_NAME, read_manifest
 
 MODELS = ("encoder", "diffusion", "clap", "codec", "scorer")
 JUDGE = "scorer"
@@ -32,8 +32,8 @@ def refuse_known(folder: Path, heard: Heard, further: Iterable[str] = ()) -> Non
     Raises
     ------
     LeakError
-        If a model was trained, or its best state chosen, on a song or a listener that is scored, or the scorer on a
-        song of another model.
+        If a model was trained, or its best state chosen, on a song, a work or a listener that is scored, or the scorer
+        on a song of another model.
     CheckpointError
         If a model does not say what it was trained on.
     """
@@ -41,17 +41,23 @@ def refuse_known(folder: Path, heard: Heard, further: Iterable[str] = ()) -> Non
 
 
 def scored_side(heard: Heard, further: Iterable[str] = ()) -> Manifest:
-    """What is scored: songs and listeners. `further`: songs that are used beside those of `heard`."""
-    return Manifest(songs=frozenset((*heard.songs, *further)), subjects=frozenset(heard.query_subjects))
+    """What is scored: songs with their works, and listeners. `further`: songs that are used beside those of `heard`."""
+    return Manifest(frozenset((*heard.songs, *further)), heard.works, subjects=frozenset(heard.query_subjects))
 
 
 def check_split(folder: Path, test: Manifest, *, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """As `refuse_known`, by names alone; returns the split that passed, for JSON. more : further entries of it.
+    """As `refuse_known`, by names alone; returns the split that passed, for JSON.
+
+    What scalers and statistics of the models were fitted on is held against the test side too.
+
+    Parameters
+    ----------
+    more : further entries of the split
 
     Returns
     -------
-    {"test": what is scored, "models": {name: hash of its training manifest and how many songs and listeners it knows,
-    trained on and chosen by}, "checked": kinds of overlap that were excluded, ...}
+    {"test": what is scored, "models": {name: hash of its training manifest, how many songs and listeners it knows,
+    trained on and chosen by, and what it says was fitted by itself}, "checked": kinds of overlap that were excluded, …}
     """
     missing = [name for name in MODELS if not (folder / name / MANIFEST_NAME).is_file()]
     if missing:
@@ -60,9 +66,12 @@ def check_split(folder: Path, test: Manifest, *, more: Mapping[str, Any] | None 
             allowed=f"a {MANIFEST_NAME} beside the weights of {', '.join(MODELS)}",
             remedy="copy the whole exported folder of each training",
         )
-    seen = {name: _seen(read_manifest(folder / name)) for name in MODELS}
-    for manifest in seen.values():
-        refuse_leaks(manifest, test, kinds=KINDS)
+    told = {name: read_manifest(folder / name) for name in MODELS}
+    seen = {name: _seen(values) for name, values in told.items()}
+    for name in MODELS:
+        refuse_leaks(seen[name], test, kinds=KINDS)
+        for what, fitted_on in _fitted(told[name]).items():
+            refuse_fitted_across(fitted_on, test, what=f"{what} of the {name}", kinds=KINDS)
     for name in MODELS:
         shared = sorted(seen[name].songs & seen[JUDGE].songs)
         if name != JUDGE and shared:
@@ -77,7 +86,10 @@ def check_split(folder: Path, test: Manifest, *, more: Mapping[str, Any] | None 
         "checked": sorted(KINDS),
         "passed": True,
         "independent_judge": JUDGE,
-        "models": {name: _side(folder / name / MANIFEST_NAME, seen[name]) for name in MODELS},
+        "models": {
+            name: {**_side(folder / name / MANIFEST_NAME, seen[name]), "fitted": sorted(_fitted(told[name]))}
+            for name in MODELS
+        },
         "test": test.to_dict(),
         **(more or {}),
     }
@@ -105,6 +117,11 @@ def _side(file: Path, seen: Manifest) -> dict[str, Any]:
     return {"manifest_sha256": sha256_file(file), "songs": len(seen.songs), "subjects": len(seen.subjects)}
 
 
+def _fitted(values: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """{what: what it was fitted on}, as the manifest says; manifests of earlier versions say nothing."""
+    return dict(values.get(FITTED) or {})
+
+
 def _seen(values: Mapping[str, Any]) -> Manifest:
     """Songs and listeners of the training, and those that its best state was chosen on."""
     trained = Manifest.from_dict(values)
@@ -112,4 +129,5 @@ def _seen(values: Mapping[str, Any]) -> Manifest:
     chosen = Manifest.from_dict({"songs": [], **(valid if isinstance(valid, Mapping) else {})})
     # Where manifests of codec and diffusion had those songs before `valid` was everybody's key.
     chosen = replace(chosen, songs=chosen.songs | set(values.get("held_out_songs") or ()))
-    return Manifest(trained.songs | chosen.songs, trained.works, subjects=trained.subjects | chosen.subjects)
+    works = {**chosen.works, **trained.works}
+    return Manifest(trained.songs | chosen.songs, works, subjects=trained.subjects | chosen.subjects)

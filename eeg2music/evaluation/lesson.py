@@ -14,6 +14,7 @@ from pydantic import Field
 
 from eeg2music.config import Config
 from eeg2music.evaluation.heard import Heard, audio_conditions
+from eeg2music.evaluation.known import scored_side
 from eeg2music.evaluation.material import ListeningConfig, further_songs, listener_of, song_windows
 from eeg2music.evaluation.splits import Manifest, refuse_leaks
 from eeg2music.pipeline import concatenate
@@ -108,8 +109,7 @@ def refuse_taught(songs: Sequence[str], subjects: Sequence[str], heard: Heard) -
         Naming the songs or the listeners.
     """
     taught = Manifest(frozenset(songs), subjects=frozenset(subjects))
-    scored = Manifest(frozenset(heard.songs), subjects=frozenset(heard.query_subjects))
-    refuse_leaks(taught, scored, kinds=("song", "work", "subject"))
+    refuse_leaks(taught, scored_side(heard), kinds=("song", "work", "subject"))
 
 
 def _alone(window: Window) -> Window:

@@ -113,11 +113,6 @@ def fingerprint_files(files: Mapping[str, str | os.PathLike[str]]) -> dict[str, 
     return found
 
 
-def compare_fingerprints(train: Fingerprint, test: Fingerprint) -> LookAlike:
-    """How much two recordings share at the offset that suits them best. Names are empty."""
-    return _match("", train, "", test)
-
-
 def look_alikes(
     train: Mapping[str, Fingerprint],
     test: Mapping[str, Fingerprint],
@@ -247,6 +242,7 @@ def _candidates(index: _Index, own: Fingerprint, landmarks: int) -> list[int]:
 
 
 def _match(name: str, other: Fingerprint, song: str, own: Fingerprint) -> LookAlike:
+    """How much two recordings share at the offset that suits them best."""
     place, mine = _joined(other.names, own.names)
     if place.size == 0:
         return LookAlike(name, song, 0.0, 0, 0.0, 0.0)

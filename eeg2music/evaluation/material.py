@@ -17,6 +17,7 @@ from eeg2music.audio import read_audio
 from eeg2music.config import Config
 from eeg2music.errors import ConfigError, DataError
 from eeg2music.evaluation.heard import Heard
+from eeg2music.evaluation.manifests import declared_works
 from eeg2music.preprocess.eeg import PreprocessConfig, channel_mask, preprocess
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.simulation.composer import compose
@@ -165,12 +166,13 @@ def prepared_heard(cache: Path, *, style: str = "mixed") -> Heard:
     """One window of each song and subject from a prepared cache whose stimuli come with their stems.
 
     The gallery holds the stretch that the first listener's first window heard; every other listener's window is the
-    one that heard the same stretch, to within the step that windows start on.
+    one that heard the same stretch, to within the step that windows start on. Works are those that the cache declares,
+    of songs that are not scored too: a model may know another version.
 
     Raises
     ------
     DataError
-        If no window says what was heard, or a stem is missing.
+        If no window says what was heard, a stem is missing, or a song is declared to be of two works.
     """
     data = PreparedDataset(cache)
     start_of: dict[str, float] = {}
@@ -195,7 +197,9 @@ def prepared_heard(cache: Path, *, style: str = "mixed") -> Heard:
     row_of = {song: row for row, song in enumerate(songs)}
     target = np.array([row_of[str(window.stimulus_id)] for window in windows])
     recordings = {window.recording: data.signal(window.recording) for window in windows}
-    return Heard(tuple(windows), target, np.stack(stems), tuple(songs), style, recordings)
+    return Heard(
+        tuple(windows), target, np.stack(stems), tuple(songs), style, recordings, works=declared_works(data.rows)
+    )
 
 
 def _stems_of(window: Window) -> FloatArray:

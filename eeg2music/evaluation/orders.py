@@ -36,6 +36,12 @@ class Orders(NamedTuple):
         return float(np.mean(self.means >= self.observed - margin))
 
     @property
+    def two_sided(self) -> float:
+        """Twice the share of the orders on the rarer side, the observed one itself on both; 1 at most."""
+        margin = 1e-12 * max(1.0, abs(self.observed))
+        return min(1.0, 2.0 * min(self.p_value, float(np.mean(self.means <= self.observed + margin))))
+
+    @property
     def null_95(self) -> float:
         """What 95 % of the orders stay below."""
         return float(np.quantile(self.means, 0.95))

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eeg2music.errors import DataError, InputError
-from eeg2music.evaluation.clusters import Codes, Float64, checked_values, cluster_codes
+from eeg2music.evaluation.clusters import Codes, Float64, checked_values
+from eeg2music.metrics.checks import label_codes
 
 PERMUTATION_CELLS = 4_000_000
 
@@ -59,7 +60,7 @@ def song_permutations(
     """
     table = np.asarray(scores, dtype=np.float64)
     index = np.asarray(target_index)
-    codes = cluster_codes("songs", songs, len(table))
+    codes = label_codes("songs", songs, len(table))
     items, slot = _items_by_song(index, codes)
     count = len(items)
     width = max(len(own) for own in items)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from eeg2music.evaluation.breakdowns import VECTORS, query_names
+from eeg2music.evaluation.breakdowns import VECTORS, query_clusters
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.evaluation.tables import level_title
@@ -98,7 +98,7 @@ def _ranks(level: Mapping[str, Any], first: Mapping[str, UnitResult]) -> Picture
             matched, entry = getattr(first[name], which), first[name].entry
             if matched is None or entry is None or len(set(matched.target.tolist())) < 2:
                 continue
-            curves[name] = rank_curve(matched, *query_names(matched, entry[kind]["cells"]))
+            curves[name] = rank_curve(matched, *query_clusters(matched, entry[kind]["cells"]))
             counts[name] = len(matched.query)
         if curves:
             size = len(next(iter(curves.values())).share)

@@ -170,6 +170,7 @@ class _Mode:
             found[control.name] = {
                 "identification": self._identification(control.decoded, rows),
                 "draws": control.draws,
+                **({} if control.limit is None else {"limit": control.limit}),
             }
         return found
 
@@ -185,7 +186,8 @@ class _Mode:
             query,
             self.gallery,
             index,
-            songs=works,
+            songs=[self.pieces[piece].song for piece in index],
+            works=works,
             subjects=[row.subject for row in rows],
             seed=self.config.seed,
             permutations=1,
@@ -203,16 +205,16 @@ class _Mode:
         smallest = smallest_above_chance(orders.means[1:])
         score |= {
             "p_value": orders.p_value,
+            "p_two_sided": orders.two_sided,
             "top1_p_value": all_orders(best, index, works).p_value,
             "null_mean": float(orders.means.mean()),
             "null_95": orders.null_95,
             "permutations": f"all {len(orders.means)} orders of {len(set(works))} works",
             "range_of_draws": [float(edge(own.reshape(draws, -1).mean(axis=1))) for edge in (np.min, np.max)],
-            "works": len(set(works)),
             "smallest_effect": smallest,
             "power": power_note(smallest, len(set(works)), of="works"),
         }
-        return {key: value for key, value in score.items() if key not in ("cells", "seed", "songs")}
+        return {key: value for key, value in score.items() if key not in ("cells", "seed", "songs", "p_value_below")}
 
     def _onsets(self, decoded: Sequence[Array], rows: Sequence[Heard], targets: Index | None = None) -> dict[str, Any]:
         """Correlation of decoded with true flux over whole pieces; the null gives whole works another's flux."""
@@ -220,7 +222,7 @@ class _Mode:
         works = [self.works[piece] for piece in index]
         table = np.stack([[_correlation(one, piece.flux) for piece in self.pieces] for one in decoded])
         own = table[np.arange(len(index)), index]
-        interval = cluster_interval(own, works)
+        interval = cluster_interval(own, works, of="works")
         orders = all_orders(table, index, works)
         smallest = smallest_above_chance(orders.means[1:])
         return {

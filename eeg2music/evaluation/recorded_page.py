@@ -33,8 +33,13 @@ def recorded_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
     for mode, of in scores["scores"].items():
         tables += [_identified(MODE_WORDS[mode], of), _onsets(MODE_WORDS[mode], of)]
     shown = next(iter(scores["scores"].values()))["controls"]
-    rows = [[name, EXPECTED[name][0], "{:g} to {:g}".format(*EXPECTED[name][1])] for name in shown]
-    note = "Song permutation is the null of the p-values: whole works exchange their music, in every order there is."
+    rows = [[name, EXPECTED[name].what, EXPECTED[name].words] for name in shown]
+    note = (
+        "Song permutation is the null of the p-values: whole works exchange their music, in every order there is. A "
+        "control is said to be above or below chance where that test (two-sided, 5 %) and the interval over works "
+        "agree on it; each is judged by itself. All but other subject and the music itself should lie below the "
+        "decoder."
+    )
     tables.append(
         {"title": "What the controls are", "note": note, "heads": ["control", "what", "expected"], "rows": rows}
     )

@@ -91,7 +91,7 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
             *circular,
             *(text for level in levels for text in small_stamps(level["name"], level["distances"])),
         ],
-        "remarks": seed_remarks(len(config.seeds), "The evaluation has"),
+        "remarks": [*seed_remarks(len(config.seeds), "The evaluation has"), *_work_remarks(split["test"])],
         "warnings": split["look_alikes"]["warnings"],
     }
     hook("writing")
@@ -203,6 +203,14 @@ def _level_scores(
     }
 
 
+def _work_remarks(test: Mapping[str, Any]) -> list[str]:
+    """What intervals and p-values count, where songs are declared to be versions of one work."""
+    count = len({test["works"].get(song, song) for song in test["songs"]})
+    if count == len(test["songs"]):
+        return []
+    return [f"{len(test['songs'])} songs are versions of {count} works: intervals and p-values count works."]
+
+
 def _split(
     config: EvaluateConfig, read: Callable[[Unit], UnitResult], folder: Path, listened: Listened
 ) -> dict[str, Any]:
@@ -214,6 +222,7 @@ def _split(
     beside = () if config.prepared else further_songs(config.listening, config.reference_songs)
     scored = Manifest(
         songs=frozenset(song for one in facts for song in one["songs"]) | frozenset(beside),
+        works={song: work for one in facts for song, work in one["works"].items()},
         subjects=frozenset(subject for one in facts for subject in one["subjects"]),
     )
     hear_heard(listened, config.listening, config.prepared)

@@ -154,20 +154,6 @@ def signal_blind(train: Metadata, target: ArrayLike, test: Metadata, *, penalty:
     return ridge_predict(ours, target, theirs, penalty=penalty)
 
 
-def ridge_baseline(train: ArrayLike, target: ArrayLike, test: ArrayLike, *, penalty: float = 0.1) -> Float64:
-    """The linear model that any decoder has to beat: features of the recording to embeddings, scaled on training rows.
-
-    Parameters
-    ----------
-    train : (n, feature); target : (n, dim); test : (m, feature)
-
-    Returns
-    -------
-    (m, dim)
-    """
-    return ridge_predict(train, target, test, penalty=penalty)
-
-
 def _rows(embeddings: ArrayLike, *labels: Labels) -> Float64:
     values = np.asarray(embeddings, dtype=np.float64)
     if values.ndim != 2 or any(len(column) != len(values) for column in labels):

@@ -98,7 +98,7 @@ class SoundUnit(Unit):
             "stems": None,
             "why": None,
         }
-        songs = chosen.query_songs
+        songs = chosen.query_works
         try:
             entry["stems"] = mix_scores(clips, songs=songs, seed=self.seed)
             if self.condition != HEARD:

@@ -25,20 +25,21 @@ from eeg2music.evaluation.clusters import (
     Codes,
     Float64,
     checked_values,
-    cluster_codes,
     cluster_sums,
     effective_clusters,
     jackknife,
     linearised,
     sums_by_code,
 )
-from eeg2music.evaluation.corrections import benjamini_hochberg, holm
+from eeg2music.evaluation.corrections import holm
 from eeg2music.evaluation.permutations import (
     PERMUTATION_CELLS,
     permutation_p_value,
     sign_flips,
     song_permutations,
 )
+from eeg2music.metrics.checks import label_codes
+from eeg2music.metrics.encoding import benjamini_hochberg
 
 __all__ = [
     "PERMUTATION_CELLS",
@@ -83,6 +84,7 @@ def cluster_interval(
     *,
     level: float = 0.95,
     bounds: tuple[float, float] | None = None,
+    of: str = "songs",
 ) -> Interval:
     """Interval of the mean of `values`, whose songs (and ten or more subjects) were drawn at random.
 
@@ -98,6 +100,7 @@ def cluster_interval(
     values : (n,)
     songs, subjects : (n,) labels
     bounds : smallest and largest possible value, e.g. (0, 1) for an accuracy
+    of : what `songs` are, for the words of the method, where they are no songs: "works"
 
     Raises
     ------
@@ -108,19 +111,19 @@ def cluster_interval(
     1.0
     """
     data = checked_values(values)
-    groups = [cluster_codes("songs", songs, len(data))]
+    groups = [label_codes("songs", songs, len(data))]
     if subjects is not None:
-        people = cluster_codes("subjects", subjects, len(data))
+        people = label_codes("subjects", subjects, len(data))
         if people.max() + 1 >= SUBJECTS_RANDOM_FROM:
             groups.append(people)
     sizes = [int(codes.max()) + 1 for codes in groups]
     if sizes[0] < 2:
-        raise DataError("An interval over one song", allowed="two songs or more")
+        raise DataError(f"An interval over one {of.removesuffix('s')}", allowed=f"two {of} or more")
     mean = float(data.mean())
     error = float(np.sqrt(_variance(data, groups)))
     df = min(float(_freedom(np.bincount(codes))) for codes in groups)
     low, high = _limits(np.array(mean), np.array(error), df, min(sizes), level, bounds)
-    method = f"cluster-robust t over {sizes[0]} songs" + (f" and {sizes[1]} subjects" if len(sizes) == 2 else "")
+    method = f"cluster-robust t over {sizes[0]} {of}" + (f" and {sizes[1]} subjects" if len(sizes) == 2 else "")
     method += ", Wilson" if bounds is not None else ""
     return Interval(mean, float(low), float(high), error, df, method)
 
@@ -208,8 +211,9 @@ def _variance(data: Float64, groups: Sequence[Codes]) -> float:
     ways = [_one_way(data, codes) for codes in groups]
     if len(ways) == 1:
         return ways[0]
-    both = cluster_codes("pairs", list(zip(*(codes.tolist() for codes in groups), strict=True)), len(data))
-    # Two-way variances may come out too small in small samples; never below either one alone.
+    both = label_codes("pairs", list(zip(*(codes.tolist() for codes in groups), strict=True)), len(data))
+    # Two-way variances may come out too small in small samples; never below either one alone. Where neither songs nor
+    # subjects differ this is too wide: `benchmarks/statistics_calibration.py` says by how much.
     return max(sum(ways) - _one_way(data, both), *ways)
 
 

@@ -114,7 +114,7 @@ class UnitResult:
     ----------
     entry : its scores, ready for JSON; None for a control that the material does not allow
     why : what the material lacks for it
-    facts : of the level: "style", "subjects" and "songs"
+    facts : of the level: "style", "subjects", "songs" and their declared "works"
     decoded : the embeddings in the conditioning space; None without conditions
     made : the generated clips in the scorer's embedding, if any were generated
     sounds : clips that are kept to be listened to, by name; units that score keep none
@@ -326,7 +326,12 @@ def next_listeners(heard: Heard) -> Heard | None:
 
 def level_facts(heard: Heard) -> dict[str, Any]:
     """What is said of a level."""
-    return {"style": heard.style, "subjects": sorted(set(heard.query_subjects)), "songs": sorted(heard.songs)}
+    return {
+        "style": heard.style,
+        "subjects": sorted(set(heard.query_subjects)),
+        "songs": sorted(heard.songs),
+        "works": dict(heard.works),
+    }
 
 
 def spread_rows(heard: Heard, count: int) -> list[int]:
@@ -350,6 +355,6 @@ def _following(clips: FloatArray, evidence: Evidence, rows: Sequence[int]) -> di
         clips,
         chosen.stems[chosen.target],
         seed=evidence.seed,
-        songs=chosen.query_songs,
+        songs=chosen.query_works,
         listeners=chosen.query_subjects,
     )

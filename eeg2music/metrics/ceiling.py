@@ -1,8 +1,7 @@
 """How well any model could predict a response, given its noise.
 
-From repeats of the same stimulus. Formulas: Schoppe et al. 2016 (signal power and CC_norm, its eqs. 2 to 6, after
-Sahani and Linden 2003 and Hsu et al. 2004). A target whose repeats share nothing has a ceiling of 0 and no
-normalised correlation (NaN): it is never divided by almost nothing.
+From repeats of the same stimulus. Formulas: Schoppe et al. 2016 (signal power and CC_max, after Sahani and Linden 2003
+and Hsu et al. 2004). A target whose repeats share nothing has a ceiling of 0.
 """
 
 from __future__ import annotations
@@ -13,8 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from eeg2music.errors import InputError
-from eeg2music.metrics.checks import Float64, embeddings, finite
-from eeg2music.metrics.encoding import target_correlation
+from eeg2music.metrics.checks import Float64, finite
 
 
 class NoiseCeiling(NamedTuple):
@@ -52,42 +50,3 @@ def noise_ceiling(repeats: ArrayLike) -> NoiseCeiling:
     mean_variance = values.mean(axis=0).var(axis=0)
     share = np.divide(power, mean_variance, out=np.zeros_like(power), where=mean_variance > 0.0)
     return NoiseCeiling(power, np.sqrt(np.clip(share, 0.0, 1.0)), count)
-
-
-def split_half_ceiling(first: ArrayLike, second: ArrayLike) -> Float64:
-    """CC_max of the mean of two halves from their correlation: sqrt(2 / (1 + 1 / CC_half)) (Hsu et al. 2004).
-
-    Where the halves correlate at 0 or less the ceiling is 0.
-
-    Parameters
-    ----------
-    first, second : (n, target) means over half of the repeats each
-
-    >>> signal = np.sin(np.arange(40.0))[:, None]
-    >>> split_half_ceiling(signal, signal).round(6)
-    array([1.])
-    """
-    half = target_correlation(first, second)
-    positive = np.maximum(half, 0.0)
-    return np.sqrt(2.0 * positive / (1.0 + positive))
-
-
-def normalized_correlation(predicted: ArrayLike, repeats: ArrayLike) -> Float64:
-    """CC_norm = Cov(mean of repeats, prediction) / sqrt(SP Var(prediction)): 1 for a perfect model, on average.
-
-    Parameters
-    ----------
-    predicted : (n, target), repeats : (repeat, n, target)
-
-    Returns
-    -------
-    (target,); NaN where the repeats share no signal (SP <= 0); it may exceed 1 by chance.
-    """
-    ours, values = embeddings("predicted", predicted), finite("repeats", repeats)
-    found = noise_ceiling(values)
-    mean = values.mean(axis=0)
-    if ours.shape != mean.shape:
-        raise InputError(f"predicted has shape {ours.shape}, a repeat has {mean.shape}", allowed="equal shapes")
-    covariance = np.mean((mean - mean.mean(axis=0)) * (ours - ours.mean(axis=0)), axis=0)
-    scale = np.sqrt(np.clip(found.signal_power, 0.0, None) * ours.var(axis=0))
-    return np.divide(covariance, scale, out=np.full(len(scale), np.nan), where=scale > 0.0)

@@ -5,6 +5,8 @@ Never repairs an array: a NaN is an error, not a zero.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -52,3 +54,17 @@ def same_shape(name_x: str, x: NDArray[np.float64], name_y: str, y: NDArray[np.f
     """Refuse arrays of different shape."""
     if x.shape != y.shape:
         raise InputError(f"{name_x} has shape {x.shape}, {name_y} has {y.shape}", allowed="equal shapes")
+
+
+def label_codes(name: str, labels: Sequence[Hashable], n: int) -> NDArray[np.int64]:
+    """Labels to 0, 1, ... in order of first appearance. (n,).
+
+    Raises
+    ------
+    InputError
+        If there are not n of them, or none.
+    """
+    if len(labels) != n or n == 0:
+        raise InputError(f"{len(labels)} {name} for {n} values", allowed="one each")
+    known: dict[Hashable, int] = {}
+    return np.array([known.setdefault(label, len(known)) for label in labels], dtype=np.int64)

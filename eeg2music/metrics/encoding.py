@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from eeg2music.errors import InputError
-from eeg2music.metrics.checks import Float64, embeddings
+from eeg2music.metrics.checks import Float64, embeddings, label_codes
 from eeg2music.metrics.ridge import (
     FOLDS,
     PENALTIES,
-    codes,
     explained_variance,
     held_out_predictions,
     refuse_constant,
@@ -94,7 +93,7 @@ def permutation_null(
     True
     """
     y = embeddings("responses", responses, at_least=2)
-    number = codes("blocks", blocks, len(y))
+    number = label_codes("blocks", blocks, len(y))
     members = [np.flatnonzero(number == block) for block in range(int(number.max()) + 1)]
     if len(members) < 4:
         raise InputError(f"{len(members)} blocks to permute", allowed="four or more", remedy="cut shorter blocks")
@@ -173,7 +172,7 @@ def one_hot(labels: Sequence[Hashable]) -> Float64:
            [0., 1.],
            [1., 0.]])
     """
-    number = codes("labels", labels, len(labels))
+    number = label_codes("labels", labels, len(labels))
     return np.eye(int(number.max()) + 1)[number]
 
 

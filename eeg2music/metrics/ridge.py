@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import linalg
 
 from eeg2music.errors import InputError
-from eeg2music.metrics.checks import Float64, embeddings
+from eeg2music.metrics.checks import Float64, embeddings, label_codes
 
 PENALTIES = tuple(float(10.0**power) for power in range(-2, 7))
 FOLDS = 5
@@ -161,7 +161,7 @@ def explained_variance(found: HeldOut, responses: ArrayLike) -> Float64:
 
 def group_folds(groups: Sequence[Hashable], folds: int, *, n: int) -> Index:
     """(n,) fold of each row: whole groups, the largest first, each to the fold that has fewest rows so far."""
-    number = codes("groups", groups, n)
+    number = label_codes("groups", groups, n)
     sizes = np.bincount(number)
     count = min(folds, len(sizes))
     if count < 2:
@@ -192,14 +192,6 @@ def refuse_constant(y: Float64) -> None:
             allowed="voxels or channels with a signal",
             remedy="leave them out, and say so",
         )
-
-
-def codes(name: str, labels: Sequence[Hashable], n: int) -> Index:
-    """Labels to 0, 1, ... in order of first appearance."""
-    if len(labels) != n or n == 0:
-        raise InputError(f"{len(labels)} {name} for {n} rows", allowed="one each")
-    known: dict[Hashable, int] = {}
-    return np.array([known.setdefault(label, len(known)) for label in labels], dtype=np.int64)
 
 
 class _Chosen:

@@ -25,13 +25,14 @@ from eeg2music.codec.losses import log_mel_distance, noise_to_signal_db, si_sdr_
 from eeg2music.config import Config
 from eeg2music.errors import ConfigError
 from eeg2music.seeding import derive_seed, numpy_rng, torch_generator
-from eeg2music.training.codec_export import finish
+from eeg2music.training.codec_export import finish, fitting_songs
 from eeg2music.training.data import MIX, StimuliFolder, random_start_s
-from eeg2music.training.first_stage import refuse_known
+from eeg2music.training.first_stage import fitted_before, refuse_known
 from eeg2music.training.gather import gather
 from eeg2music.training.registry import TASKS
 from eeg2music.training.task import Batch, Gather, ItemSource, Task
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS, FloatArray
+from eeg2music.weights import FITTED
 
 
 class ModelConfig(Config):
@@ -251,4 +252,9 @@ class CodecTask(Task):
         codec.save_pretrained(folder)
 
     def manifest(self) -> dict[str, Any]:
-        return self.music.manifest(self.held_out)
+        if self.config.decoder_only:
+            fitted = fitted_before(self.config.start_from)
+        else:
+            chosen = fitting_songs(self.music, self.config.fit_songs, self.seed)
+            fitted = {FITTED: {"latent statistics and codebooks": {"songs": chosen}}}
+        return {**self.music.manifest(self.held_out), **fitted}

@@ -20,11 +20,9 @@ _SECONDS = 8.0
 @torch.no_grad()
 def finish(codec: Codec, music: StimuliFolder, songs: int, quantizer_steps: int, seed: int) -> None:
     """Measure the statistics of stem latents and fit the quantizer on stems and mixes, in place."""
-    rng = numpy_rng(seed, "codec finish")
-    chosen = sorted(rng.permutation(len(music))[:songs])
     stems, mixes = [], []
-    for index in chosen:
-        latents = song_latents(codec, music, music.songs[index])
+    for song in fitting_songs(music, songs, seed):
+        latents = song_latents(codec, music, song)
         stems.append(latents[: len(STEMS)])
         mixes.append(latents[len(STEMS) :])
     codec.set_statistics(*latent_statistics(stems))
@@ -34,6 +32,12 @@ def finish(codec: Codec, music: StimuliFolder, songs: int, quantizer_steps: int,
         vectors, books=config.num_quantizers, codes=config.codebook_size, steps=quantizer_steps, seed=seed
     )
     codec.set_codebooks(codebooks, usage)
+
+
+def fitting_songs(music: StimuliFolder, songs: int, seed: int) -> list[str]:
+    """The songs that `finish` measures: up to `songs`, drawn at random."""
+    chosen = sorted(numpy_rng(seed, "codec finish").permutation(len(music))[:songs])
+    return [music.songs[index] for index in chosen]
 
 
 def song_latents(codec: Codec, music: StimuliFolder, song: str) -> Tensor:

@@ -42,6 +42,7 @@ from eeg2music.training.encoder_data import (
     find_presentations,
     joint_spec,
     refuse_shared_labels,
+    side_of,
     split_manifest,
     split_presentations,
 )
@@ -54,6 +55,7 @@ from eeg2music.types import EEG_RATE_HZ, STEMS, WINDOW_S
 from eeg2music.weights import (
     CONDITIONING_SPACE,
     CONFIG_NAME,
+    FITTED,
     WEIGHTS_NAME,
     load_strictly,
     local_folder,
@@ -223,7 +225,8 @@ class EncoderTask(Task):
         load_strictly(encoder, read_state(folder / WEIGHTS_NAME), source=str(folder))
         if read_json(folder / CONFIG_NAME)["signal_spec"]["subjects"] != list(self.spec.subjects):
             raise CheckpointError(f"The encoder in {folder} knows other people", allowed=", ".join(self.spec.subjects))
-        refuse_known(folder, {part.song for part in self.split.valid}, {part.subject for part in self.split.valid})
+        valid = split_manifest(self.split)["valid"]
+        refuse_known(folder, valid["songs"], valid["subjects"], valid.get("works"))
 
     def _fit(self, encoder: Encoder) -> None:
         """Show a closed-form encoder its windows, batch by batch."""
@@ -268,12 +271,19 @@ class EncoderTask(Task):
     def export(self, model: nn.Module, folder: Path) -> None:
         save_model(model.encoder, folder, dtype=torch.bfloat16)
 
+    def _fitted(self) -> dict[str, Any]:
+        """What a closed form was fitted on, with its means and scales."""
+        if not ENCODERS[self.config.encoder].fitted_in_closed_form:
+            return {}
+        return {FITTED: {"closed form": side_of(self.split.train[: self.config.fit_windows])}}
+
     def manifest(self) -> dict[str, Any]:
         manifest = split_manifest(self.split)
         # What is learned from the recordings are CLAP's embeddings: of other weights, they are other data.
         data_hash = sha256_json([manifest["data_hash"], self.clap_hash])
         return {
             **manifest,
+            **self._fitted(),
             "data_hash": data_hash,
             "clap_hash": self.clap_hash,
             CONDITIONING_SPACE: self.conditioning_space,
@@ -281,7 +291,7 @@ class EncoderTask(Task):
 
 
 def fit_batches(source: Windows, limit: int, size: int = 32) -> list[Batch]:
-    """About `limit` windows of a source, as batches, each presentation equally often."""
+    """About `limit` windows of a source, as batches, each presentation equally often; with fewer, the first ones."""
     from eeg2music.training.order import collate
 
     draws = max(1, limit // max(1, len(source)))

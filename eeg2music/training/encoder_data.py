@@ -1,7 +1,8 @@
 """Windows of recordings as training data of the brain encoder: presentations, split, crops, augmentation.
 
 A presentation is one piece heard once by one person. Training and validation share neither
-pieces nor people; a split that would is refused. Never computes targets.
+pieces (nor other versions of them, where their work is declared) nor people; a split that would is refused.
+Never computes targets.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class Presentation:
     first, last : first sample of the first and of the last window that lies inside the prepared stretch
     onset_s : of the piece in the recording
     simulated : whether the cache gives it a signal-to-noise ratio, which nobody knows of a person's recording
+    work : what `song` is a version of, as the cache declares it; the song itself where it declares nothing
     """
 
     dataset: PreparedDataset
@@ -68,6 +70,11 @@ class Presentation:
     first: int
     last: int
     simulated: bool = False
+    work_id: str | None = None
+
+    @property
+    def work(self) -> str:
+        return self.song if self.work_id is None else self.work_id
 
 
 def find_presentations(dataset: PreparedDataset, samples: int) -> list[Presentation]:
@@ -100,6 +107,7 @@ def find_presentations(dataset: PreparedDataset, samples: int) -> list[Presentat
                     first,
                     stop - samples,
                     simulated=rows[0].get("snr_db") is not None,
+                    work_id=rows[0].get("work_id"),
                 )
             )
     if not found:
@@ -137,18 +145,18 @@ class Split:
     valid: tuple[Presentation, ...]
 
     def check(self) -> Split:
-        """Refuse a person or a piece on both sides.
+        """Refuse a person, a piece or a work on both sides.
 
         Raises
         ------
         LeakError
         """
-        for what in ("subject", "song"):
+        for what in ("subject", "song", "work"):
             both = {getattr(item, what) for item in self.train} & {getattr(item, what) for item in self.valid}
             if both:
                 raise LeakError(
                     f"{len(both)} {what}s are in training and in validation: {', '.join(sorted(both)[:5])}",
-                    remedy="hold out whole subjects and whole songs",
+                    remedy="hold out whole subjects and whole songs, all versions of a work together",
                 )
         if not self.train or not self.valid:
             raise DataError(
@@ -159,7 +167,7 @@ class Split:
 
 
 def split_presentations(found: Sequence[Presentation], valid_subjects: float, valid_songs: float, seed: int) -> Split:
-    """Hold out a share of the people and a share of the pieces.
+    """Hold out a share of the people and a share of the pieces, all versions of a work together.
 
     Validation is held-out people hearing held-out pieces; held-out people's other presentations and other
     people's held-out pieces are used for neither. Where every piece is heard by one person only, holding out
@@ -168,13 +176,13 @@ def split_presentations(found: Sequence[Presentation], valid_subjects: float, va
     subjects = _draw({item.subject for item in found}, valid_subjects, seed, "subject")
     heard_by: dict[str, set[str]] = {}
     for item in found:
-        heard_by.setdefault(item.song, set()).add(item.subject)
+        heard_by.setdefault(item.work, set()).add(item.subject)
     if any(people & subjects and people - subjects for people in heard_by.values()):
-        songs = _draw(set(heard_by), valid_songs, seed, "song")
+        works = _draw(set(heard_by), valid_songs, seed, "song")
     else:
-        songs = {song for song, people in heard_by.items() if people & subjects}
-    train = tuple(item for item in found if item.subject not in subjects and item.song not in songs)
-    valid = tuple(item for item in found if item.subject in subjects and item.song in songs)
+        works = {work for work, people in heard_by.items() if people & subjects}
+    train = tuple(item for item in found if item.subject not in subjects and item.work not in works)
+    valid = tuple(item for item in found if item.subject in subjects and item.work in works)
     return Split(train, valid).check()
 
 
@@ -208,21 +216,23 @@ def joint_spec(presentations: Sequence[Presentation]) -> SignalSpec:
 def split_manifest(split: Split) -> dict[str, Any]:
     """Who and what was trained on and held out, to be stored beside the weights."""
     hashes = sorted({item.dataset.content_hash for item in (*split.train, *split.valid)})
-    sides = {
-        name: {
-            "songs": sorted({item.song for item in part}),
-            "subjects": sorted({item.subject for item in part}),
-            "presentations": len(part),
-        }
-        for name, part in (("train", split.train), ("valid", split.valid))
-    }
+    sides = {name: side_of(part) for name, part in (("train", split.train), ("valid", split.valid))}
     return {
-        "songs": sides["train"]["songs"],
-        "subjects": sides["train"]["subjects"],
+        **sides["train"],
         "valid": sides["valid"],
-        "presentations": sides["train"]["presentations"],
         "data_hash": sha256_json([hashes, sides]),
         "simulated": all(item.simulated for item in split.train),
+    }
+
+
+def side_of(part: Sequence[Presentation]) -> dict[str, Any]:
+    """Songs, subjects and the number of presentations of one side; "works", {song: work}, where any is declared."""
+    works = {item.song: item.work_id for item in part if item.work_id is not None}
+    return {
+        "songs": sorted({item.song for item in part}),
+        "subjects": sorted({item.subject for item in part}),
+        "presentations": len(part),
+        **({"works": works} if works else {}),
     }
 
 

@@ -11,11 +11,17 @@ from typing import Any
 
 from eeg2music.errors import CheckpointError, LeakError
 from eeg2music.files import read_json
-from eeg2music.weights import MANIFEST_NAME
+from eeg2music.weights import FITTED, MANIFEST_NAME
 
 
-def refuse_known(folder: Path, songs: Collection[str], subjects: Collection[str] = ()) -> None:
+def refuse_known(
+    folder: Path, songs: Collection[str], subjects: Collection[str] = (), works: Mapping[str, str] | None = None
+) -> None:
     """Refuse weights that were trained on songs or people that are held out now.
+
+    Parameters
+    ----------
+    works : {song: work} as declared; the manifest's own go with it, so that another version of a work is known too
 
     Raises
     ------
@@ -26,13 +32,29 @@ def refuse_known(folder: Path, songs: Collection[str], subjects: Collection[str]
     if not (folder / MANIFEST_NAME).is_file():
         raise CheckpointError(f"The model in {folder} does not say what it was trained on")
     met = read_json(folder / MANIFEST_NAME)
-    for what, held_out in (("songs", songs), ("subjects", subjects)):
-        both = sorted(set(held_out) & set(met.get(what) or ()))
+    work_of = {**(met.get("works") or {}), **(works or {})}
+    of_songs, of_known = ({work_of.get(song, song) for song in side} for side in (songs, met.get("songs") or ()))
+    for what, held_out, known in (
+        ("songs", songs, met.get("songs")),
+        ("works", of_songs, of_known),
+        ("subjects", subjects, met.get("subjects")),
+    ):
+        both = sorted(set(held_out) & set(known or ()))
         if both:
             raise LeakError(
                 f"The model in {folder} was trained on {len(both)} {what} held out here: {', '.join(both[:5])}",
                 remedy=f"hold out the same {what} as there",
             )
+
+
+def fitted_before(folder: str | Path | None) -> dict[str, Any]:
+    """What the manifest in `folder` says of the songs that statistics were measured on, for one that keeps them.
+
+    Empty where it says nothing.
+    """
+    file = None if folder is None else Path(folder) / MANIFEST_NAME
+    told = read_json(file).get(FITTED) if file is not None and file.is_file() else None
+    return {FITTED: told} if told else {}
 
 
 def stages_until(folder: str | Path | None) -> list[dict[str, Any]]:

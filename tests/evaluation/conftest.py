@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
 
+from eeg2music.audio import write_audio
 from eeg2music.evaluation.heard import Heard
+from eeg2music.recordings.prepared import SCHEMA
 from eeg2music.seeding import numpy_rng
 from eeg2music.types import EEG_RATE_HZ, SAMPLE_RATE_HZ, STEMS, WINDOW_S, Window
 
 MakeHeard = Callable[..., Heard]
+WriteCache = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +57,46 @@ def _window(subject: str, song: str, channels: int) -> Window:
         window_id=f"{subject}/{song}",
         stimulus_id=song,
     )
+
+
+@pytest.fixture
+def write_cache(tmp_path: Path) -> WriteCache:
+    """Write a prepared cache by hand: rows of (subject, song, stimulus onset, first sample), and {song: work}."""
+
+    def write(
+        rows: list[tuple[str, str | None, float, int]],
+        *,
+        stems: tuple[str, ...] = STEMS,
+        works: Mapping[str | None, str] = MappingProxyType({}),
+    ) -> Path:
+        cache = tmp_path / "cache"
+        (cache / "signals").mkdir(parents=True)
+        subjects = sorted({row[0] for row in rows})
+        for subject in subjects:
+            samples = np.arange(30 * EEG_RATE_HZ, dtype=np.float32)
+            np.save(cache / "signals" / f"{subject}.npy", np.tile(samples, (4, 1)))
+        channels = {"names": ["a", "b", "c", "d"], "positions_m": [None] * 4, "good": [True] * 4}
+        meta = {
+            "schema": SCHEMA, "kind": "eeg", "sfreq_hz": EEG_RATE_HZ, "subjects": subjects, "n_channels_max": 4,
+            "channels_by_recording": dict.fromkeys(subjects, channels), "content_hash": "x",
+        }  # fmt: skip
+        (cache / "meta.json").write_text(json.dumps(meta))
+        lines = []
+        for number, (subject, song, onset_s, start) in enumerate(rows):
+            lines.append(
+                {
+                    "window_id": f"{subject}/{number}", "recording": subject, "subject": subject, "session": None,
+                    "run": None, "trial": number, "stimulus": song, "repeat": 1,
+                    "stimulus_file": None if song is None else f"../stimuli/{song}/mix.wav",
+                    "stimulus_onset_s": None if song is None else onset_s, "start_sample": start, "n_samples": 320,
+                    "work_id": works.get(song),
+                }
+            )  # fmt: skip
+        (cache / "windows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        for song in sorted({row[1] for row in rows if row[1]}):
+            for name in stems:
+                audio = 0.1 * numpy_rng(0, song, name).standard_normal(8 * SAMPLE_RATE_HZ)
+                write_audio(tmp_path / "stimuli" / song / f"{name}.wav", audio.astype(np.float32))
+        return cache
+
+    return write

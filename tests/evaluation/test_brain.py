@@ -15,6 +15,7 @@ from eeg2music.errors import DataError
 from eeg2music.evaluation.brain import (
     CONTROLS,
     Evidence,
+    _changed_windows,
     control_conditions,
     embedding_score,
     generate_clips,
@@ -86,6 +87,20 @@ def test_each_control_changes_the_conditions_and_is_the_same_every_time(evidence
     assert not same(first, control_conditions("brain", evidence))
     torch.manual_seed(99)
     assert same(control_conditions(name, evidence), first)
+
+
+def test_works_are_what_changes_places_and_what_intervals_count(evidence: Evidence) -> None:
+    songs = evidence.heard.songs
+    works = dict.fromkeys(songs[:2], "w")
+    declared = replace(evidence, heard=replace(evidence.heard, works=works))
+    for seed in range(5):
+        shuffled = _changed_windows("shuffled", declared.heard, seed)
+        heard = [works.get(str(window.stimulus_id), window.stimulus_id) for window in shuffled]
+        assert all(one != other for one, other in zip(heard, declared.heard.query_works, strict=True))
+    score, alone = (embedding_score(control_conditions("brain", one), one) for one in (declared, evidence))
+    assert score["works"] == len(songs) - 1 and f"{len(songs) - 1} works" in score["interval"]
+    assert score["accuracy"] == alone["accuracy"] and score["ci95"] != alone["ci95"]
+    assert "works" not in alone and "work" not in alone["cells"]
 
 
 @pytest.mark.parametrize("name", ["shuffled", "phase_randomized", "time_shifted", "random_encoder"])

@@ -13,15 +13,16 @@ from scipy import stats
 
 from eeg2music.evaluation.clusters import ClusterSums, cluster_sums, effective_clusters, jackknife
 from eeg2music.evaluation.statistics import bootstrap_t_interval, cluster_interval, cluster_limits, sign_flips
+from eeg2music.files import read_json
 
 DATA_SETS = 400
+FILE = Path(__file__).parents[2] / "benchmarks" / "statistics_calibration.py"
 
 
 @pytest.fixture(scope="module")
 def benchmark() -> ModuleType:
     """benchmarks/statistics_calibration.py."""
-    path = Path(__file__).parents[2] / "benchmarks" / "statistics_calibration.py"
-    spec = importlib.util.spec_from_file_location("eeg2music_statistics_calibration", path)
+    spec = importlib.util.spec_from_file_location("eeg2music_statistics_calibration", FILE)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -59,6 +60,27 @@ def test_percentile_bootstraps_would_fail(benchmark: ModuleType) -> None:
     usual = [row for row in rows if row.method == "percentile bootstrap"]
     assert len(usual) == 4
     assert not any(within(row.rate, benchmark.COVERAGE, enough) for row in usual)
+
+
+def test_the_shipped_figures_are_within_the_limits_and_of_the_present_settings(benchmark: ModuleType) -> None:
+    """The limits themselves, not binomial bounds around them; a file of other settings or other rows is out of date."""
+    shipped = read_json(FILE.with_suffix(".json"))
+    settings = benchmark.settings()
+    assert {key: shipped[key] for key in settings} == settings
+    rows = [benchmark.Row(**{key: value for key, value in row.items() if key != "holds"}) for row in shipped["rows"]]
+    now = list(benchmark.calibrate(2, 0))
+    assert [row._replace(rate=0.0, data_sets=2) for row in rows] == [row._replace(rate=0.0) for row in now]
+    assert {row.data_sets for row in rows} == {2000}
+    assert (benchmark.COVERAGE, benchmark.RATE, benchmark.CLUSTERS) == ((0.93, 0.97), (0.035, 0.065), (8, 12, 25))
+    for row, stored in zip(rows, shipped["rows"], strict=True):
+        assert stored["holds"] == row.holds
+        if row.used and row.what == "covers":
+            assert 0.93 <= row.rate <= 0.97, row
+        if row.used and row.what == "p < 0.05":
+            assert 0.035 <= row.rate <= 0.065, row
+        if row.what == "covers at least":
+            # Wide, and only where songs and listeners are all alike.
+            assert row.data == "12 listeners, all alike" and row.rate >= 0.93, row
 
 
 @pytest.mark.slow

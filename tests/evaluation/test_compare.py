@@ -96,6 +96,18 @@ def test_equals_a_paired_test_over_songs(put: Any, weak: dict[str, Any], strong:
     assert np.mean([one["difference"] for one in row["by_seed"]]) == pytest.approx(row["difference"])
 
 
+def test_versions_of_one_work_are_one_pair(put: Any, weak: dict[str, Any], strong: dict[str, Any]) -> None:
+    """Declared in one of the runs: interval and sign flips count five works in place of ten songs."""
+    declared = copy.deepcopy(strong)
+    for seeded in declared["levels"][0]["scores"]["brain"]["seeds"]:
+        cells = seeded["embedding"]["cells"]
+        cells["work"] = [f"work-{int(song[5:]) % 5}" for song in cells["song"]]
+    alone, found = (compare_runs(put(weak), put(run))["rows"][0] for run in (strong, declared))
+    assert (alone["songs"], found["songs"]) == (SONGS, 5) and found["smallest_p"] == 2 / 2**5
+    assert found["difference"] == pytest.approx(alone["difference"]) and found["ci95"] != alone["ci95"]
+    assert compare_runs(put(declared), put(strong))["rows"][0]["songs"] == 5
+
+
 def test_the_other_way_round_changes_the_sign(put: Any, weak: dict[str, Any], strong: dict[str, Any]) -> None:
     there, back = compare_runs(put(weak), put(strong)), compare_runs(put(strong), put(weak))
     for one, other in zip(there["rows"], back["rows"], strict=True):

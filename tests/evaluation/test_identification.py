@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eeg2music.errors import DataError, InputError
-from eeg2music.evaluation.identification import score_tables, identify
+from eeg2music.evaluation.identification import identify, score_tables
 from eeg2music.metrics.retrieval import TIE_TOLERANCE, pairwise_score, standing, topk_hit
 
 SONGS, SUBJECTS, DIM = 20, 4, 16
@@ -53,6 +53,24 @@ def test_says_all_that_a_reader_needs() -> None:
     assert found["top1_ci95"][0] <= found["top1"] <= found["top1_ci95"][1]
     assert found["p_value"] == pytest.approx(1 / 200)
     assert "20 songs" in found["interval"]
+
+
+def test_versions_of_one_work_count_as_one() -> None:
+    """Twenty songs of ten works: intervals and permutations are those of ten, the cells stay those of the songs."""
+    data = listeners(40.0)
+    works = [f"work-{target % 10}" for target in data["target_index"]]
+    found = identify(**data, works=works, seed=0, permutations=99)
+    alone, as_songs = (identify(**{**data, **more}, seed=0, permutations=99) for more in ({}, {"songs": works}))
+    for key in ("ci95", "top1_ci95", "p_value", "top1_p_value"):
+        assert found[key] == as_songs[key]
+    assert found["ci95"] != alone["ci95"] and found["p_value"] != alone["p_value"]
+    assert (found["songs"], found["works"]) == (20, 10) and "works" not in alone
+    assert "over 10 works" in found["interval"] and "With these 10 works" in found["power"]
+    cells = found["cells"]
+    assert cells["work"] == [f"work-{int(song[5:]) % 10}" for song in cells["song"]]
+    assert {key: cells[key] for key in alone["cells"]} == alone["cells"]
+    with pytest.raises(DataError, match="Identification over one work"):
+        identify(**data, works=["w"] * 80, seed=0)
 
 
 def test_same_seed_same_numbers() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eeg2music.audio import write_audio
 from eeg2music.errors import DataError
 from eeg2music.evaluation.material import (
     ListeningConfig,
@@ -21,8 +19,6 @@ from eeg2music.evaluation.material import (
     simulated_heard,
     song_windows,
 )
-from eeg2music.recordings.prepared import SCHEMA
-from eeg2music.seeding import numpy_rng
 from eeg2music.types import EEG_RATE_HZ, SAMPLE_RATE_HZ, STEMS, Event, Recording
 
 TINY = ListeningConfig(songs=2, song_seconds=7.0, subjects=("unseen01", "unseen02"))
@@ -117,42 +113,6 @@ def test_windows_hold_what_was_heard(simulated: Any) -> None:
 # -- a prepared cache --------------------------------------------------------------------------
 
 WriteCache = Callable[..., Path]
-
-
-@pytest.fixture
-def write_cache(tmp_path: Path) -> WriteCache:
-    """Write a cache by hand: rows of (subject, song, stimulus onset, first sample)."""
-
-    def write(rows: list[tuple[str, str | None, float, int]], *, stems: tuple[str, ...] = STEMS) -> Path:
-        cache = tmp_path / "cache"
-        (cache / "signals").mkdir(parents=True)
-        subjects = sorted({row[0] for row in rows})
-        for subject in subjects:
-            np.save(cache / "signals" / f"{subject}.npy", ramp([]).signal_v)
-        channels = {"names": ["a", "b", "c", "d"], "positions_m": [None] * 4, "good": [True] * 4}
-        meta = {
-            "schema": SCHEMA, "kind": "eeg", "sfreq_hz": EEG_RATE_HZ, "subjects": subjects, "n_channels_max": 4,
-            "channels_by_recording": dict.fromkeys(subjects, channels), "content_hash": "x",
-        }  # fmt: skip
-        (cache / "meta.json").write_text(json.dumps(meta))
-        lines = []
-        for number, (subject, song, onset_s, start) in enumerate(rows):
-            lines.append(
-                {
-                    "window_id": f"{subject}/{number}", "recording": subject, "subject": subject, "session": None,
-                    "run": None, "trial": number, "stimulus": song, "repeat": 1,
-                    "stimulus_file": None if song is None else f"../stimuli/{song}/mix.wav",
-                    "stimulus_onset_s": None if song is None else onset_s, "start_sample": start, "n_samples": 320,
-                }
-            )  # fmt: skip
-        (cache / "windows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        for song in sorted({row[1] for row in rows if row[1]}):
-            for name in stems:
-                audio = 0.1 * numpy_rng(0, song, name).standard_normal(8 * SAMPLE_RATE_HZ)
-                write_audio(tmp_path / "stimuli" / song / f"{name}.wav", audio.astype(np.float32))
-        return cache
-
-    return write
 
 
 def test_one_window_of_each_song_and_subject(write_cache: WriteCache) -> None:

@@ -28,6 +28,14 @@ def test_eight_works_have_40320_orders() -> None:
     assert found.p_value == 1 / 40320
 
 
+def test_two_sided_is_twice_the_rarer_side() -> None:
+    """The best of 24 orders, and the worst; where all are equal, nothing is told."""
+    found = [
+        all_orders(table, np.arange(4), list("abcd")).two_sided for table in (np.eye(4), -np.eye(4), np.ones((4, 4)))
+    ]
+    assert found == pytest.approx([2 / 24, 2 / 24, 1.0])
+
+
 def test_versions_of_a_work_move_together() -> None:
     """Two works of two pieces each: two orders, not 4!."""
     found = all_orders(np.eye(4), np.arange(4), ["a", "a", "b", "b"])

@@ -52,8 +52,9 @@ def test_a_planted_response_is_found_in_both_ways_of_taking_trials(scores: dict)
 def test_works_are_counted_not_pieces(scores: dict) -> None:  # type: ignore[type-arg]
     assert scores["pieces"] == 8 and scores["independent_works"] == 5
     main = scores["scores"]["mean_of_trials"]["identification"]
-    assert main["works"] == 5 and "over 5 songs" in main["interval"]
+    assert main["works"] == 5 and "over 5 works" in main["interval"]
     assert "5 works" in main["power"]
+    assert "With these 5 works" in scores["scores"]["mean_of_trials"]["onsets"]["power"]
     assert scores["scores"]["mean_of_trials"]["within_work"]["works"] == 3
 
 
@@ -78,7 +79,7 @@ def test_controls_sit_where_they_should(scores: dict) -> None:  # type: ignore[t
         assert abs(controls[name]["onsets"]["correlation"]) < 0.1, name
     assert controls["music itself"]["identification"]["accuracy"] == 1.0
     assert controls["other subject"]["identification"]["accuracy"] > 0.9
-    assert "keeps the tempo" in EXPECTED["circular shift"][0]
+    assert "keeps the tempo" in EXPECTED["circular shift"].what
 
 
 def test_noise_is_at_chance() -> None:
@@ -162,8 +163,39 @@ def test_a_window_longer_than_a_piece_is_refused() -> None:
 
 def test_a_control_out_of_place_is_said_in_words() -> None:
     brain = {"accuracy": 0.8, "p_value": 0.001}
-    texts = judge(brain, {"phase randomisation": {"identification": {"accuracy": 0.9}}})
-    assert len(texts) == 2 and "expected between" in texts[0] and "not below the decoder" in texts[1]
+    high = {"accuracy": 0.9, "ci95": [0.85, 0.93], "chance": 0.5, "p_two_sided": 0.001}
+    texts = judge(brain, {"phase randomisation": {"identification": high}})
+    assert len(texts) == 2 and "above chance (two-sided p = 0.001); expected not above" in texts[0]
+    assert "not below the decoder" in texts[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "accuracy", "half", "p", "said"),
+    [
+        # Far inside any band that one would draw by hand, and off all the same: what is small is measured well.
+        ("phase randomisation", 0.56, 0.03, 0.01, "above chance"),
+        ("random filter", 0.44, 0.03, 0.01, "below chance"),
+        ("random filter", 0.44, 0.07, 0.01, None),
+        ("random filter", 0.44, 0.03, 0.06, None),
+        ("shuffled", 0.44, 0.03, 0.01, None),
+        ("signal-blind", 0.60, 0.05, 0.01, "above chance"),
+        ("other subject", 0.60, 0.05, 0.01, None),
+        ("other subject", 0.40, 0.05, 0.01, "below chance"),
+        ("other subject", 0.90, 0.05, 0.01, "above the decoder"),
+        ("circular shift", 0.60, 0.05, 0.01, None),
+        ("circular shift", 0.82, 0.05, 0.01, "not below the decoder"),
+        ("genre oracle", 0.70, 0.02, 0.01, "above a perfect guess of the kind"),
+        ("genre oracle", 0.66, 0.02, 0.01, None),
+        ("music itself", 0.99, 0.01, 0.01, "expected 1"),
+    ],
+)  # fmt: skip
+def test_controls_are_judged_by_test_and_interval(
+    name: str, accuracy: float, half: float, p: float, said: str | None
+) -> None:
+    brain = {"accuracy": 0.8, "p_value": 0.001}
+    score = {"accuracy": accuracy, "ci95": [accuracy - half, accuracy + half], "chance": 0.5, "p_two_sided": p}
+    texts = judge(brain, {name: {"identification": score, "limit": 0.67}})
+    assert len(texts) == (said is not None) and all(str(said) in text for text in texts)
 
 
 def test_files_are_written(tmp_path: Path, scores: dict) -> None:  # type: ignore[type-arg]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,8 @@ def test_the_split_stands_beside_the_scores(
     assert split["passed"] is True and {"song", "subject"} <= set(split["checked"])
     for name in ("encoder", "diffusion", "clap", "codec", "scorer"):
         file = tiny_checkpoint / name / "training_manifest.json"
-        assert split["models"][name] == {"manifest_sha256": sha256_file(file), "songs": 1, "subjects": 0}
+        told = {"manifest_sha256": sha256_file(file), "songs": 1, "subjects": 0, "fitted": []}
+        assert split["models"][name] == told
     # The five that were heard, and the two beside them that the generated music is compared with.
     assert split["look_alikes"]["listened_to"] == 7
     assert split["look_alikes"]["warnings"] == scores["scores"]["warnings"] == []
@@ -320,7 +322,7 @@ def test_recordings_are_scored_without_a_ratio_and_say_what_is_missing(
 
     def prepared(cache: Path) -> Heard:
         read.append(cache)
-        return make_heard(4)
+        return replace(make_heard(4), works={"song-0": "w", "song-1": "w"})
 
     monkeypatch.setattr(units, "prepared_heard", prepared)
     monkeypatch.setattr("eeg2music.evaluation.parts._material", lambda config: {})
@@ -337,7 +339,11 @@ def test_recordings_are_scored_without_a_ratio_and_say_what_is_missing(
     assert read == [Path("cache")]  # the same with every seed
     assert (found["name"], found["snr_db"]) == ("recorded", None)
     assert "second presentation" in found["scores"]["other_subject"]["why"]
+    brain = found["scores"]["brain"]["embedding"]
+    assert (brain["songs"], brain["works"]) == (4, 3) and "over 3 works" in brain["interval"]
     text = (tmp_path / "out" / "scores.md").read_text()
+    assert "4 songs are versions of 3 works: intervals and p-values count works." in text
+    assert json.loads((tmp_path / "out" / "split.json").read_text())["test"]["works"] == {"song-0": "w", "song-1": "w"}
     assert "| other subject | not measured: it takes a second presentation" in text
     assert " dB" not in text
     (warning,) = json.loads((tmp_path / "out" / "split.json").read_text())["look_alikes"]["warnings"]

@@ -9,7 +9,6 @@ from eeg2music.errors import DataError, InputError
 from eeg2music.evaluation.signal_blind import (
     genre_guess_accuracy,
     genre_oracle,
-    ridge_baseline,
     signal_blind,
     song_oracle,
 )
@@ -111,11 +110,3 @@ def test_metadata_without_a_link_scores_chance() -> None:
 def test_columns_must_match() -> None:
     with pytest.raises(InputError, match="Metadata"):
         signal_blind({"style": ["a"]}, [[0.0]], {"tempo": [1.0]})
-
-
-def test_the_ridge_baseline_reads_features() -> None:
-    rng = np.random.default_rng(0)
-    features, weights = rng.normal(size=(60, 10)), rng.normal(size=(10, 16))
-    target = features @ weights
-    found = ridge_baseline(features[:40], target[:40], features[40:], penalty=1e-6)
-    np.testing.assert_allclose(found, target[40:], atol=1e-3)

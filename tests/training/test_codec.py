@@ -114,6 +114,8 @@ def test_training_makes_it_better_and_the_export_loads(music: Path, tmp_path: Pa
     assert all(torch.isfinite(si_sdr_db(audio_, audio)).all() for audio_ in decoded.values())
     manifest = json.loads((result.export / "training_manifest.json").read_text())
     assert manifest["valid"]["songs"] == list(made.held_out.songs) and len(manifest["data_hash"]) == 64
+    (fitted,) = manifest["fitted"].values()
+    assert fitted["songs"] and set(fitted["songs"]) <= set(manifest["songs"])
 
 
 def test_a_second_stage_trains_the_decoder_alone(music: Path, tmp_path: Path) -> None:
@@ -132,6 +134,8 @@ def test_a_second_stage_trains_the_decoder_alone(music: Path, tmp_path: Path) ->
     assert moved == {"decoder"} and torch.isfinite(after["latent_std"]).all()
     listed = [json.loads((run.export / "training_manifest.json").read_text())["stages"] for run in (first, result)]
     assert [[stage["steps"] for stage in stages] for stages in listed] == [[], [2]]
+    told = [json.loads((run.export / "training_manifest.json").read_text())["fitted"] for run in (first, result)]
+    assert told[0] == told[1]  # the second stage keeps the statistics
 
     with pytest.raises(ConfigError, match="16 channels"):
         train("codec", None, [*second, "task.model.hidden_size=8", f"train.out={tmp_path / 'third'}"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,18 @@ from eeg2music.training import encoder as encoder_module
 from eeg2music.training.encoder import EncoderConfig, EncoderTask
 from eeg2music.training.encoder_data import (
     AugmentConfig,
+    Split,
     Windows,
     augment,
     find_presentations,
     pad_channels,
     small_rotation,
+    split_manifest,
     split_presentations,
 )
 from eeg2music.training.encoder_scores import encoder_scores, galleries, validation_windows
 from eeg2music.training.encoder_targets import PieceTargets, TargetStore, track_files
+from eeg2music.training.first_stage import refuse_known
 from eeg2music.training.loop import train
 from eeg2music.training.order import collate
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS
@@ -206,6 +210,33 @@ def test_a_split_holds_out_people_and_songs(world: Path) -> None:
         sides = [{getattr(part, what) for part in side} for side in (split.train, split.valid)]
         assert not sides[0] & sides[1] and all(sides)
     assert len(split.train) == 3 * 4 and len(split.valid) == 1 * 2
+
+
+def test_versions_of_a_work_are_held_out_together_and_told(world: Path) -> None:
+    found = [
+        replace(part, work_id=f"w{SONGS.index(part.song) // 2}")
+        for part in find_presentations(PreparedDataset(world / "all"), 192)
+    ]
+    split = split_presentations(found, 0.25, 0.34, seed=0)
+    assert {part.work for part in split.valid} == {split.valid[0].work}
+    assert len({part.song for part in split.valid}) == 2
+    manifest = split_manifest(split)
+    for side in (manifest, manifest["valid"]):
+        assert side["works"] == {song: f"w{SONGS.index(song) // 2}" for song in side["songs"]}
+    (one, *_), valid = split.train, split.valid
+    with pytest.raises(LeakError, match="1 works are in training and in validation"):
+        Split((replace(one, work_id=valid[0].work), *split.train), valid).check()
+    undeclared = split_manifest(
+        Split(*(tuple(replace(part, work_id=None) for part in side) for side in (split.train, valid)))
+    )
+    assert "works" not in undeclared and "works" not in undeclared["valid"]
+
+
+def test_weights_that_know_another_version_of_a_held_out_work_are_refused(tmp_path: Path) -> None:
+    write_json(tmp_path / "training_manifest.json", {"songs": ["a"], "works": {"a": "w"}})
+    refuse_known(tmp_path, ["b"])
+    with pytest.raises(LeakError, match="trained on 1 works held out here: w"):
+        refuse_known(tmp_path, ["b"], works={"b": "w"})
 
 
 def test_where_everybody_heard_other_songs_people_decide(world: Path) -> None:
@@ -450,6 +481,9 @@ def test_ridge_runs_through_the_same_script(world: Path, clap: FakeClap, tmp_pat
     result = run(world, tmp_path / "ridge", "steps=1", "task.encoder=ridge", "task.options={points: 12, lags: 4}",
                  "task.augment.without_positions=0", "task.fit_windows=24", "tensorboard=false")  # fmt: skip
     assert result.figures["r_loudness"] > 0.4
+    manifest = read_json(result.export / "training_manifest.json")
+    (fitted,) = manifest["fitted"].values()
+    assert set(fitted["songs"]) <= set(manifest["songs"]) and set(fitted["subjects"]) <= set(manifest["subjects"])
     loaded = load_model(RidgeEncoder, result.export)
     assert float(loaded.curve_weight.abs().max()) > 0
 

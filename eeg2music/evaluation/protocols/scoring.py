@@ -113,11 +113,13 @@ def run_protocol(
     return found
 
 
-def _units(config: ProtocolConfig) -> str:
+def _units(config: ProtocolConfig, rows: Sequence[Row]) -> str:
     """What the statistics count, as `prepare` clusters it."""
     if config.gallery.same_fold:
         return "folds"
-    return "passages" if config.split.by == "passages" else "songs"
+    if config.split.by == "passages":
+        return "passages"
+    return "songs" if all(row.work_id is None for row in rows) else "works"
 
 
 def chance_of(metric: MetricRule, gallery_size: int) -> float:
@@ -162,7 +164,7 @@ class _Scorer:
             "ci95": [interval.low, interval.high],
             "interval": interval.method,
             "smallest_effect": smallest,
-            "power": power_note(smallest, len(set(query.clusters)), of=_units(config)),
+            "power": power_note(smallest, len(set(query.clusters)), of=_units(config, query.rows)),
             "p_value": permutation_p_value(interval.estimate, null),
         }
 
@@ -211,10 +213,11 @@ class _Scorer:
         """What the genre and the song alone are worth, shuffled pairs, and chance."""
         query = self.query
         styles, songs = [row.style for row in query.rows], [row.song for row in query.rows]
+        works = [row.work for row in query.rows]
         labels = np.array([[float(own == other) for other in query.gallery_styles] for own in styles])
         shuffle = derangement(query.songs, numpy_rng(self.config.seed, "protocol", self.config.name, "shuffled"))
         tries: dict[str, Callable[[], Float64]] = {
-            "genre oracle": lambda: genre_oracle(query.target, styles, songs, reference=reference),
+            "genre oracle": lambda: genre_oracle(query.target, styles, works, reference=reference),
             "song oracle": lambda: song_oracle(query.target, songs, [row.window for row in query.rows]),
             "shuffled": lambda: query.target[shuffle],
         }

@@ -28,6 +28,7 @@ class Row:
     ----------
     start_s : from the start of the song
     repeat : which presentation of the song to this listener, from 1
+    work_id : the work that the song is a version of, where that is declared
     """
 
     song: str
@@ -35,6 +36,12 @@ class Row:
     subject: str
     start_s: float
     repeat: int = 1
+    work_id: str | None = None
+
+    @property
+    def work(self) -> str:
+        """What is independent: the declared work, else the song."""
+        return self.song if self.work_id is None else self.work_id
 
     @property
     def window(self) -> str:
@@ -47,7 +54,13 @@ class Row:
 
     def labels(self) -> dict[str, Any]:
         """As a manifest takes them."""
-        return {"stimulus": self.song, "recording": self.subject, "trial": self.trial, "subject": self.subject}
+        return {
+            "stimulus": self.song,
+            "work_id": self.work_id,
+            "recording": self.subject,
+            "trial": self.trial,
+            "subject": self.subject,
+        }
 
 
 @dataclass(frozen=True)
@@ -112,9 +125,9 @@ def protocol_folds(config: ProtocolConfig, rows: Sequence[Row]) -> list[Protocol
 
 
 def clusters_of(config: ProtocolConfig, rows: Sequence[Row]) -> list[str]:
-    """What counts as independent in the statistics: the song, or its passage where there are passages."""
+    """What counts as independent in the statistics: the song (its work), or its passage where there are passages."""
     if config.split.by != "passages":
-        return [row.song for row in rows]
+        return [row.work for row in rows]
     group = _groups(config, rows)
     return [f"{row.song}, passage {number + 1}" for row, number in zip(rows, group, strict=True)]
 
@@ -126,7 +139,8 @@ def _trains(config: ProtocolConfig, row: Row, tested: str) -> bool:
 def _groups(config: ProtocolConfig, rows: Sequence[Row]) -> list[int]:
     """The fold in which each row is tested; -1 for those that only train."""
     rule = config.split
-    style_of = {row.song: row.style for row in rows}
+    # Versions of one work are held out together.
+    style_of = {row.work: row.style for row in rows}
     rng = numpy_rng(config.seed, "protocol", config.name, "split")
     if rule.by == "songs":
         order = list(style_of) if rule.tested == "first" else _by_style(style_of, rng)
@@ -139,12 +153,12 @@ def _groups(config: ProtocolConfig, rows: Sequence[Row]) -> list[int]:
                 raise DataError(f"{rule.folds} folds of {len(order)} songs", remedy="use more songs, or fewer folds")
             # Styles come in turn: neighbours, which are held out together, are of different ones.
             place = {song: number * rule.folds // len(order) for number, song in enumerate(order)}
-        return [place[row.song] for row in rows]
+        return [place[row.work] for row in rows]
     if rule.by == "windows":
         names = sorted({row.window for row in rows})
         drawn = dict(zip(names, rng.permutation(len(names)) % rule.folds, strict=True))
         return [int(drawn[row.window]) for row in rows]
-    last = {song: max(row.start_s for row in rows if row.song == song) for song in style_of}
+    last = {song: max(row.start_s for row in rows if row.song == song) for song in {row.song for row in rows}}
     whole = config.window.seconds
     return [min(int(rule.folds * row.start_s / (last[row.song] + whole)), rule.folds - 1) for row in rows]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,6 +79,16 @@ def test_each_is_whole_and_says_what_it_waits_for(name: str) -> None:
 )
 def test_published_figures(name: str, figures: list[float]) -> None:
     assert [one.value for one in load(name).published] == figures
+
+
+def test_figures_without_an_identifier_say_so() -> None:
+    """A source is a DOI, an arXiv number or a journal; the one that is not known is called so where it is printed."""
+    for name in NAMES:
+        config = load(name)
+        unknown = "without an identifier" in config.source
+        assert unknown == (name == "retrieval_anchored_2026")
+        assert unknown or re.search(r"arXiv:|doi:|20\d\d, Nature|\(Losorelli et al", config.source)
+        assert all(("source not identified" in one.what) == unknown for one in config.published)
 
 
 def test_brain2music_prints_the_perfect_guess_of_the_genre_beside_the_published_figure() -> None:
@@ -162,6 +173,20 @@ def test_a_model_that_was_trained_on_a_tested_song_is_refused() -> None:
         run_protocol(load("brain2music"), embed(rows), embed(rows), rows, train=Manifest(frozenset({"song-07", "x"})))
     with pytest.raises(InputError, match="leak under the protocol"):
         run_protocol(load("brain2music"), embed(rows), embed(rows), rows, leak="1 of 60 songs")
+
+
+def test_versions_of_a_work_leak_and_count_as_one() -> None:
+    rows = [replace(row, work_id=f"work-{int(row.song[5:]) // 2}") for row in clips(styles=10)]
+    config, target = load("brain2music"), embed(rows)
+    with pytest.raises(LeakError, match="works: work-3"):
+        known = Manifest(frozenset({"song-07 without words"}), {"song-07 without words": "work-3"})
+        run_protocol(config, target, target, rows, train=known)
+    noisy = target + 4.0 * np.random.default_rng(5).normal(size=target.shape)
+    found = pick(run_protocol(config, noisy, target, rows), "decoder")
+    assert found["clusters"] == 30 and "With these 30 works" in found["power"] and found["gallery_size"] == 60
+    (fold,) = protocol_folds(load("brain2music", "split.test_songs=10", "split.listeners=own"), rows[: 60 * 4])
+    sides = [{rows[number].work for number in side} for side in (fold.train, fold.test)]
+    assert len(sides[1]) == 10 and not sides[0] & sides[1]
 
 
 def test_generated_music_has_rows_of_its_own_and_the_choice_is_named() -> None:
