@@ -1,11 +1,13 @@
-"""What tests of several folders share: loading a file that lies beside a test, and a tiny CLAP of the hub's kind."""
+"""What tests of several folders share: a file that lies beside a test, a tiny CLAP of the hub's kind, made-up scores."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 
 def load_file(path: Path) -> ModuleType:
@@ -42,3 +44,13 @@ def write_clap(folder: Path) -> None:
         projection_dim=24,
     )  # fmt: skip
     ClapModel(config).save_pretrained(folder)
+
+
+def seeds_together(seeds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any] | None]:
+    """Made-up figures of several seeds: the first one's with the mean of the accuracies."""
+    found: dict[str, dict[str, Any] | None] = {}
+    for kind in ("embedding", "generated"):
+        scores = [entry[kind] for entry in seeds if entry[kind]]
+        means = {key: sum(one[key] for one in scores) / len(scores) for key in ("accuracy", "top1") if scores}
+        found[kind] = {**scores[0], **means, "seeds": len(scores)} if scores else None
+    return found

@@ -1,6 +1,6 @@
 """A paragraph of scores for a model card: what was tested, on what, against which controls, and what it cannot say.
 
-Takes the scores of `eeg2music evaluate` (identification) or of `eeg2music score`. Computes only means over seeds.
+Takes the scores of `eeg2music evaluate` (identification) or of `eeg2music score`. Computes nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from eeg2music.errors import InputError
 from eeg2music.evaluation.config import BRAIN
-from eeg2music.evaluation.tables import DISAGREE, MARK, NO_FINDING, limits, marked_p, number, p_text
+from eeg2music.evaluation.tables import DISAGREE, NO_FINDING, POOLED, limits, marked_p, number
 
 CARD_FILE = "card.md"
 HEADS = ("condition", "pairwise (chance 0.5)", "95 % interval", "p", "top-1 (chance)", "n", "gallery", "seeds")
@@ -57,10 +57,7 @@ def _of_levels(scores: Scores) -> Iterator[str]:
         f"(`{scores['scorer_sha256'][:12]}`) that conditions nothing and shares no song with the other models. No "
         "model was trained on a scored song or listener, by the names in their training manifests."
     )
-    limits_known = [
-        "Intervals are over songs of one seed; seeds share songs and listeners. Below ten, listeners are fixed: "
-        "nothing is said about other listeners."
-    ]
+    limits_known = [f"{POOLED} Below ten, listeners are fixed: nothing is said about other listeners."]
     if not recorded:
         limits_known.append("Simulated recordings follow the simulator's assumptions; nothing is said about people.")
     if any(level["style"] not in (None, "mixed") for level in scores["levels"]):
@@ -80,39 +77,27 @@ def _tables(level: Scores) -> Iterator[str]:
     for kind, title in KINDS.items():
         rows, absent = [], []
         for name, of in level["scores"].items():
-            found = [{**entry[kind], "seed": entry["seed"]} for entry in of["seeds"] if entry.get(kind)]
-            if found and (name, kind) != NO_FINDING:
-                rows.append(_row(name.replace("_", " "), found))
+            seeds = [entry["seed"] for entry in of["seeds"] if entry.get(kind)]
+            pooled = of["pooled"][kind] if seeds else None
+            if pooled is not None and (name, kind) != NO_FINDING:
+                rows.append(_row(name.replace("_", " "), pooled, seeds))
             elif not of["seeds"]:
                 absent.append(f"{name.replace('_', ' ')}: not measured, {of['why']}.")
         if rows:
             yield "\n\n".join([f"**{title.capitalize()}**", _markdown(rows), *absent])
 
 
-def _row(name: str, seeds: Sequence[Scores]) -> list[str]:
-    first = seeds[0]
-    listed = ", ".join(str(one["seed"]) for one in seeds)
-    interval = limits(first["ci95"]) + (f" (seed {first['seed']})" if len(seeds) > 1 else "")
+def _row(name: str, score: Scores, seeds: Sequence[int]) -> list[str]:
     return [
         name,
-        number(_mean([one["accuracy"] for one in seeds])),
-        interval,
-        _highest_p(seeds),
-        f"{number(_mean([one['top1'] for one in seeds]))} ({1.0 / first['gallery_size']:.3f})",
-        f"{first['n']}",
-        f"{first['gallery_size']}",
-        listed,
+        number(score["accuracy"]),
+        limits(score["ci95"]),
+        marked_p(score["p_value"], score["ci95"], score["chance"]),
+        f"{number(score['top1'])} ({1.0 / score['gallery_size']:.3f})",
+        f"{score['n']}",
+        f"{score['gallery_size']}",
+        ", ".join(map(str, seeds)),
     ]
-
-
-def _highest_p(seeds: Sequence[Scores]) -> str:
-    """Of all seeds, marked where one of them disagrees with its interval."""
-    marked = any(marked_p(one["p_value"], one["ci95"], one["chance"]).endswith(MARK) for one in seeds)
-    return (
-        p_text(max(one["p_value"] for one in seeds))
-        + (MARK if marked else "")
-        + (" (highest)" if len(seeds) > 1 else "")
-    )
 
 
 def _of_outside(scores: Scores) -> Iterator[str]:
@@ -126,7 +111,7 @@ def _of_outside(scores: Scores) -> Iterator[str]:
     for condition, spaces in scores["scores"].items():
         for name, of in spaces.items():
             if of["identification"]:
-                rows.append(_row(f"{condition}, {name}", [{"seed": scores["seed"], **of["identification"]}]))
+                rows.append(_row(f"{condition}, {name}", of["identification"], [scores["seed"]]))
             if of["distances"]:
                 apart.append(f"- {condition}, {name}: {_distance(of['distances'])}")
     if rows:
@@ -158,7 +143,7 @@ def _power(scores: Scores) -> list[str]:
     """What the scored songs can and cannot show, of the last kind that was scored of the brain."""
     for level in scores["levels"]:
         for kind in reversed(KINDS):
-            score = level["scores"].get(BRAIN, {}).get(kind)
+            score = level["scores"].get(BRAIN, {}).get("pooled", {}).get(kind)
             if score:
                 return [f"At {level['name']}, {KINDS[kind]}: {score['power']}"]
     return []
@@ -172,7 +157,3 @@ def _stamps(texts: Sequence[str], title: str) -> Iterator[str]:
 def _markdown(rows: Sequence[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(HEADS) + " |", "|" + "---|" * len(HEADS)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

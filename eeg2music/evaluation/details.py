@@ -5,7 +5,7 @@ From what scores.json says; computes nothing but means over seeds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from eeg2music.evaluation.config import BRAIN
@@ -14,12 +14,14 @@ from eeg2music.evaluation.tables import (
     DISAGREE,
     NO_EMBEDDING,
     NO_FINDING,
+    POOLED,
     known_mean,
     level_title,
     limits,
     marked_p,
     number,
     seeds_text,
+    together,
 )
 
 KINDS = ("embedding", "generated")
@@ -30,23 +32,20 @@ APART += ["clips", "songs"]
 
 def summary_table(scores: Mapping[str, Any]) -> dict[str, Any]:
     """The brain at every level, and at the first level every control: what a paper shows."""
-    seeds = [entry["seed"] for level in scores["levels"] for of in level["scores"].values() for entry in of["seeds"]]
-    interval = f"95 % interval of seed {seeds[0]}" if seeds else "95 % interval"
     heads = ["level", "condition"]
     for kind in KINDS:
-        heads += [f"{kind}: pairwise", interval, "p by seed", "top-1"]
+        heads += [f"{kind}: pairwise", "95 % interval", "p", "top-1"]
     heads += ["onset correlation", "KAD", "queries", "clips", "gallery"]
     rows = [
-        [level_title(level), name.replace("_", " "), *_summary_cells(level, name, of["seeds"])]
+        [level_title(level), name.replace("_", " "), *_summary_cells(level, name, of)]
         for place, level in enumerate(scores["levels"])
         for name, of in level["scores"].items()
         if of["seeds"] and (name == BRAIN or place == 0)
     ]
     count = max((len(of["seeds"]) for level in scores["levels"] for of in level["scores"].values()), default=0)
     note = (
-        f"Means of {seeds_text(count)}; the interval is one seed's, over songs"
-        f"{', and need not hold the mean' if count > 1 else ''}. Chance is 0.5 pairwise, and for top-1 one in the "
-        f"gallery: {_top1_chance(scores)}. p: pairwise, permutation of songs, uncorrected. {DISAGREE} Onset "
+        f"{together(count).capitalize()}. {POOLED} Chance is 0.5 pairwise, and for top-1 one in the "
+        f"gallery: {_top1_chance(scores)}. p: pairwise, uncorrected. {DISAGREE} Onset "
         "correlation: generated and heard stems, one lag for all; KAD: kernel distance of all clips from music. "
         "Neither has an interval: their seeds stand below, as do the controls at further levels."
     )
@@ -105,17 +104,17 @@ def _top1_chance(scores: Mapping[str, Any]) -> str:
     return ", ".join(f"{1.0 / size:.3f} of {size}" for size in sorted(sizes))
 
 
-def _summary_cells(level: Mapping[str, Any], name: str, seeds: Sequence[Mapping[str, Any]]) -> list[str]:
-    cells, counts = [], []
+def _summary_cells(level: Mapping[str, Any], name: str, of: Mapping[str, Any]) -> list[str]:
+    cells, counts, seeds = [], [], of["seeds"]
     for kind in KINDS:
         found = [entry[kind] for entry in seeds if entry.get(kind)]
         counts.append(f"{found[0]['n']}" if found else ABSENT)
-        if not found or (name, kind) == NO_FINDING:
+        pooled = of["pooled"][kind]
+        if pooled is None or (name, kind) == NO_FINDING:
             cells += [ABSENT] * 4
             continue
-        cells += [number(known_mean([one["accuracy"] for one in found])), limits(found[0]["ci95"])]
-        cells += [", ".join(marked_p(one["p_value"], one["ci95"], one["chance"]) for one in found)]
-        cells += [number(known_mean([one["top1"] for one in found]))]
+        cells += [number(pooled["accuracy"]), limits(pooled["ci95"])]
+        cells += [marked_p(pooled["p_value"], pooled["ci95"], pooled["chance"]), number(pooled["top1"])]
     following = known_mean([entry["following"]["mean"] for entry in seeds if entry.get("following")])
     kernel = level.get("distances", {}).get(name, {}).get("kernel")
     cells += [ABSENT if value is None else number(value) for value in (following, kernel)]

@@ -18,6 +18,7 @@ from eeg2music.evaluation.tables import (
     MARK,
     NO_EMBEDDING,
     NO_FINDING,
+    POOLED,
     known_mean,
     level_title,
     limits,
@@ -25,6 +26,7 @@ from eeg2music.evaluation.tables import (
     marked_p,
     number,
     seeds_text,
+    together,
 )
 from eeg2music.files import atomic_folder, write_json, write_text
 from eeg2music.report import figures
@@ -140,46 +142,36 @@ def _absent(level: Mapping[str, Any], width: int) -> list[list[str]]:
 
 def _summary(level: Mapping[str, Any], kind: str, entries: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     first = next(iter(entries.values()))
-    heads = ["condition", "pairwise", f"95 % interval of seed {first[0]['seed']}", "top-1", "n", "gallery"]
-    rows = [
-        _no_finding_row(name, of[0][kind], len(heads))
-        if (name, kind) == NO_FINDING
-        else _summary_row(name, [entry[kind] for entry in of])
-        for name, of in entries.items()
-    ]
-    size = first[0][kind]["gallery_size"]
-    rows.append(["chance", "0.500", "", number(1.0 / size), "", f"{size}"])
-    rows += _absent(level, len(heads))
-    note = f"{_note(level)} The interval is one seed's, over songs: seeds share songs and listeners."
+    rows = []
+    for name, of in entries.items():
+        pooled = level["scores"][name]["pooled"][kind]
+        shown = name.replace("_", " ")
+        hidden = pooled is None or (name, kind) == NO_FINDING
+        rows.append(_no_finding_row(shown, of[0][kind], len(SEED_HEADS)) if hidden else _seed_row(shown, pooled))
+    rows += [_chance_row(first[0][kind]["gallery_size"]), *_absent(level, len(SEED_HEADS))]
+    note = f"{_note(level)} {POOLED}"
     note += f" {NO_EMBEDDING}" if _hides(level, kind) else ""
     if BRAIN in entries:
-        note += f" {entries[BRAIN][0][kind]['power']}"
+        note += f" {(level['scores'][BRAIN]['pooled'][kind] or entries[BRAIN][0][kind])['power']}"
     return {
-        "title": level_title(level, f"{kind}, mean of {seeds_text(len(first))}"),
+        "title": level_title(level, f"{kind}, {together(len(first))}"),
         "note": note,
-        "heads": heads,
+        "heads": SEED_HEADS,
         "rows": rows,
     }
 
 
+def _chance_row(size: int) -> list[str]:
+    return ["chance", "0.500", "", "", number(1.0 / size), "", "", "", f"{size}"]
+
+
 def _no_finding_row(name: str, score: Mapping[str, Any], width: int) -> list[str]:
-    return [name.replace("_", " "), *["–"] * (width - 3), f"{score['n']}", f"{score['gallery_size']}"]
+    return [name, *["–"] * (width - 3), f"{score['n']}", f"{score['gallery_size']}"]
 
 
 def _hides(level: Mapping[str, Any], kind: str) -> bool:
     """Whether a score of this kind is no finding and not shown."""
     return kind == NO_FINDING[1] and NO_FINDING[0] in level["scores"]
-
-
-def _summary_row(name: str, scores: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [
-        name.replace("_", " "),
-        number(known_mean([score["accuracy"] for score in scores])),
-        limits(scores[0]["ci95"]),
-        number(known_mean([score["top1"] for score in scores])),
-        f"{scores[0]['n']}",
-        f"{scores[0]['gallery_size']}",
-    ]
 
 
 def _by_seed(level: Mapping[str, Any], kind: str, entries: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
@@ -189,8 +181,7 @@ def _by_seed(level: Mapping[str, Any], kind: str, entries: Mapping[str, Sequence
         if (name, kind) != NO_FINDING
         for entry in of
     ]
-    size = next(iter(entries.values()))[0][kind]["gallery_size"]
-    rows.append(["chance", "0.500", "", "", number(1.0 / size), "", "", "", f"{size}"])
+    rows.append(_chance_row(next(iter(entries.values()))[0][kind]["gallery_size"]))
     rows += _absent(level, len(SEED_HEADS))
     note = f"{_note(level)} Intervals over songs; p: permutation of songs, uncorrected; {MARK}: as in the summary."
     return {"title": level_title(level, f"{kind}, by seed"), "note": note, "heads": SEED_HEADS, "rows": rows}

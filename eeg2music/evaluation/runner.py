@@ -29,6 +29,7 @@ from eeg2music.evaluation.material import further_songs, further_stems
 from eeg2music.evaluation.page import write_scores
 from eeg2music.evaluation.parts import Parts
 from eeg2music.evaluation.pictures import level_pictures, map_facts
+from eeg2music.evaluation.pooled import pooled_scores
 from eeg2music.evaluation.sounds import sound_units
 from eeg2music.evaluation.sounds_scores import FOLDER, gather_sounds
 from eeg2music.evaluation.splits import Manifest
@@ -172,7 +173,7 @@ def _level_scores(
         facts = results[0].facts
         by_seed = [result.entry for result in results if result.entry is not None]
         if by_seed:
-            scores[name] = {**by_seed[0], "seeds": by_seed}
+            scores[name] = {**by_seed[0], "seeds": by_seed, "pooled": pooled_scores(results)}
         else:
             scores[name] = {"embedding": None, "generated": None, "why": results[0].why, "seeds": []}
         made = [
@@ -187,7 +188,8 @@ def _level_scores(
         ]
         if made:
             apart[name] = mean_of_seeds(made)
-    elsewhere, judged = judge(scores)
+    # A simulated listener's recording holds all songs.
+    elsewhere, judged = judge(scores, also_at_chance=() if config.prepared else ("time_shifted",))
     return {
         "name": level.name,
         "snr_db": level.snr_db,

@@ -16,6 +16,10 @@ NO_FINDING = ("no_brain", "embedding")
 NO_EMBEDDING = (
     "The condition 'no brain' has no embedding: nothing is decoded without a recording, so that nothing is shown."
 )
+POOLED = (
+    "Each query's score is averaged over the seeds, which share songs and listeners; interval and permutation test are "
+    "over songs."
+)
 MARK = "†"
 DISAGREE = (
     f"{MARK} marks a p whose 95 % interval says otherwise about chance. They answer two questions: p is one-sided, how "
@@ -113,6 +117,11 @@ def level_title(level: Mapping[str, Any], what: str = "") -> str:
 def seeds_text(count: int) -> str:
     """How many seeds, in words."""
     return "1 seed" if count == 1 else f"{count} seeds"
+
+
+def together(count: int) -> str:
+    """Seeds that are averaged, in words."""
+    return seeds_text(count) + (" together" if count > 1 else "")
 
 
 def known_mean(values: Sequence[float | None]) -> float | None:

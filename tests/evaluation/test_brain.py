@@ -181,7 +181,11 @@ def test_brain_and_controls_differ_in_their_conditions_only(evidence: Evidence) 
 
 
 def score(accuracy: float, low: float, high: float) -> dict[str, Any]:
-    return {"accuracy": accuracy, "ci95": [low, high], "chance": 0.5}
+    p = 0.02 if accuracy > 0.5 else 1.0
+    return {
+        "accuracy": accuracy, "ci95": [low, high], "chance": 0.5, "p_value": p,
+        "p_value_below": 0.02 if accuracy < 0.5 else 1.0,
+    }  # fmt: skip
 
 
 def test_controls_that_should_be_at_chance_and_are_not_are_told() -> None:
@@ -195,7 +199,7 @@ def test_controls_that_should_be_at_chance_and_are_not_are_told() -> None:
         }
     )
     assert len(told) == 2
-    assert told[0] == "shuffled (embedding) should be at chance 0.50 but has 0.700 [0.600, 0.800]"
+    assert told[0] == "shuffled (embedding) should be at chance 0.50 but has 0.700 [0.600, 0.800], two-sided p = 0.04"
     assert told[1].startswith("random encoder (embedding)")
 
 
@@ -205,7 +209,7 @@ def test_every_seed_is_looked_at() -> None:
         {"seed": 1, "embedding": score(0.7, 0.6, 0.8), "generated": None},
     ]
     assert surprises({"shuffled": {**seeds[0], "seeds": seeds}}) == [
-        "shuffled (embedding, seed 1) should be at chance 0.50 but has 0.700 [0.600, 0.800]"
+        "shuffled (embedding, seed 1) should be at chance 0.50 but has 0.700 [0.600, 0.800], two-sided p = 0.04"
     ]
     assert surprises({"shuffled": {"embedding": None, "generated": None, "why": "x", "seeds": []}}) == []
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support import seeds_together
 
 from eeg2music.evaluation.comparisons import brain_comparisons, comparison_tables, corrected, seed_remarks
 from eeg2music.evaluation.corrections import holm
@@ -78,8 +79,9 @@ def test_what_measures_a_condition_is_named_as_followed() -> None:
     }  # fmt: skip
     follow = {"mean": 0.2, "mean_by_listener": 0.2, "null": 0.1, "n": 4}
     entry = {"seed": 0, "embedding": scored, "generated": scored, "following": follow}
-    shown = {"name": "clean", "snr_db": 0.0, "style": "funk", "subjects": [], "scores": {"brain": {"seeds": [entry]}}}
+    brain = {"seeds": [entry], "pooled": seeds_together([entry])}
+    shown = {"name": "clean", "snr_db": 0.0, "style": "funk", "subjects": [], "scores": {"brain": brain}}
     notes = {table["title"]: table["note"] for table in score_tables({"levels": [shown]})}
-    assert "hears onsets and brightness" in notes["clean (0 dB): generated, mean of 1 seed"]
+    assert "hears onsets and brightness" in notes["clean (0 dB): generated, 1 seed"]
     assert "a condition that the generator follows" in notes["clean (0 dB): following, mean of 1 seed"]
-    assert "follows" not in notes["clean (0 dB): embedding, mean of 1 seed"]
+    assert "follows" not in notes["clean (0 dB): embedding, 1 seed"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support import seeds_together
 
 from eeg2music.evaluation.page import _pictures, score_tables
 from eeg2music.evaluation.tables import NO_EMBEDDING
@@ -25,7 +26,7 @@ def follow(mean: float | None, by_listener: float | None, null: float | None) ->
 
 
 def condition(*seeds: dict[str, Any]) -> dict[str, Any]:
-    return {**seeds[0], "seeds": list(seeds)}
+    return {**seeds[0], "seeds": list(seeds), "pooled": seeds_together(seeds)}
 
 
 @pytest.fixture
@@ -51,13 +52,13 @@ def level() -> dict[str, Any]:
 def test_means_over_seeds_stand_above_the_seeds(level: dict[str, Any]) -> None:
     tables = score_tables({"levels": [level]})
     assert [table["title"] for table in tables] == [
-        "clean (0 dB): embedding, mean of 2 seeds",
+        "clean (0 dB): embedding, 2 seeds together",
         "clean (0 dB): embedding, by seed",
-        "clean (0 dB): generated, mean of 2 seeds",
+        "clean (0 dB): generated, 2 seeds together",
         "clean (0 dB): generated, by seed",
         "clean (0 dB): following, mean of 2 seeds",
     ]
-    assert tables[0]["rows"][2] == ["no brain", "–", "–", "–", "20", "5"]
+    assert tables[0]["rows"][2] == ["no brain", *["–"] * 6, "20", "5"]
     assert [row[0] for row in tables[1]["rows"]] == [
         "brain, seed 3",
         "brain, seed 4",
@@ -141,7 +142,7 @@ def test_a_control_that_could_not_be_made_has_a_row(level: dict[str, Any]) -> No
 def test_recordings_have_no_ratio_and_are_not_called_simulated(level: dict[str, Any]) -> None:
     level.update(name="recorded", snr_db=None)
     tables = score_tables({"levels": [level], "material": "prepared"})
-    assert tables[0]["title"] == "recorded: embedding, mean of 2 seeds"
+    assert tables[0]["title"] == "recorded: embedding, 2 seeds together"
     text = " ".join(f"{table['title']} {table['note']}" for table in tables)
     assert "dB" not in text
     assert "simulated" not in text

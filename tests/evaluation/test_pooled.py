@@ -1,0 +1,63 @@
+"""Seeds together: one figure, whose interval is over songs, and which no seed moves far."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eeg2music.errors import DataError
+from eeg2music.evaluation.identification import identify
+from eeg2music.evaluation.pooled import pooled_scores
+from eeg2music.evaluation.units import Matched, UnitResult
+from eeg2music.seeding import numpy_rng
+
+SONGS, LISTENERS, DIM = 20, 3, 16
+TARGET = np.tile(np.arange(SONGS), LISTENERS)
+NAMES = {"songs": [f"song-{n}" for n in TARGET], "subjects": [f"sub-{n // SONGS}" for n in range(len(TARGET))]}
+
+
+def unit(seed: int, knowledge: float = 0.3, target: np.ndarray = TARGET) -> UnitResult:
+    gallery = numpy_rng(0, "gallery").standard_normal((SONGS, DIM)).astype(np.float32)
+    noise = numpy_rng(seed, "noise").standard_normal((len(TARGET), DIM)).astype(np.float32)
+    matched = Matched(knowledge * gallery[target] + noise, gallery, target)
+    score = identify(matched.query, gallery, target, **NAMES, seed=seed)
+    return UnitResult({"seed": seed, "embedding": score, "generated": None}, {}, decoded=matched)
+
+
+def pooled(*units: UnitResult) -> dict[str, Any]:
+    found = pooled_scores(units)
+    assert found["generated"] is None and found["embedding"] is not None
+    return found["embedding"]
+
+
+def test_of_one_seed_it_is_the_seeds_own() -> None:
+    one = unit(0)
+    found = pooled(one)
+    assert one.entry is not None and found.pop("seeds") == 1
+    assert found == {key: one.entry["embedding"][key] for key in found}
+
+
+def test_the_mean_is_that_of_the_seeds_and_lies_in_its_interval() -> None:
+    units = [unit(seed) for seed in range(3)]
+    found = pooled(*units)
+    own = [one.entry["embedding"] for one in units if one.entry]
+    assert found["accuracy"] == pytest.approx(np.mean([one["accuracy"] for one in own]))
+    assert found["top1"] == pytest.approx(np.mean([one["top1"] for one in own]))
+    assert found["ci95"][0] < found["accuracy"] < found["ci95"][1]
+    assert (found["seeds"], found["n"], found["songs"]) == (3, len(TARGET), SONGS)
+    # Noise of single takes averages out; songs do not become more.
+    assert np.diff(found["ci95"]) < max(np.diff(one["ci95"]) for one in own)
+    assert found["p_value"] <= max(one["p_value"] for one in own)
+
+
+def test_seeds_that_know_nothing_are_at_chance_together() -> None:
+    values = [pooled(*(unit(3 * draw + seed, 0.0) for seed in range(3))) for draw in range(40)]
+    assert np.mean([one["p_value"] < 0.05 for one in values]) <= 0.175
+    assert np.mean([one["ci95"][0] <= 0.5 <= one["ci95"][1] for one in values]) >= 0.825
+
+
+def test_seeds_of_other_queries_are_refused() -> None:
+    with pytest.raises(DataError, match="Seeds of other queries"):
+        pooled_scores([unit(0), unit(1, target=TARGET[::-1].copy())])
