@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from eeg2music.errors import DataError
-from eeg2music.files import atomic_folder, check_result_folder, write_json
-from eeg2music.generation import DECIDED, TITLE, GenerateConfig, Take, check_given, make_result, refuse_decided
+from eeg2music.files import atomic_folder, write_json
+from eeg2music.generation import TITLE, GenerateConfig, Take, check_generate, make_result
 from eeg2music.pipeline import Hook, default_checkpoint, load_pipeline, no_hook
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.report.html import write_page
-from eeg2music.report.result import RESULT_FILES, write_clip
+from eeg2music.report.result import write_clip
 from eeg2music.weights import checkpoint_sha256
 
 
@@ -40,9 +40,7 @@ def run_generate_prepared(
     DataError
         If the cache holds no window.
     """
-    refuse_decided(cache, config, (*DECIDED, "start_s", "stop_s"))
-    check_result_folder(out, RESULT_FILES)
-    check_given(config)
+    check_generate(cache, out, config, checkpoint=checkpoint)
     data = PreparedDataset(cache)
     rows = list(chosen_rows(data, config.clips))
     if not rows:

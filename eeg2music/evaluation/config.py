@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from eeg2music.config import Config
+from eeg2music.config_words import known_names
 from eeg2music.evaluation.baselines import BASELINES
 from eeg2music.evaluation.brain import CONTROLS
 from eeg2music.evaluation.lesson import FitConfig
@@ -19,9 +20,7 @@ CONDITIONS = (BRAIN, *CONTROLS, *BASELINES)
 
 
 def _known_conditions(names: tuple[str, ...]) -> tuple[str, ...]:
-    unknown = [name for name in names if name not in CONDITIONS]
-    if unknown:
-        raise ValueError(f"{unknown[0]!r} is none of {', '.join(CONDITIONS)}")
+    known_names(names, CONDITIONS)
     return names
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from eeg2music.config import Config
+from eeg2music.config_words import Unfit, known_names
 from eeg2music.metrics.ridge import FOLDS
 from eeg2music.simulation.composer import STYLES
 from eeg2music.simulation.experiment import NAMED_SNR_DB, Snr
@@ -42,9 +43,9 @@ class EncodingListening(Config):
     @field_validator("styles")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in names if name not in STYLES]
-        if unknown or len(set(names)) < len(names):
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(STYLES)}" if unknown else "a style stands twice")
+        known_names(names, STYLES)
+        if len(set(names)) < len(names):
+            raise Unfit("a style stands twice", allowed="each style once", remedy="remove one of the two")
         return names
 
     @property

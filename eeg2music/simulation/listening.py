@@ -106,11 +106,11 @@ def crosstalk_matrix(crosstalk: Crosstalk) -> NDArray[np.float64]:
     allowed = f"a number from 0 to 1, or a {len(REGIONS)} x {len(STEMS)} matrix"
     if isinstance(crosstalk, int | float):
         if not 0.0 <= crosstalk <= 1.0:
-            raise ConfigError(f"crosstalk = {crosstalk!r} does not fit", allowed=allowed)
+            raise ConfigError(f"crosstalk = {crosstalk!r} does not fit", allowed=allowed, remedy="correct it")
         return np.full((len(REGIONS), len(STEMS)), float(crosstalk)) + (1.0 - crosstalk) * np.eye(len(REGIONS))
     matrix = np.asarray(crosstalk, dtype=np.float64)
     if matrix.shape != (len(REGIONS), len(STEMS)) or not np.isfinite(matrix).all():
-        raise ConfigError(f"crosstalk of shape {matrix.shape} does not fit", allowed=allowed)
+        raise ConfigError(f"crosstalk of shape {matrix.shape} does not fit", allowed=allowed, remedy="correct it")
     return matrix
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, create_model, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
 from eeg2music.config import Config, load_config
+from eeg2music.config_words import Unfit
 from eeg2music.errors import ConfigError
 from eeg2music.training.registry import TASKS
 
@@ -74,7 +74,7 @@ class TrainConfig(Config):
     def _known_device(cls, value: str) -> str:
         # Whether it is there is asked when the run starts: a config may be written for another machine.
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
-            raise PydanticCustomError("device", "cpu, cuda, cuda:N, mps or auto")
+            raise Unfit(allowed="cpu, cuda, cuda:N, mps or auto")
         return value
 
 

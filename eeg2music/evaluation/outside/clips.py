@@ -126,13 +126,8 @@ def refuse_rates(clips: Iterable[Clip], declared_hz: int | None, others: Iterabl
         )
 
 
-def refuse_unusable(clips: Iterable[Clip], shortest_s: Mapping[str, float]) -> None:
-    """Refuse silence, clipping, and clips that are too short for an embedding.
-
-    Parameters
-    ----------
-    shortest_s : {embedding: seconds}
-    """
+def refuse_unusable(clips: Iterable[Clip]) -> None:
+    """Refuse silence and clipping."""
     for clip in clips:
         if clip.level_dbfs < SILENT_DBFS:
             raise InputError(
@@ -146,6 +141,16 @@ def refuse_unusable(clips: Iterable[Clip], shortest_s: Mapping[str, float]) -> N
                 allowed=f"{CLIPPED_REFUSED:.0%} or less",
                 remedy="write it again at a lower level",
             )
+
+
+def refuse_short(clips: Iterable[Clip], shortest_s: Mapping[str, float]) -> None:
+    """Refuse clips that are too short for an embedding.
+
+    Parameters
+    ----------
+    shortest_s : {embedding: seconds}
+    """
+    for clip in clips:
         for name, seconds in shortest_s.items():
             if clip.seconds < seconds - 0.5 / clip.sample_rate_hz:
                 raise InputError(

@@ -159,7 +159,11 @@ def read_manifest(path: str | os.PathLike[str]) -> Clips:
     header = _header(file.with_suffix(".json"))
     rows = tuple(build_config(Row, values, source=place) for place, values in _lines(file))
     if not rows:
-        raise InputError(f"{file.name} names no clip", allowed="one line or more")
+        raise InputError(
+            f"{file.name} names no clip",
+            allowed="a header such as file,reference,song (or JSON lines), and a line for each clip",
+            remedy="fill it; configs/eval/score.yaml shows the columns",
+        )
     _check_kind(rows, header)
     gallery = check_labels(rows, header)
     clips = Clips(file.parent, file.name, sha256_file(file), header, rows, gallery)
