@@ -247,7 +247,7 @@ def generate(
     """Turn a recording into stems, a mix and a report."""
     from eeg2music.config import load_config
     from eeg2music.generation import GenerateConfig, check_generate, run_generate
-    from eeg2music.generation_batch import run_generate_prepared
+    from eeg2music.generation_batch import check_generate_prepared, run_generate_prepared
     from eeg2music.recordings.prepared import is_prepared
 
     given = options.given(
@@ -255,10 +255,12 @@ def generate(
     )
     config = load_config(GenerateConfig, None, [*given, *options.seeded(overrides, seed)])
     options.check_device(device)
+    clips = is_prepared(recording) and config.recording is None
     if dry_run:
-        return _dry_run(config, lambda: check_generate(recording, folder, config, checkpoint=checkpoint))
+        check = check_generate_prepared if clips else check_generate
+        return _dry_run(config, lambda: check(recording, folder, config, checkpoint=checkpoint))
     with Steps() as hook:
-        run = run_generate_prepared if is_prepared(recording) and config.recording is None else run_generate
+        run = run_generate_prepared if clips else run_generate
         report = run(recording, folder, config, checkpoint=checkpoint, device=device, hook=hook)
     from eeg2music.report.words import generate_summary
 
@@ -340,16 +342,23 @@ def score(
     from eeg2music.config import load_config
     from eeg2music.evaluation.outside.config import ScoreConfig, check_score
 
-    flags = {"resample": resample, "allow_small": allow_small, "allow_circular": allow_circular}
     given = options.given(
-        reference=reference, embedding=options.names(embedding), **{key: True for key in flags if flags[key]}
+        reference=reference,
+        embedding=options.names(embedding),
+        resample=resample or None,
+        allow_small=allow_small or None,
+        allow_circular=allow_circular or None,
     )
     config = load_config(ScoreConfig, config_file, [*given, *options.seeded(overrides, seed)])
-    # Before anything that takes seconds to import.
-    check_score(manifest, folder, config)
-    options.check_device(device)
+
+    def check() -> None:
+        # The device last: it takes seconds to import what knows it.
+        check_score(manifest, folder, config)
+        options.check_device(device)
+
     if dry_run:
-        return _dry_run(config, lambda: None)
+        return _dry_run(config, check)
+    check()
     from eeg2music.evaluation.outside.page import summary
     from eeg2music.evaluation.outside.run import run_score
 
@@ -363,7 +372,7 @@ def score(
 def compare(
     first: Annotated[Path, typer.Argument(metavar="A", help="Folder of `evaluate` or `score`, or its scores.json.")],
     second: Annotated[Path, typer.Argument(metavar="B", help="Another, of the same songs, gallery, levels and seeds.")],
-    overrides: Annotated[list[str] | None, options.overrides_like("conditions=[all]")] = None,
+    overrides: Annotated[list[str] | None, options.overrides_like("permutations=1000")] = None,
     file: Annotated[
         Path | None, typer.Option("--out", help="JSON file of the comparison; the table goes beside it as Markdown.")
     ] = None,
@@ -400,7 +409,7 @@ def compare(
 @app.command()
 def info(
     thing: Annotated[Path, typer.Argument(metavar="CHECKPOINT|RECORDING", help="A folder of models or a recording.")],
-    overrides: Annotated[list[str] | None, options.overrides_like("channels=[C3,C4]")] = None,
+    overrides: Annotated[list[str] | None, options.overrides_like("montage=10-20")] = None,
     channels: Annotated[str | None, typer.Option(help="Comma-separated names of the channels to use.")] = None,
     montage: Annotated[str | None, typer.Option(help="Name of a standard montage.")] = None,
     seed: options.IdleSeed = None,
@@ -411,9 +420,8 @@ def info(
     from eeg2music.config import load_config
     from eeg2music.report.describe import InfoConfig, check_describe, describe
 
-    config = load_config(
-        InfoConfig, None, [*options.given(channels=options.names(channels), montage=montage), *(overrides or [])]
-    )
+    given = options.given(channels=options.names(channels), montage=montage)
+    config = load_config(InfoConfig, None, [*given, *(overrides or [])])
     options.check_device(device)
     if dry_run:
         return _dry_run(config, lambda: check_describe(thing, montage=config.montage))

@@ -86,12 +86,12 @@ class _EachKeyOnce(yaml.SafeLoader):
     """Refuses a mapping that names a key twice, of which YAML's own loader takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        seen: set[str] = set()
         for key, _ in node.value:
-            if keys.count(key.value) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} stands twice", key.start_mark
-                )
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                told = f"the key {key.value!r} stands twice"
+                raise yaml.constructor.ConstructorError(None, None, told, key.start_mark)
+            seen.add(str(key.value))
         return super().construct_mapping(node, deep)
 
 

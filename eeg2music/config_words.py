@@ -75,7 +75,7 @@ def explain(
     values : what was validated
     where : says of a value, by the keys that lead to it, where it was given, such as "in a.yaml"
     """
-    one = _as_a_misfit(_most_telling(error, values), values)
+    one = _as_a_misfit(_most_telling(kind, error, values), values)
     key, place = ".".join(map(str, one.keys)), where(one.keys)
     if one.kind == "extra_forbidden":
         return _unknown_key(kind, one, key, place)
@@ -161,9 +161,11 @@ def _either(words: Sequence[str]) -> str:
 
 
 def _bounds(metadata: Sequence[Any], annotation: Any) -> str:
+    # Below the top, pydantic leaves bounds in their Field.
+    flat = [inner for one in metadata for inner in (one.metadata if isinstance(one, FieldInfo) else [one])]
     found = {
         name: getattr(one, name)
-        for one in metadata
+        for one in flat
         for name in ("ge", "gt", "le", "lt", "min_length", "pattern")
         if getattr(one, name, None) is not None
     }
@@ -177,18 +179,9 @@ def _bounds(metadata: Sequence[Any], annotation: Any) -> str:
     return (f", {limits}" if limits else "") + length + pattern
 
 
-def _most_telling(error: ValidationError, values: Mapping[str, Any]) -> _Misfit:
+def _most_telling(kind: type[BaseModel], error: ValidationError, values: Mapping[str, Any]) -> _Misfit:
     """An unknown key explains the one that is missing, not the other way round; of a union, the innermost misfit."""
-    found = [
-        _Misfit(
-            _keys(one["loc"], values, one["type"] == "missing"),
-            one["type"],
-            one["input"],
-            one["msg"],
-            one.get("ctx", {}).get("error"),
-        )
-        for one in error.errors()
-    ]
+    found = [_misfit(kind, one, values) for one in error.errors()]
     for one in found:
         if one.kind == "extra_forbidden":
             return one
@@ -196,20 +189,29 @@ def _most_telling(error: ValidationError, values: Mapping[str, Any]) -> _Misfit:
     return max(inside, key=lambda one: len(one.keys))
 
 
-def _misfit(one: Any, values: Mapping[str, Any]) -> _Misfit:
-    keys = _keys(one["loc"], values, one["type"] == "missing")
+def _misfit(kind: type[BaseModel], one: Any, values: Mapping[str, Any]) -> _Misfit:
+    keys = _keys(kind, one["loc"], values)
     return _Misfit(keys, one["type"], one["input"], one["msg"], one.get("ctx", {}).get("error"))
 
 
-def _keys(location: Sequence[Any], values: Any, missing: bool) -> Keys:
-    """The keys of a location that lead through `values`: pydantic puts the members of unions between them."""
+def _keys(kind: type[BaseModel], location: Sequence[Any], values: Any) -> Keys:
+    """The keys of a location that lead to a value or a field: pydantic puts the members of unions between them."""
     keys: list[Any] = []
     for part in location:
-        inside = isinstance(values, Mapping) and part in values
-        if inside or (isinstance(values, list | tuple) and isinstance(part, int) and part < len(values)):
+        if _holds(values, part):
             values = values[part]
-            keys.append(part)
-    return (*keys, location[-1]) if missing else tuple(keys)
+        elif _field_at(kind, (*keys, part)) is not None:
+            values = None  # a key that is missing, or an element of a list that is too short
+        else:
+            continue
+        keys.append(part)
+    return tuple(keys)
+
+
+def _holds(values: Any, part: Any) -> bool:
+    if isinstance(values, Mapping):
+        return part in values
+    return isinstance(values, list | tuple) and isinstance(part, int) and part < len(values)
 
 
 def _as_a_misfit(one: _Misfit, values: Any) -> _Misfit:
@@ -267,9 +269,9 @@ def _element_of(annotation: Any, key: Any) -> Any:
     if origin in (typing.Union, types.UnionType, Annotated):
         found = (_element_of(part, key) for part in parts)
         return next((one for one in found if one is not None), None)
-    if origin in (tuple, list) or origin is Sequence:
+    if isinstance(key, int) and (origin in (tuple, list) or origin is Sequence):
         fixed = origin is tuple and parts[-1] is not Ellipsis
-        return parts[key] if fixed and isinstance(key, int) and key < len(parts) else parts[0]
+        return parts[key] if fixed and key < len(parts) else parts[0]
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return parts[1]
     return None

@@ -162,8 +162,9 @@ def check_generate(source: Path, out: Path, config: GenerateConfig, *, checkpoin
     check_given(config)
     check_models(checkpoint or default_checkpoint())
     if is_prepared(source):
-        clips = config.recording is None
-        refuse_decided(source, config, (*DECIDED, *(("start_s", "stop_s") if clips else ())))
+        refuse_decided(source, config, DECIDED)
+        if config.recording is not None:
+            _prepared_stretch(PreparedDataset(source), source, config)
     elif config.recording is not None:
         raise _no_cache(source)
     else:
@@ -275,6 +276,11 @@ def _no_cache(source: Path) -> InputError:
 
 def _prepared_take(data: PreparedDataset, source: Path, config: GenerateConfig) -> Take:
     refuse_decided(source, config, DECIDED)
+    return Take.prepared(data, *_prepared_stretch(data, source, config))
+
+
+def _prepared_stretch(data: PreparedDataset, source: Path, config: GenerateConfig) -> tuple[str, int, int]:
+    """Which recording of a cache, and its first sample and one past the last."""
     key = config.recording or (data.recordings[0] if len(data.recordings) == 1 else None)
     if key not in data.recordings:
         some = ", ".join(data.recordings[:3])
@@ -291,7 +297,7 @@ def _prepared_take(data: PreparedDataset, source: Path, config: GenerateConfig) 
             allowed=f"at least {MIN_DURATION_S:g} s within 0 to {total_s:.3f} s",
             remedy="change --start or --stop, or leave them out",
         )
-    return Take.prepared(data, key, round(start_s * EEG_RATE_HZ), round(stop_s * EEG_RATE_HZ))
+    return key, round(start_s * EEG_RATE_HZ), round(stop_s * EEG_RATE_HZ)
 
 
 def decode(

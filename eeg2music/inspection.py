@@ -128,7 +128,9 @@ def _describe_dataset(place: Path) -> Description:
 def _describe_cache(place: Path) -> Description:
     data = PreparedDataset(place)
     if not len(data):
-        raise InputError(f"{place} is a prepared cache without a window", remedy="prepare longer recordings")
+        raise InputError(
+            f"{place} is a prepared cache without a window", allowed="one or more", remedy="prepare longer recordings"
+        )
     songs = {row["stimulus"] for row in data.rows if row["stimulus"] is not None}
     facts = {
         "format": "prepared cache",

@@ -6,6 +6,7 @@ Serves `eeg2music.cli` alone.
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any
 
 import typer
@@ -21,7 +22,7 @@ IdleDevice = Annotated[
 ]
 DryRun = Annotated[
     bool,
-    typer.Option("--dry-run", help="Check what can be checked at once, print the resolved configuration and stop."),
+    typer.Option("--dry-run", help="Check what takes no work, print the resolved configuration and stop."),
 ]
 
 
@@ -59,31 +60,28 @@ def usage_error(error: Any) -> InputError | None:
     if not message:
         return None
     context, parameter = getattr(error, "ctx", None), getattr(error, "param", None)
-    what = message.split(" Did you mean")[0].split(" (Possible")[0].removesuffix(".")
+    what = re.split(r": Input should be|: .* is not a valid", message)[0]
+    what = what.split(" Did you mean")[0].split(" (Possible")[0].removesuffix(".")
     name = context.command_path if context is not None else "eeg2music"
     allowed, remedy = "what the help shows", None
     if parameter is not None:
-        allowed = f"{parameter.opts[0] if parameter.opts else parameter.name}, {_takes(parameter)}"
-        remedy = f"give it, as `{name} --help` shows"
+        allowed = _takes(parameter)
+        remedy = f"`{name} --help` shows how"
     elif context is not None and hasattr(error, "option_name"):
-        known = [option for one in context.command.get_params(context) for option in one.opts if option.startswith("-")]
-        allowed, remedy = ", ".join(known), did_you_mean(error.option_name, known)
+        parameters = [one for one in context.command.get_params(context) if one.name != "help"]
+        known = [option for one in parameters for option in one.opts if option.startswith("-")]
+        allowed, remedy = ", ".join(known), did_you_mean(str(error.option_name), known)
     elif context is not None and hasattr(context.command, "list_commands"):
         known = context.command.list_commands(context)
         wrong = what.partition("'")[2].rstrip("'")
         allowed, remedy = ", ".join(known), did_you_mean(wrong, known)
-    return InputError(what, allowed=allowed, remedy=remedy or f"see `{name} --help`")
+    remedy = remedy or f"see `{name} --help`; settings are written key=value, without dashes"
+    return InputError(what, allowed=allowed, remedy=remedy)
 
 
 def _takes(parameter: Any) -> str:
-    """What the help says of an option or argument."""
-    kinds = {
-        "int": "a whole number",
-        "integer": "a whole number",
-        "float": "a number",
-        "path": "a path",
-        "text": "a text",
-    }
-    kind = kinds.get(str(parameter.type.name).lower(), str(parameter.type.name))
+    """What an option or argument takes, in its type's words and its own."""
+    kinds = {"int": "a whole number", "float": "a number", "Path": "a path", "str": "a text"}
+    kind = kinds.get(parameter.bare_type(), "a value")
     text = str(getattr(parameter, "help", "") or "").rstrip(".")
-    return f"{kind} ({text[:1].lower()}{text[1:]})" if text else kind
+    return f"{kind} ({text})" if text else kind

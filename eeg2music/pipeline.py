@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -471,6 +472,9 @@ def pick_device(name: str) -> torch.device:
     """The named device; "auto" is a CUDA GPU where there is one, else the CPU. mps is taken only by name."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    allowed = "cpu, cuda, cuda:N, mps or auto"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?|mps(:0)?", name):
+        raise InputError(f"No device {name!r}", allowed=allowed, remedy="take one of these, or leave it out")
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
@@ -478,7 +482,7 @@ def pick_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise InputError(
             f"No device {name!r} ({reason})",
-            allowed="cpu, cuda, cuda:N, mps or auto",
-            remedy="take --device cpu or leave it out; for a GPU, install the torch build for its CUDA",
+            allowed=allowed,
+            remedy="take cpu or leave it out; for a GPU, install the torch build for its CUDA",
         ) from None
     return device

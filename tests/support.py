@@ -1,4 +1,4 @@
-"""What tests of several folders share: loading a file that lies beside a test, and a tiny CLAP of the hub's kind."""
+"""What tests of several folders share: loading a file, a refused checkpoint, a tiny CLAP of the hub's kind."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
+
+import pytest
 
 
 def load_file(path: Path) -> ModuleType:
@@ -15,6 +17,16 @@ def load_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def refused(checkpoint: Path, message: str) -> None:
+    """Loading a checkpoint is refused in one line that matches."""
+    from eeg2music.errors import CheckpointError
+    from eeg2music.pipeline import load_pipeline
+
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_pipeline(checkpoint, "cpu")
+    assert "\n" not in str(caught.value)
 
 
 def write_clap(folder: Path) -> None:

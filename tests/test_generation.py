@@ -344,8 +344,8 @@ def test_in_a_process_of_its_own_it_is_the_same_and_errors_stay_silent(
 ) -> None:
     # A slow machine would be told of its progress.
     script = (
-        f"import torch; torch.set_num_threads({torch.get_num_threads()}); from eeg2music import cli; "
-        "cli.QUIET_S = 1e6; cli.main()"
+        f"import torch; torch.set_num_threads({torch.get_num_threads()}); from eeg2music import cli, console; "
+        "console.QUIET_S = 1e6; cli.main()"
     )
     options = ["--out", str(tmp_path / "out"), "--checkpoint", str(tiny_checkpoint), "--device", "cpu"]
     done = subprocess.run(

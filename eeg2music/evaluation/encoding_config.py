@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from eeg2music.config import Config
 from eeg2music.config_words import Unfit, known_names
 from eeg2music.metrics.ridge import FOLDS
 from eeg2music.simulation.composer import STYLES
 from eeg2music.simulation.experiment import NAMED_SNR_DB, Snr
+from eeg2music.simulation.head import MONTAGES
 from eeg2music.simulation.library import song_ids
 from eeg2music.simulation.listening import Crosstalk
+from eeg2music.simulation.responses import FAMILIES
 
 MUSIC, SHUFFLED, RANDOMIZED = "music", "shuffled_songs", "phase_randomized"
 CURVES, EMBEDDINGS = "curves", "embeddings"
@@ -39,6 +41,12 @@ class EncodingListening(Config):
     montage: str = "eeg64"
     response_family: str = "default"
     crosstalk: Crosstalk = 0.1
+
+    @field_validator("montage", "response_family")
+    @classmethod
+    def _simulated(cls, name: str, info: ValidationInfo) -> str:
+        known_names([name], {"montage": MONTAGES, "response_family": FAMILIES}[str(info.field_name)])
+        return name
 
     @field_validator("styles")
     @classmethod

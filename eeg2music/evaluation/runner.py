@@ -29,7 +29,7 @@ from eeg2music.evaluation.material import further_songs, further_stems
 from eeg2music.evaluation.page import write_scores
 from eeg2music.evaluation.parts import Parts
 from eeg2music.evaluation.pictures import level_pictures
-from eeg2music.evaluation.sounds import sound_units
+from eeg2music.evaluation.sounds import sound_units, sounds_level, sounds_seed
 from eeg2music.evaluation.sounds_scores import FOLDER, gather_sounds
 from eeg2music.evaluation.splits import Manifest
 from eeg2music.evaluation.units import Unit, UnitResult, in_order, level_units, unit_of
@@ -108,7 +108,10 @@ def check_evaluation(config: EvaluateConfig, out: Path) -> None:
     ------
     InputError, DataError, ConfigError, CheckpointError
     """
-    _with_known_levels(config)
+    known = _with_known_levels(config)
+    if config.sounds.clips:
+        sounds_level(known)
+        sounds_seed(known)
     check_result_folder(out, SCORE_FILES)
     check_models(Path(config.checkpoint) if config.checkpoint else default_checkpoint(), (*MAKING, *SCORING))
     if config.prepared:

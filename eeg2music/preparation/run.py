@@ -157,6 +157,8 @@ def _run_all(sources: Sequence[Source], cache: Path, config: PrepareConfig, prog
 
 def _failed(failures: dict[str, str], count: int) -> DataError:
     path, why = next(iter(failures.items()))
+    if count == 1:
+        return DataError(f"1 of 1 recordings cannot be used. {'' if path in why else path + ': '}{why}")
     more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
     where = "" if path in why else f"{path}: "
     return DataError(

@@ -43,6 +43,7 @@ def find_sources(root: Path) -> Iterator[Source]:
             f"Nothing at {root}", allowed="a BIDS data set, a folder or a recording", remedy="check the path"
         )
     if root.is_file() or root.suffix.lower() in FOLDER_SUFFIXES:
+        reader_of(root)
         yield _single(root)
     elif (root / "dataset_description.json").is_file():
         dataset = BidsDataset(root)

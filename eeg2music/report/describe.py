@@ -10,6 +10,7 @@ from typing import Any
 from eeg2music.config import Config
 from eeg2music.errors import CheckpointError, InputError
 from eeg2music.files import read_json
+from eeg2music.recordings.prepared import is_prepared
 from eeg2music.recordings.read import check_recording
 from eeg2music.weights import MANIFEST_NAME, read_manifest, refuse_pickle
 
@@ -30,7 +31,7 @@ def describe(thing: Path, *, channels: Sequence[str] | None = None, montage: str
         If nothing is there, or it is neither.
     """
     check_describe(thing, montage=montage)
-    if thing.is_dir() and _models_in(thing):
+    if thing.is_dir() and not is_prepared(thing) and _models_in(thing):
         return list(_describe_checkpoint(thing))
     from eeg2music.inspection import describe_recording
 

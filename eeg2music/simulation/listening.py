@@ -78,7 +78,9 @@ def draw_listener(
         If the montage or the cross-talk does not exist or does not fit.
     """
     if montage not in MONTAGES:
-        raise ConfigError(f"No simulated montage named {montage!r}", allowed=", ".join(MONTAGES))
+        raise ConfigError(
+            f"No simulated montage named {montage!r}", allowed=", ".join(MONTAGES), remedy="take one of these"
+        )
     rng = numpy_rng(0, "listener", subject_id)
     rotation = rng.uniform(-MAX_ROTATION_DEG, MAX_ROTATION_DEG, 3)
     gains = [float(numpy_rng(0, "channel gain", subject_id, name).standard_normal()) for name in MONTAGES[montage]]

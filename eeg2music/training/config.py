@@ -104,7 +104,8 @@ def resolve(name: str, config_path: str | None = None, overrides: Sequence[str] 
     if train.batch_size % train.accumulation:
         raise ConfigError(
             f"train.batch_size = {train.batch_size} is not a multiple of train.accumulation = {train.accumulation}",
-            remedy="choose a batch size that is",
+            allowed="a batch of equal parts",
+            remedy="choose a batch size that is a multiple",
         )
     return config
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -182,11 +181,6 @@ def test_the_seed_of_the_command_reaches_recordings_and_sampling(
 
 def plant(checkpoint: Path, **manifest: list[str]) -> None:
     (checkpoint / "encoder" / "training_manifest.json").write_text(json.dumps(manifest))
-
-
-@pytest.fixture
-def copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
 
 
 @pytest.mark.parametrize(

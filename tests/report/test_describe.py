@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from eeg2music.errors import CheckpointError, Eeg2MusicError, InputError
 from eeg2music.report.describe import describe
-
-
-@pytest.fixture
-def copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
 
 
 def test_every_model_with_its_size(tiny_checkpoint: Path) -> None:

@@ -60,7 +60,7 @@ def inspect(name: str, path: Path) -> Clip:
     rate = _rate_hz(path)
     audio = read_audio(path, sample_rate_hz=rate)
     if not audio.size:
-        raise InputError(f"{name} holds no samples", allowed="audio")
+        raise InputError(f"{name} holds no samples", allowed="audio", remedy="make it again")
     level = float(np.sqrt(np.mean((audio - audio.mean()) ** 2, dtype=np.float64)))
     full = np.abs(audio) >= FULL_SCALE
     runs = full[1:] & full[:-1]
@@ -248,5 +248,7 @@ def _rate_hz(path: Path) -> int:
         return int(soundfile.info(str(path)).samplerate)
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise InputError(
-            f"{path.name} is not an audio file that can be read ({error})", allowed="WAV, FLAC, OGG or MP3"
+            f"{path.name} is not an audio file that can be read ({error})",
+            allowed="WAV, FLAC, OGG or MP3",
+            remedy="make it again; a clip that failed is never left out of the scores",
         ) from None

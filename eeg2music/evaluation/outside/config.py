@@ -1,4 +1,4 @@
-"""What `score` is asked to do, and what of it can be refused at once. Imports no model: a mistake is told in a second."""
+"""What `score` is asked to do, and what of it can be refused at once, for it imports no model."""
 
 from __future__ import annotations
 

@@ -144,7 +144,11 @@ def array_material(clips: Clips, reference: str | os.PathLike[str] | None) -> Ma
     whole = None if reference is None else vectors.load_array(Path(reference))
     for name, other in (("references", targets), ("--reference", whole)):
         if other is not None and other.shape[1] != array.shape[1]:
-            raise InputError(f"{name} have {other.shape[1]} dimensions, the clips {array.shape[1]}", allowed="one")
+            raise InputError(
+                f"{name} have {other.shape[1]} dimensions, the clips {array.shape[1]}",
+                allowed="one number of dimensions",
+                remedy="embed both with one model",
+            )
     space = Space(
         name=header.embedding or "undeclared",
         dim=array.shape[1],
@@ -230,7 +234,11 @@ def _indices(clips: Clips) -> list[int]:
     """The gallery's rows."""
     wrong = [item for item in clips.gallery if not item.isdecimal()]
     if wrong:
-        raise InputError(f"The reference {wrong[0]!r} of a row", allowed="a row of the reference array, from 0")
+        raise InputError(
+            f"The reference {wrong[0]!r} of a row",
+            allowed="a row of the reference array, from 0",
+            remedy="name references as rows, too",
+        )
     return [int(item) for item in clips.gallery]
 
 
