@@ -380,9 +380,9 @@ def compare(
     device: options.IdleDevice = "auto",
     dry_run: options.DryRun = False,
 ) -> None:
-    """Paired differences of two results, B less A, with intervals.
+    r"""Paired differences of two results, B less A, with intervals.
 
-    Of the brain; conditions=[all] takes every condition that both hold. Differences are paired by song and listener,
+    Of the brain; conditions=\[all] takes every condition that both hold. Differences are paired by song and listener,
     and p-values are corrected over all figures. Results of other songs, galleries, scorers or seeds are refused.
     """
     from eeg2music.config import load_config

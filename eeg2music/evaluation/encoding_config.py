@@ -45,7 +45,7 @@ class EncodingListening(Config):
     @field_validator("montage", "response_family")
     @classmethod
     def _simulated(cls, name: str, info: ValidationInfo) -> str:
-        known_names([name], {"montage": MONTAGES, "response_family": FAMILIES}[str(info.field_name)])
+        known_names([name], MONTAGES if info.field_name == "montage" else FAMILIES)
         return name
 
     @field_validator("styles")
