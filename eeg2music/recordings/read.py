@@ -210,8 +210,8 @@ def _check_times(start_s: float | None, stop_s: float | None) -> None:
     for name, value in (("start", start_s), ("stop", stop_s)):
         if value is not None and not (math.isfinite(value) and value >= 0):
             raise InputError(
-                f"{name} = {value:g} s",
-                allowed="0 or more seconds from the first sample",
+                f"{name} = {value:g} s is no time in a recording",
+                allowed="0 s or more, up to the recording's end",
                 remedy=f"change --{name} or leave it out",
             )
     if stop_s is not None and (start_s or 0.0) >= stop_s:
