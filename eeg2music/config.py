@@ -6,17 +6,17 @@ YAML never names code to call.
 
 from __future__ import annotations
 
-import difflib
 import os
-import types
-import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from eeg2music.config_words import Keys, explain
 from eeg2music.errors import ConfigError
 
 
@@ -35,12 +35,16 @@ def load_config(kind: type[C], path: str | os.PathLike[str] | None = None, overr
     Raises
     ------
     ConfigError
-        Naming the file, the key, what is allowed and the nearest key.
+        Naming the file or the command line, the key, what is allowed and the nearest key.
     """
-    values: dict[str, Any] = {} if path is None else read_yaml(path)
-    for override in overrides:
-        _apply(values, override)
-    return build_config(kind, values, source=str(path) if path is not None else "the defaults")
+    read: dict[str, Any] = {} if path is None else read_yaml(path)
+    values = deepcopy(read)
+    given = [_apply(values, override) for override in overrides]
+    source = "" if path is None else f"in {path}"
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise explain(kind, error, values, partial(_where, read, given, source)) from None
 
 
 def build_config(kind: type[C], values: Mapping[str, Any], *, source: str = "config") -> C:
@@ -48,21 +52,58 @@ def build_config(kind: type[C], values: Mapping[str, Any], *, source: str = "con
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise _explain(kind, error, source) from None
+        raise explain(kind, error, values, lambda _: f"in {source}") from None
 
 
 def read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a YAML mapping."""
+    """Read a YAML mapping that sets something.
+
+    Raises
+    ------
+    ConfigError
+        If it is no YAML, no mapping, sets nothing, or sets a key twice.
+    """
     file = find_config(path)
+    allowed = "a mapping of keys to values, such as seed: 1"
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        values = yaml.load(file.read_text(encoding="utf-8"), _EachKeyOnce)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is not valid YAML ({_one_line(error)})", remedy="correct that line") from None
-    if values is None:
-        return {}
+        raise ConfigError(
+            f"{file} is not valid YAML ({_one_line(error)})", allowed=allowed, remedy="correct that line"
+        ) from None
+    if values is None or values == {}:
+        raise ConfigError(
+            f"{file} sets nothing",
+            allowed=allowed,
+            remedy="write what differs from the defaults into it, or begin with a copy of a file in configs/",
+        )
     if not isinstance(values, dict):
-        raise ConfigError(f"{file} holds a {type(values).__name__}", allowed="a mapping of keys to values")
+        raise ConfigError(f"{file} holds a {type(values).__name__}", allowed=allowed, remedy="write key: value")
     return values
+
+
+class _EachKeyOnce(yaml.SafeLoader):
+    """Refuses a mapping that names a key twice, of which YAML's own loader takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                told = f"the key {key.value!r} stands twice"
+                raise yaml.constructor.ConstructorError(None, None, told, key.start_mark)
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+def _where(read: Mapping[str, Any], given: Sequence[tuple[str, ...]], source: str, keys: Keys) -> str:
+    """Where a value was given: in the file, on the command line, or some of it here and some there."""
+    below = [path for path in given if path[: len(keys)] == keys]
+    if below:
+        there: Any = read
+        for key in keys:
+            there = there.get(key) if isinstance(there, Mapping) else None
+        return f"{source} and on the command line".lstrip() if there and below != [keys] else "on the command line"
+    return "on the command line" if any(keys[: len(path)] == path for path in given) else source
 
 
 def find_config(path: str | os.PathLike[str]) -> Path:
@@ -90,66 +131,38 @@ def shipped_folder(name: str) -> Path:
     return inside if inside.is_dir() else package.parent / name
 
 
-def _apply(values: dict[str, Any], override: str) -> None:
+def _apply(values: dict[str, Any], override: str) -> tuple[str, ...]:
+    """Set what an override says; returns the keys that lead there."""
     key, sign, text = override.partition("=")
     parts = key.lstrip("-").split(".")
+    allowed = "key=value or key.subkey=value"
     if not sign or not all(parts):
-        raise ConfigError(f"The override {override!r} cannot be read", allowed="key.subkey=value")
+        raise ConfigError(
+            f"The override {override!r} cannot be read",
+            allowed=allowed,
+            remedy="write it so, without spaces; a second file or folder is not taken here",
+        )
     node = values
     for part in parts[:-1]:
         if node.get(part) is None:
             node[part] = {}
         node = node[part]
         if not isinstance(node, dict):
-            raise ConfigError(f"The override {override!r} goes below {part!r}, which is a value")
+            raise ConfigError(
+                f"The override {override!r} goes below {part!r}, which is a value",
+                allowed=allowed,
+                remedy=f"set {part} itself",
+            )
     try:
-        node[parts[-1]] = yaml.safe_load(text) if text else None
+        node[parts[-1]] = yaml.load(text, _EachKeyOnce) if text else None
     except yaml.YAMLError as error:
         raise ConfigError(
             f"The override {override!r} is not valid YAML ({_one_line(error)})",
-            allowed="key.subkey=value",
+            allowed=allowed,
             remedy="put the value in quotes if it is a text",
         ) from None
+    return tuple(parts)
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-def _explain(kind: type[Config], error: ValidationError, source: str) -> ConfigError:
-    # A key that nobody knows explains the one that is missing, not the other way round.
-    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    location = [str(part) for part in first["loc"]]
-    key = ".".join(location)
-    if first["type"] == "extra_forbidden":
-        fields = list(_fields_at(kind, location[:-1]))
-        close = difflib.get_close_matches(location[-1], fields, n=1)
-        return ConfigError(
-            f"Unknown key {key!r} in {source}",
-            allowed=", ".join(fields),
-            remedy=f"did you mean {close[0]!r}?" if close else "correct or remove it",
-        )
-    if first["type"] == "missing":
-        return ConfigError(f"The key {key!r} is missing in {source}", remedy=f"add {key}: …")
-    return ConfigError(f"{key} = {first['input']!r} in {source} does not fit", allowed=first["msg"])
-
-
-def _fields_at(kind: type[Config], location: Iterable[str]) -> tuple[str, ...]:
-    current: Any = kind
-    for part in location:
-        fields = getattr(current, "model_fields", {})
-        if part not in fields:
-            continue  # index of a list, or the tag of a union
-        current = _config_in(fields[part].annotation)
-    return tuple(getattr(current, "model_fields", {}))
-
-
-def _config_in(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType, list, tuple, dict):
-        for part in typing.get_args(annotation):
-            found = _config_in(part)
-            if found is not None:
-                return found
-    return None
+    return " ".join(str(error).split()).replace('in "<unicode string>", ', "in ")

@@ -99,13 +99,23 @@ class DemoConfig(Config):
     generate: SoundConfig = SoundConfig()
 
 
+def check_demo(out: Path, *, checkpoint: Path | None = None) -> None:
+    """Everything that can be refused before a model is loaded.
+
+    Raises
+    ------
+    InputError, CheckpointError
+    """
+    check_result_folder(out, RESULT_FILES)
+    check_models(checkpoint or default_checkpoint(), (*MAKING, *SCORING))
+
+
 def run_demo(
     config: DemoConfig, out: Path, *, checkpoint: Path | None = None, device: str = "auto", hook: Hook = no_hook
 ) -> dict[str, Any]:
     """Run the demonstration into `out`; returns the report as written to report.json."""
-    check_result_folder(out, RESULT_FILES)
+    check_demo(out, checkpoint=checkpoint)
     folder = checkpoint or default_checkpoint()
-    check_models(folder, (*MAKING, *SCORING))
     settings = GenerateConfig(seed=config.seed, sampling=config.generate.sampling, mixer=config.generate.mixer)
     hook("loading the models")
     pipeline = load_pipeline(folder, device)

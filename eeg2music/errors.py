@@ -7,7 +7,8 @@ code never prints and never exits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 
 def first_few(items: Sequence[object], most: int = 5, separator: str = ", ") -> str:
@@ -18,6 +19,16 @@ def first_few(items: Sequence[object], most: int = 5, separator: str = ", ") -> 
     """
     shown = separator.join(map(str, items[:most])) or "none"
     return shown + (f" and {len(items) - most} more" if len(items) > most else "")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """A remedy that asks for the nearest known name, if one is near.
+
+    >>> did_you_mean("drum", ["drums", "bass"])
+    "did you mean 'drums'?"
+    """
+    close = difflib.get_close_matches(name.lower(), known, n=1)
+    return f"did you mean {close[0]!r}?" if close else None
 
 
 class Eeg2MusicError(Exception):

@@ -114,9 +114,48 @@ def check_result_folder(path: str | os.PathLike[str], own: Collection[str]) -> N
             allowed="a folder that is new, empty, or holds an earlier result",
             remedy=remedy,
         )
+    _check_writable(target)
+
+
+def check_result_file(path: str | os.PathLike[str], example: str) -> None:
+    """Make sure that a file may be written to `path`, before time is spent on it.
+
+    Parameters
+    ----------
+    example : name of such a file, for the message
+
+    Raises
+    ------
+    InputError
+        If a folder is there, or nothing can be written there.
+    """
+    if Path(path).is_dir():
+        raise InputError(
+            f"{path} is a folder", allowed=f"a file, such as {example}", remedy=f"name one with --out {path}/{example}"
+        )
+    _check_writable(Path(path).absolute())
+
+
+def check_new_folder(path: str | os.PathLike[str]) -> None:
+    """Make sure that a folder can be made at `path`, or is there and can be written in.
+
+    Raises
+    ------
+    InputError
+    """
+    target = Path(path).absolute()
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{path} is a file", allowed="a folder", remedy="choose another folder")
+    _check_writable(target / "file")
+
+
+def _check_writable(target: Path) -> None:
+    """Refuse a path below something that nothing can be written in."""
     parent = next(folder for folder in target.parents if folder.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise InputError(f"Nothing can be written in {parent}", allowed="a folder of yours", remedy=remedy)
+        raise InputError(
+            f"Nothing can be written in {parent}", allowed="a folder of yours", remedy="choose a new folder with --out"
+        )
 
 
 def _sync(path: Path) -> None:

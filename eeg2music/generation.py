@@ -16,9 +16,10 @@ from pydantic import Field, field_validator
 
 from eeg2music.audio import audio_duration_s, read_audio
 from eeg2music.config import Config
+from eeg2music.config_words import Unfit, known_names
 from eeg2music.diffusion.transformer import StemState
 from eeg2music.encoders.base import Encoder, Reading
-from eeg2music.errors import ConfigError, InputError
+from eeg2music.errors import InputError
 from eeg2music.files import check_result_folder
 from eeg2music.mixing.mixer import MixerConfig, mix
 from eeg2music.mixing.settings import StemMixerConfig
@@ -26,6 +27,7 @@ from eeg2music.pipeline import (
     BrainToMusicPipeline,
     Hook,
     SamplingConfig,
+    check_models,
     default_checkpoint,
     load_pipeline,
     no_hook,
@@ -34,7 +36,7 @@ from eeg2music.pipeline import (
 from eeg2music.preprocess.eeg import PreprocessConfig, preprocess
 from eeg2music.preprocess.windows import spread_windows
 from eeg2music.recordings.prepared import PreparedDataset, is_prepared
-from eeg2music.recordings.read import MIN_DURATION_S, content_key, read_recording
+from eeg2music.recordings.read import MIN_DURATION_S, check_recording, content_key, read_recording
 from eeg2music.report import words
 from eeg2music.report.result import (
     RESULT_FILES,
@@ -84,8 +86,9 @@ class GenerateConfig(Config):
     @field_validator("only")
     @classmethod
     def _are_stems(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if names is not None and (not names or set(names) - set(STEMS)):
-            raise ConfigError(f"only = {', '.join(names) or 'nothing'}", allowed=", ".join(STEMS))
+        known_names(names or (), STEMS)
+        if names == ():
+            raise Unfit("nothing would be generated", allowed=", ".join(STEMS))
         return names
 
 
@@ -137,8 +140,7 @@ def run_generate(
     InputError, ConfigError, CheckpointError
         Before anything is written.
     """
-    check_result_folder(out, RESULT_FILES)
-    check_given(config)
+    check_generate(source, out, config, checkpoint=checkpoint)
     hook("reading the recording")
     take = read_source(source, config)
     hook("loading the models")
@@ -147,6 +149,32 @@ def run_generate(
     hook("writing")
     write_result(out, result, title=TITLE)
     return result.report
+
+
+def check_generate(source: Path, out: Path, config: GenerateConfig, *, checkpoint: Path | None = None) -> None:
+    """Everything that can be refused before a signal is read or a model is loaded.
+
+    Raises
+    ------
+    InputError, DataError, CheckpointError
+    """
+    check_result_folder(out, RESULT_FILES)
+    check_given(config)
+    check_models(checkpoint or default_checkpoint())
+    if is_prepared(source):
+        refuse_decided(source, config, DECIDED)
+        if config.recording is not None:
+            _prepared_stretch(PreparedDataset(source), source, config)
+    elif config.recording is not None:
+        raise _no_cache(source)
+    else:
+        check_recording(
+            source,
+            montage=config.montage,
+            start_s=config.start_s,
+            stop_s=config.stop_s,
+            line_freq_hz=config.line_freq_hz,
+        )
 
 
 def make_result(
@@ -227,7 +255,7 @@ def read_source(source: Path, config: GenerateConfig) -> Take:
     if is_prepared(source):
         return _prepared_take(PreparedDataset(source), source, config)
     if config.recording is not None:
-        raise InputError(f"{source} is no prepared cache", remedy="leave recording= out")
+        raise _no_cache(source)
     return Take.raw(
         read_recording(
             source,
@@ -240,8 +268,19 @@ def read_source(source: Path, config: GenerateConfig) -> Take:
     )
 
 
+def _no_cache(source: Path) -> InputError:
+    return InputError(
+        f"{source} is no prepared cache", allowed="recording= with a prepared cache", remedy="leave recording= out"
+    )
+
+
 def _prepared_take(data: PreparedDataset, source: Path, config: GenerateConfig) -> Take:
     refuse_decided(source, config, DECIDED)
+    return Take.prepared(data, *_prepared_stretch(data, source, config))
+
+
+def _prepared_stretch(data: PreparedDataset, source: Path, config: GenerateConfig) -> tuple[str, int, int]:
+    """Which recording of a cache, and its first sample and one past the last."""
     key = config.recording or (data.recordings[0] if len(data.recordings) == 1 else None)
     if key not in data.recordings:
         some = ", ".join(data.recordings[:3])
@@ -256,8 +295,9 @@ def _prepared_take(data: PreparedDataset, source: Path, config: GenerateConfig) 
         raise InputError(
             f"start = {start_s:g} s, stop = {stop_s:g} s of {key}",
             allowed=f"at least {MIN_DURATION_S:g} s within 0 to {total_s:.3f} s",
+            remedy="change --start or --stop, or leave them out",
         )
-    return Take.prepared(data, key, round(start_s * EEG_RATE_HZ), round(stop_s * EEG_RATE_HZ))
+    return key, round(start_s * EEG_RATE_HZ), round(stop_s * EEG_RATE_HZ)
 
 
 def decode(

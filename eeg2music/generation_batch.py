@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from eeg2music.errors import DataError
-from eeg2music.files import atomic_folder, check_result_folder, write_json
-from eeg2music.generation import DECIDED, TITLE, GenerateConfig, Take, check_given, make_result, refuse_decided
+from eeg2music.files import atomic_folder, write_json
+from eeg2music.generation import DECIDED, TITLE, GenerateConfig, Take, check_generate, make_result, refuse_decided
 from eeg2music.pipeline import Hook, default_checkpoint, load_pipeline, no_hook
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.report.html import write_page
-from eeg2music.report.result import RESULT_FILES, write_clip
+from eeg2music.report.result import write_clip
 from eeg2music.weights import checkpoint_sha256
 
 
@@ -40,13 +40,8 @@ def run_generate_prepared(
     DataError
         If the cache holds no window.
     """
-    refuse_decided(cache, config, (*DECIDED, "start_s", "stop_s"))
-    check_result_folder(out, RESULT_FILES)
-    check_given(config)
-    data = PreparedDataset(cache)
+    data = check_generate_prepared(cache, out, config, checkpoint=checkpoint)
     rows = list(chosen_rows(data, config.clips))
-    if not rows:
-        raise DataError(f"{cache} holds no window", allowed="one or more", remedy="prepare longer recordings")
     hook("loading the models")
     pipeline = load_pipeline(checkpoint, device)
     checkpoint_hash = checkpoint_sha256(checkpoint or default_checkpoint())
@@ -66,6 +61,23 @@ def run_generate_prepared(
         write_json(folder / "report.json", report)
         _write_overview(folder / "report.html", report)
     return report
+
+
+def check_generate_prepared(
+    cache: Path, out: Path, config: GenerateConfig, *, checkpoint: Path | None = None
+) -> PreparedDataset:
+    """Everything that can be refused before a signal is read or a model is loaded. Returns the cache.
+
+    Raises
+    ------
+    InputError, DataError, CheckpointError
+    """
+    refuse_decided(cache, config, (*DECIDED, "start_s", "stop_s"))
+    check_generate(cache, out, config, checkpoint=checkpoint)
+    data = PreparedDataset(cache)
+    if not len(data):
+        raise DataError(f"{cache} holds no window", allowed="one or more", remedy="prepare longer recordings")
+    return data
 
 
 def chosen_rows(data: PreparedDataset, most: int) -> Iterator[Mapping[str, Any]]:

@@ -105,7 +105,7 @@ def _listed(names: Sequence[str], most: int = 12) -> str:
 
 
 def _describe_dataset(place: Path) -> Description:
-    from eeg2music.recordings.bids import BidsDataset
+    from eeg2music.recordings.bids import FETCH, BidsDataset
 
     dataset = BidsDataset(place)
     if not dataset.recordings and not dataset.missing:
@@ -117,19 +117,20 @@ def _describe_dataset(place: Path) -> Description:
         "subjects": list(dataset.subjects),
         "kinds": sorted({recording.suffix for recording in dataset.recordings}),
     }
-    lines = [
-        f"BIDS data set: {len(dataset.recordings)} recordings of {len(dataset.subjects)} subjects",
-        "name one recording to see its channels, or use `eeg2music prepare` for all",
-    ]
+    lines = [f"BIDS data set: {len(dataset.recordings)} recordings of {len(dataset.subjects)} subjects"]
     if dataset.missing:
-        lines.insert(1, f"{len(dataset.missing)} recordings are missing; fetch them (`datalad get` or `git annex get`)")
+        lines.append(f"{len(dataset.missing)} recordings are announced and not here; {FETCH}")
+    if dataset.recordings:
+        lines.append("name one recording to see its channels, or use `eeg2music prepare` for all")
     return Description(facts, lines)
 
 
 def _describe_cache(place: Path) -> Description:
     data = PreparedDataset(place)
     if not len(data):
-        raise InputError(f"{place} is a prepared cache without a window", remedy="prepare longer recordings")
+        raise InputError(
+            f"{place} is a prepared cache without a window", allowed="one or more", remedy="prepare longer recordings"
+        )
     songs = {row["stimulus"] for row in data.rows if row["stimulus"] is not None}
     facts = {
         "format": "prepared cache",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from pydantic import Field, field_validator
 from eeg2music.compat import mend_torchaudio, quiet_libraries
 from eeg2music.compatibility import check_together
 from eeg2music.config import Config, shipped_folder
-from eeg2music.errors import CheckpointError, InputError
+from eeg2music.errors import CheckpointError, InputError, did_you_mean
 from eeg2music.files import write_json
 from eeg2music.types import (
     CURVE_RATE_HZ,
@@ -352,7 +353,11 @@ def stem_states(given: Collection[str], only: Sequence[str] | None) -> dict[str,
     """
     unknown = [name for name in (*given, *(only or ())) if name not in STEMS]
     if unknown:
-        raise InputError(f"No stem is named {unknown[0]!r}", allowed=", ".join(STEMS))
+        raise InputError(
+            f"No stem is named {unknown[0]!r}",
+            allowed=", ".join(STEMS),
+            remedy=did_you_mean(unknown[0], STEMS) or "name one of these",
+        )
     wanted = STEMS if only is None else only
     states = {
         name: StemState.GIVEN if name in given else StemState.GENERATE if name in wanted else StemState.ABSENT
@@ -457,10 +462,17 @@ def pick_device(name: str) -> torch.device:
     """The named device; "auto" is a CUDA GPU where there is one, else the CPU. mps is taken only by name."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    allowed = "cpu, cuda, cuda:N, mps or auto"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?|mps(:0)?", name):
+        raise InputError(f"No device {name!r}", allowed=allowed, remedy="take one of these, or leave it out")
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"No device {name!r} ({reason})", allowed="cpu, cuda, cuda:N, mps or auto") from None
+        raise InputError(
+            f"No device {name!r} ({reason})",
+            allowed=allowed,
+            remedy="take cpu or leave it out; for a GPU, install the torch build for its CUDA",
+        ) from None
     return device

@@ -6,13 +6,12 @@ folder and decorates itself with `registry.add("name")`, not because somebody li
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from eeg2music.errors import ConfigError
+from eeg2music.errors import ConfigError, did_you_mean
 
 T = TypeVar("T")
 
@@ -63,10 +62,9 @@ class Registry(Generic[T]):
     def __getitem__(self, name: str) -> T:
         self._scan()
         if name not in self._entries:
-            close = difflib.get_close_matches(name, self._entries, n=1)
             raise ConfigError(
                 f"No {self.kind} named {name!r}",
                 allowed=", ".join(self.names()),
-                remedy=f"did you mean {close[0]!r}?" if close else None,
+                remedy=did_you_mean(name, self._entries) or "name one of these",
             )
         return self._entries[name]

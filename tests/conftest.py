@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny = load_file(Path(__file__).with_name("tiny.py"))
     folder: Path = tiny.write_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"))
     return folder
+
+
+@pytest.fixture
+def copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    """Such a folder of the test's own."""
+    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What tests of several folders share: a file that lies beside a test, a tiny CLAP of the hub's kind, made-up scores."""
+"""What tests of several folders share: a file beside a test, a refused checkpoint, a tiny CLAP, made-up scores."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pytest
+
 
 def load_file(path: Path) -> ModuleType:
     """Run a Python file as a module of its own name, without putting its folder on the path."""
@@ -17,6 +19,16 @@ def load_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def refused(checkpoint: Path, message: str) -> None:
+    """Loading a checkpoint is refused in one line that matches."""
+    from eeg2music.errors import CheckpointError
+    from eeg2music.pipeline import load_pipeline
+
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_pipeline(checkpoint, "cpu")
+    assert "\n" not in str(caught.value)
 
 
 def write_clap(folder: Path) -> None:

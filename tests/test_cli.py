@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import pickle
 import re
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import yaml
 
-from eeg2music import __version__, cli
+from eeg2music import __version__, cli, console
 from eeg2music.seeding import numpy_rng
 from eeg2music.weights import WEIGHTS_NAME
 
@@ -40,7 +40,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     """Run the console script in this process."""
 
     # A slow machine would be told of its progress.
-    monkeypatch.setattr(cli, "QUIET_S", 1e6)
+    monkeypatch.setattr(console, "QUIET_S", 1e6)
 
     def call(*arguments: object) -> Ran:
         monkeypatch.setattr("sys.argv", ["eeg2music", *map(str, arguments)])
@@ -53,6 +53,26 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return call
 
 
+@pytest.fixture(scope="session")
+def cache(recording_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared cache of one recording."""
+    from eeg2music.preparation import PrepareConfig, prepare
+
+    folder = tmp_path_factory.mktemp("prepared") / "cache"
+    return prepare(recording_file, folder, PrepareConfig(window_s=2.0, workers=1))
+
+
+@pytest.fixture
+def annexed(tmp_path: Path) -> Path:
+    """A BIDS data set of which only the links are here, as after `datalad install`."""
+    folder = tmp_path / "annexed"
+    (folder / "sub-1" / "eeg").mkdir(parents=True)
+    (folder / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.8.0"}')
+    (folder / "sub-1" / "eeg" / "sub-1_task-music_eeg.edf").symlink_to("../../.git/annex/objects/gone.edf")
+    (folder / "sub-1" / "eeg" / "sub-1_task-music_channels.tsv").write_text("name\ttype\tunits\nCz\tEEG\tuV\n")
+    return folder
+
+
 def plain(text: str) -> str:
     """Without colours and frames."""
     return re.sub(r"\x1b\[[0-9;]*m|[│╭╮╰╯─]", " ", text)
@@ -63,7 +83,7 @@ def plain(text: str) -> str:
 
 def test_simulate_says_how_far_it_is(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[str] = []
-    monkeypatch.setattr(cli._Steps, "__call__", lambda self, step, artefact=None: steps.append(step))
+    monkeypatch.setattr(console.Steps, "__call__", lambda self, step, artefact=None: steps.append(step))
     small = ("--subjects", 1, "--songs", 2, "song_seconds=3", "runs=1", "montage=eeg32", "workers=1")
     assert run("simulate", tmp_path / "data", *small).code == 0
     assert steps == ["songs", "song 1 of 2", "song 2 of 2", "subject 1 of 1"]
@@ -109,25 +129,111 @@ def test_a_circular_scorer_has_to_be_allowed_by_name(run: Run, tmp_path: Path) -
     [
         (["demo", "--out", "OUT", "--seed", "5", "clips=3"], {"seed": 5, "clips": 3}),
         (["simulate", "OUT", "--subjects", "2", "--snr", "-12", "--seed", "5"], {"subjects": 2, "seed": 5}),
-        (["prepare", "gone", "--out", "OUT", "window_s=4"], {"window_s": 4.0}),
+        (["prepare", "RECORDING", "--out", "OUT", "window_s=4"], {"window_s": 4.0}),
         (["train", "codec", "configs/codec/smoke.yaml", "--seed", "5"], {}),
-        (["generate", "gone.edf", "--out", "OUT", "--channels", "1, 2", "--montage", "1020", "--start", "1.5"],
+        (["generate", "RECORDING", "--out", "OUT", "--channels", "1, 2", "--montage", "1020", "--start", "1.5"],
          {"channels": ["1", "2"], "montage": "1020", "start_s": 1.5, "seed": 0}),
         (["evaluate", "configs/eval/smoke.yaml", "--out", "OUT", "--seed", "5", "seeds=[1]"],
          {"seed": 5, "seeds": [1]}),
-        (["split", "gone", "--out", "OUT", "--by", "grid", "--seed", "5"], {"by": "grid", "seed": 5}),
-        (["info", "gone.edf", "--channels", "C3,C4"], {"channels": ["C3", "C4"]}),
+        (["split", "CACHE", "--out", "OUT", "--by", "grid", "--seed", "5"], {"by": "grid", "seed": 5}),
+        (["info", "RECORDING", "--channels", "C3,C4"], {"channels": ["C3", "C4"]}),
     ],
 )  # fmt: skip
 def test_a_dry_run_shows_the_config_and_does_nothing(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: dict[str, Any]
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recording_file: Path,
+    cache: Path,
+    arguments: list[str],
+    expected: dict[str, Any],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    ran = run(*(str(tmp_path / "out") if word == "OUT" else word for word in arguments), "--dry-run")
+    names = {"OUT": tmp_path / "out", "RECORDING": recording_file, "CACHE": cache}
+    ran = run(*(names.get(word, word) for word in arguments), "--dry-run")
     assert ran.code == 0, ran.err
     shown = yaml.safe_load(ran.out)
     assert {key: shown[key] for key in expected} == expected
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["demo", "--out", "FULL"], r"full holds what is not of an earlier result, such as thesis\.txt"),
+        (["demo", "--out", "OUT", "--checkpoint", "FULL"], "is not a complete checkpoint"),
+        (["demo", "--out", "OUT", "listening.style=jazz"], r"there is no 'jazz'\. Allowed: ballad"),
+        (["simulate", "FULL"], "full is not empty"),
+        (["simulate", "RECORDING"], "is a file"),
+        (["simulate", "OUT", "songs=2", "songs_per_subject=3"], "songs_per_subject = 3 does not fit"),
+        (["prepare", "gone", "--out", "OUT"], "Nothing at gone"),
+        (["prepare", "FULL", "--out", "OUT"], "full is neither a BIDS data set"),
+        (["prepare", "ANNEXED", "--out", "OUT"], "datalad get"),
+        (["prepare", "SOUND", "--out", "OUT"], r"a\.wav is not a recording"),
+        (["prepare", "RECORDING", "--out", "FULL"], "full is there already"),
+        (["prepare", "RECORDING", "--out", "CACHE", "window_s=3"], r"another config \(differs in window_s\)"),
+        (["prepare", "RECORDING", "--out", "OUT", "montage=foo"], "No montage named 'foo'"),
+        (["split", "FULL", "--out", "OUT"], "full is not a prepared cache"),
+        (["split", "CACHE", "--out", "FULL"], r"full is a folder\. Allowed: a file, such as split\.json"),
+        (["split", "CACHE", "--out", "SOUND/a.json"], r"Nothing can be written in .*a\.wav"),
+        (["train", "codec", "codec/smoke", "train.out=RECORDING"], "is a file"),
+        (["generate", "gone.edf", "--out", "OUT"], r"No file at gone\.edf"),
+        (["generate", "SOUND", "--out", "OUT"], r"a\.wav is not a recording"),
+        (["generate", "ANNEXED", "--out", "OUT"], "1 recording.* are missing: .*datalad get"),
+        (["generate", "RECORDING", "--out", "FULL"], "full holds what is not"),
+        (["generate", "RECORDING", "--out", "RECORDING"], "is a file"),
+        (["generate", "RECORDING", "--out", "OUT", "--line-freq", "-7"], "cannot be -7 Hz"),
+        (["generate", "RECORDING", "--out", "OUT", "--montage", "foo"], "No montage named 'foo'"),
+        (["generate", "RECORDING", "--out", "OUT", "--start", "-1"], "start = -1 s"),
+        (["generate", "RECORDING", "--out", "OUT", "--start", "5", "--stop", "4"], "is not before stop = 4 s"),
+        (["generate", "RECORDING", "--out", "OUT", "given=FULL"], "No given stem in"),
+        (["generate", "RECORDING", "--out", "OUT", "--checkpoint", "FULL"], "is not a complete checkpoint"),
+        (["generate", "RECORDING", "--out", "OUT", "recording=a"], "is no prepared cache"),
+        (["generate", "CACHE", "--out", "OUT", "recording=nobody"], "none named 'nobody'"),
+        (["generate", "CACHE", "--out", "OUT", "--start", "1"], "its start_s can no longer be chosen"),
+        (["evaluate", "configs/eval/smoke.yaml", "--out", "FULL"], "full holds what is not"),
+        (["evaluate", "configs/eval/smoke.yaml", "--out", "OUT", "checkpoint=gone"], "No checkpoint at gone"),
+        (["evaluate", "configs/eval/smoke.yaml", "--out", "OUT", "prepared=gone"], "gone is not a prepared cache"),
+        (["evaluate", "configs/eval/smoke.yaml", "--out", "OUT", "levels=[]"], "1 or more of them"),
+        (["evaluate", "configs/eval/smoke.yaml", "--out", "OUT", "seeds=[0,0]"], "a seed stands twice"),
+        (["evaluate", "configs/eval/smoke.yaml", "--out", "OUT", "sounds.level=a"], "there is no level 'a'"),
+        (["evaluate", "configs/eval/smoke.yaml", "--out", "OUT", "sounds.seed=7"], "7 is none of the seeds"),
+        (["evaluate", "configs/eval/smoke.yaml", "--out", "OUT", "listening.montage=eeg63"], "mean 'eeg64'"),
+        (["evaluate", "configs/eval/openmiir.yaml", "--out", "OUT", "data=gone"], "No folder at gone"),
+        (["evaluate", "configs/eval/encoding.yaml", "--out", "FULL"], "full holds what is not"),
+        (["score", "gone.csv", "--out", "OUT"], r"No manifest at gone\.csv"),
+        (["score", "EMPTY", "--out", "OUT"], r"empty\.csv names no clip\. Allowed: a header"),
+        (["score", "GERMAN", "--out", "OUT"], r"german\.csv are separated by semicolons\. Allowed: commas"),
+        (["compare", "gone", "FULL"], "No result at gone"),
+        (["info", "gone.edf"], r"Nothing at gone\.edf"),
+        (["info", "SOUND"], r"a\.wav is not a recording"),
+        (["info", "RECORDING", "--montage", "foo"], "No montage named 'foo'"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_command_refuses_before_it_works(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recording_file: Path,
+    cache: Path,
+    annexed: Path,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = {"full/thesis.txt": "", "a.wav": "RIFF", "empty.csv": "", "german.csv": "file;song\na.wav;b\n"}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    names = {
+        "OUT": "out", "FULL": "full", "SOUND": "a.wav", "EMPTY": "empty.csv", "GERMAN": "german.csv",
+        "RECORDING": str(recording_file), "CACHE": str(cache), "ANNEXED": str(annexed),
+    }  # fmt: skip
+    words = [re.sub("[A-Z]{3,}", lambda name: names.get(name.group(), name.group()), word) for word in arguments]
+    before = sorted(tmp_path.rglob("*"))
+    for more in ([], ["--dry-run"]):
+        one_line(run(*words, *more), message)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_shown_config_can_be_given_back(run: Run, tmp_path: Path) -> None:
@@ -372,6 +478,20 @@ def test_bad_checkpoints(
         (["generate", "RECORDING", "--out", "RECORDING"], r"lovelace\.edf is a file"),
         (["generate", "RECORDING", "--out", "RECORDING/sub"], r"Nothing can be written in .*lovelace\.edf"),
         (["evaluate", "gone.yaml", "--out", "OUT"], r"No config file at gone\.yaml"),
+        (["evaluate", "EMPTY", "--out", "OUT"], r"empty\.yaml sets nothing"),
+        (["train", "codec", "EMPTY"], r"empty\.yaml sets nothing"),
+        (["simulate", "OUT", "--config", "EMPTY"], r"empty\.yaml sets nothing"),
+        (["simulate", "OUT", "--snr", "loud"], r"snr = 'loud' on the command line .*Allowed: clean, real, a number of"),
+        (["simulate", "OUT", "--snr=-500"], r"snr = -500 on the command line .*Allowed: clean, real, a number of dB"),
+        (["simulate", "OUT", "--subjects", "-1"], r"subjects = -1 .*Allowed: a whole number, 0 or more"),
+        (["simulate", "OUT", "snr_by=subjects"], r"Allowed: subject or trial\. .*did you mean 'subject'"),
+        (["generate", "RECORDING", "--out", "OUT", "sampling.steps=0"], r"Allowed: a whole number, 1 or more\."),
+        (["generate", "RECORDING", "--out", "OUT", "steps=4"], r"Unknown key 'steps' .*mean 'sampling\.steps'\?$"),
+        (["generate", "RECORDING", "--out", "OUT", "only=[drum,bass]"], r"there is no 'drum'.*did you mean 'drums'\?$"),
+        (["generate", "RECORDING", "--out", "OUT", "sampling.interval=[1,0]"], "guidance interval"),
+        (["evaluate", "configs/eval/smoke.yaml", "--out", "OUT", "samplng.steps=3"], "'samplng' on the command line"),
+        (["train", "codec", "codec/smoke", "steps=4"], r"Unknown key 'steps' .*did you mean 'train\.steps'\?$"),
+        (["train", "codec", "codec/smoke", "train.batch_size=7", "train.accumulation=2"], "is not a multiple"),
     ],
 )
 def test_mistakes_in_arguments(
@@ -379,27 +499,57 @@ def test_mistakes_in_arguments(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.yaml").write_text("listning: {songs: 3}\n")
-    names = {"OUT": "out", "YAML": "a.yaml", "RECORDING": str(recording_file), "RECORDING/sub": f"{recording_file}/sub"}
+    (tmp_path / "empty.yaml").write_text("# seed: 1\n")
+    names = {
+        "OUT": "out",
+        "YAML": "a.yaml",
+        "EMPTY": "empty.yaml",
+        "RECORDING": str(recording_file),
+        "RECORDING/sub": f"{recording_file}/sub",
+    }
     one_line(run(*(names.get(word, word) for word in arguments)), message)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.yaml"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.yaml", "empty.yaml"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["generat"], "No such command 'generat'"),
-        (["generate", "a.edf"], "--out"),
-        (["generate", "a.edf", "--out", "b", "--sed", "3"], "--sed"),
-        (["generate", "a.edf", "--out", "b", "--seed", "x"], "Invalid value for '--seed'"),
-        (["train", "nothing", "configs/codec/smoke.yaml"], "nothing"),
+        (["generat"], r"No such command 'generat'\. Allowed: demo, simulate, .*did you mean 'generate'\?$"),
+        (["generate", "a.edf"], r"Missing option '--out'\. Allowed: a path \(Where the stems.*generate --help"),
+        (["info"], r"Missing argument 'CHECKPOINT\|RECORDING'\. Allowed: a path"),
+        (["generate", "a.edf", "--out", "b", "--sed", "3"], r"No such option: --sed\. .*did you mean '--seed'\?$"),
+        (["prepare", "a.edf", "--out", "b", "--channels", "Cz"], r"--channels.*settings are written key=value"),
+        (["generate", "a.edf", "--out", "b", "--seed", "x"], r"Invalid value for '--seed'\. Allowed: a whole number"),
+        (["generate", "a.edf", "--out", "b", "--start", "x"], r"Invalid value for '--start'\. Allowed: a number"),
+        (["train", "nothing", "configs/codec/smoke.yaml"], r"'nothing'\. Allowed: clap, codec, diffusion"),
+        (["train", "codex", "configs/codec/smoke.yaml"], r"'codex'.*did you mean 'codec'\?$"),
+        (["info", "a.edf", "b.edf"], r"The override 'b\.edf' cannot be read.* a second file .* not taken"),
     ],
 )
 def test_words_it_does_not_know(run: Run, arguments: list[str], message: str) -> None:
-    ran = run(*arguments)
-    assert ran.code == 2
-    assert ran.err.startswith("error: ")
-    assert ran.err.count("\n") == 1
-    assert message in ran.err
+    one_line(run(*arguments), message)
+
+
+def test_the_example_of_an_override_in_a_help_is_one_that_the_command_takes(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recording_file: Path, cache: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("clips.csv").write_text("file,reference,song\na.wav,b.wav,c\n")
+    for name in ("a.wav", "b.wav"):
+        Path(name).touch()
+    Path("scores.json").write_text(json.dumps({"levels": []}))
+    recording = [str(recording_file)]
+    words = {
+        "demo": [], "simulate": ["out"], "prepare": [*recording, "--out", "out"],
+        "split": [str(cache), "--out", "out"], "train": ["codec", "codec/smoke"], "info": recording,
+        "generate": [*recording, "--out", "out"], "evaluate": ["configs/eval/smoke.yaml", "--out", "out"],
+        "score": ["clips.csv", "--out", "out"], "compare": [".", "."],
+    }  # fmt: skip
+    for command in COMMANDS:
+        found = re.search(r"Dotted overrides, e\.g\. (\S+)", " ".join(plain(run(command, "--help").out).split()))
+        assert found is not None, command
+        ran = run(command, *words[command], found.group(1), "--dry-run")
+        assert ran.code == 0, (command, found.group(1), ran.err)
 
 
 def test_a_device_that_is_not_there(run: Run, tiny_checkpoint: Path, recording_file: Path, tmp_path: Path) -> None:
@@ -413,15 +563,16 @@ def test_a_device_that_is_not_there(run: Run, tiny_checkpoint: Path, recording_f
 
 @pytest.mark.parametrize(
     "arguments",
-    [["prepare", "gone", "--out", "OUT"], ["simulate", "OUT"], ["info", "gone.edf"], ["demo", "--out", "OUT"],
-     ["generate", "gone.edf", "--out", "OUT"],
+    [["prepare", "RECORDING", "--out", "OUT"], ["simulate", "OUT"], ["info", "RECORDING"], ["demo", "--out", "OUT"],
+     ["generate", "RECORDING", "--out", "OUT"],
      ["evaluate", CONFIGS / "eval" / "smoke.yaml", "--out", "OUT"]],
     ids=lambda words: words[0],
 )  # fmt: skip
 def test_a_device_that_is_not_there_is_refused_also_where_none_is_needed(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recording_file: Path, arguments: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    arguments = [str(recording_file) if word == "RECORDING" else word for word in arguments]
     for more in ([], ["--dry-run"]):
         ran = run(*arguments, "--seed", "3", "--device", "nonsense", *more)
         assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
@@ -453,13 +604,28 @@ def test_a_demonstration_lacking_models_is_refused_without_the_network(
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
-def test_a_full_disk_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch, recording_file: Path) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", "out/mix.wav")
+@pytest.mark.parametrize(
+    ("trouble", "code", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "out/mix.wav"), 2,
+         "error: No space left on device: out/mix.wav.\n"),
+        (KeyboardInterrupt(), 130, "stopped\n"),
+    ],
+)  # fmt: skip
+def test_what_is_no_defect_is_one_line(
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    recording_file: Path,
+    trouble: BaseException,
+    code: int,
+    said: str,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise trouble
 
-    monkeypatch.setattr("eeg2music.report.describe.describe", full)
+    monkeypatch.setattr("eeg2music.report.describe.describe", fail)
     ran = run("info", recording_file)
-    assert (ran.code, ran.err) == (2, "error: No space left on device: out/mix.wav.\n")
+    assert (ran.code, ran.err) == (code, said)
 
 
 def test_a_defect_is_not_hidden(run: Run, monkeypatch: pytest.MonkeyPatch, recording_file: Path) -> None:
@@ -470,54 +636,3 @@ def test_a_defect_is_not_hidden(run: Run, monkeypatch: pytest.MonkeyPatch, recor
     monkeypatch.setattr("sys.argv", ["eeg2music", "info", str(recording_file)])
     with pytest.raises(KeyError, match="a defect of ours"):
         cli.main()
-
-
-def test_an_interruption_is_not_an_error(run: Run, monkeypatch: pytest.MonkeyPatch, recording_file: Path) -> None:
-    def interrupted(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("eeg2music.report.describe.describe", interrupted)
-    ran = run("info", recording_file)
-    assert (ran.code, ran.err.strip()) == (130, "stopped")
-
-
-# -- progress in a log -----------------------------------------------------------------------------
-
-
-def test_a_log_is_told_each_step_once_it_takes_long(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cli, "QUIET_S", 2.0)
-    with cli._Steps() as hook:
-        hook("loading the models")
-        hook("song [1] of 800")
-        hook("song [2] of 800")  # of the same kind, at once: not worth a line
-        assert capsys.readouterr().err == ""
-        deadline = time.monotonic() + 60
-        while hook._held is not None and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert capsys.readouterr().err.splitlines() == ["loading the models", "song [1] of 800"]
-        hook("writing")
-        assert capsys.readouterr().err == "writing\n"
-        monkeypatch.setattr(cli, "EVERY_S", 0.0)
-        hook("song 3 of 800")
-        hook("song 4 of 800")
-        assert capsys.readouterr().err.splitlines() == ["song 3 of 800", "song 4 of 800"]
-
-
-def test_a_command_that_ends_at_once_leaves_the_log_alone(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cli, "QUIET_S", 0.5)
-    with cli._Steps() as hook:
-        hook("loading the models")
-    time.sleep(0.7)
-    assert capsys.readouterr().err == ""
-
-
-def test_training_tells_a_log_its_step_loss_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
-    from eeg2music.training.loop import Progress
-
-    with cli._Progress() as progress:
-        progress(Progress(20, 600, {"loss": 0.51234}, 1.0, 580.0))
-    assert capsys.readouterr().err == "step 20 of 600, loss 0.5123, 9.7 min left\n"

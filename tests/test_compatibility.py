@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support import refused
 
 from eeg2music.codec.encodec import Codec
 from eeg2music.compatibility import check_clap
@@ -27,17 +28,6 @@ from eeg2music.types import EEG_RATE_HZ, SignalSpec, Window
 from eeg2music.weights import CONDITIONING_SPACE, MANIFEST_NAME, read_manifest, save_model
 
 SPEC = SignalSpec(kind="eeg", sfreq_hz=EEG_RATE_HZ, subjects=("sub-train01",), n_channels_max=64)
-
-
-@pytest.fixture
-def copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
-
-
-def refused(folder: Path, message: str) -> None:
-    with pytest.raises(CheckpointError, match=message) as caught:
-        load_pipeline(folder, "cpu")
-    assert "\n" not in str(caught.value)
 
 
 def tell(folder: Path, **values: object) -> None:

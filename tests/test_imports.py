@@ -19,7 +19,19 @@ import pytest
 ROOT = Path(__file__).parents[1] / "eeg2music"
 
 # Each may import those before it.
-FOUNDATION = ("types", "errors", "compat", "config", "registry", "seeding", "files", "audio", "weights", "memory")
+FOUNDATION = (
+    "types",
+    "errors",
+    "compat",
+    "config_words",
+    "config",
+    "registry",
+    "seeding",
+    "files",
+    "audio",
+    "weights",
+    "memory",
+)
 # Each may import the foundation, none of them each other: they meet in what comes after.
 STAGES = (
     "recordings",
@@ -50,6 +62,8 @@ ABOVE = (
     "demo",
     "live",
     "studio",
+    "console",
+    "options",
     "cli",
 )
 

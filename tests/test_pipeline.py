@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support import refused
 
 from eeg2music.codec.encodec import Codec
 from eeg2music.compatibility import NO_CONDITIONING_SPACE, NO_LATENT_SPACE
@@ -444,17 +445,6 @@ def test_another_encoder_before_the_same_generator(pipeline: BrainToMusicPipelin
     other = pipeline.with_encoder(pipeline.encoder)
     assert other.transformer is pipeline.transformer
     assert other.codec is pipeline.codec
-
-
-@pytest.fixture
-def copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
-
-
-def refused(folder: Path, message: str) -> None:
-    with pytest.raises(CheckpointError, match=message) as caught:
-        load_pipeline(folder, "cpu")
-    assert "\n" not in str(caught.value)
 
 
 def test_a_missing_checkpoint(tmp_path: Path) -> None:

@@ -167,7 +167,8 @@ def dry_run(monkeypatch: pytest.MonkeyPatch) -> DryRun:
     """The resolved config of a command, which has to accept its own words."""
     shown: list[Any] = []
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(cli, "_show", shown.append)
+    # Not whether inputs are there: earlier commands make them.
+    monkeypatch.setattr(cli, "_dry_run", lambda config, check: shown.append(config))
 
     def run(words: list[str]) -> dict[str, Any]:
         monkeypatch.setattr("sys.argv", ["eeg2music", *words, "--dry-run"])

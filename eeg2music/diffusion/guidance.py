@@ -35,12 +35,18 @@ class Dials:
     def __post_init__(self) -> None:
         if self.embedding_scale < 0 or self.curve_scale < 0:
             raise ConfigError(
-                f"dials embedding {self.embedding_scale}, curves {self.curve_scale}", allowed="0 or more; 1 is off"
+                f"dials embedding {self.embedding_scale}, curves {self.curve_scale}",
+                allowed="0 or more; 1 is off",
+                remedy="raise it",
             )
         if not 0.0 <= self.interval[0] <= self.interval[1] <= 1.0:
-            raise ConfigError(f"guidance interval {self.interval}", allowed="two times, 0 <= from <= to <= 1")
+            raise ConfigError(
+                f"guidance interval {self.interval}",
+                allowed="two times, 0 <= from <= to <= 1",
+                remedy="name times between 0 (noise) and 1 (music)",
+            )
         if not 0.0 <= self.rescale <= 1.0:
-            raise ConfigError(f"guidance rescale {self.rescale}", allowed="0 to 1")
+            raise ConfigError(f"guidance rescale {self.rescale}", allowed="0 to 1", remedy="lower it")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from eeg2music.evaluation.outside.measure import Distance, Space, distances
+from eeg2music.evaluation.outside.config import Distance
+from eeg2music.evaluation.outside.measure import Space, distances
 from eeg2music.metrics.checks import Float64, embeddings
 from eeg2music.metrics.frechet import ROWS_PER_DIM, enough
 from eeg2music.metrics.kernel import median_distance

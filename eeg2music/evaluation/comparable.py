@@ -41,7 +41,7 @@ def read_scores(path: Path) -> dict[str, Any]:
     try:
         values = read_json(file)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} is not JSON ({error})", remedy=remedy) from error
+        raise DataError(f"{file} is not JSON ({error})", allowed=f"a whole {SCORES}", remedy=remedy) from error
     if isinstance(values, dict) and values.get("kind") == OUTSIDE:
         return _in_levels(values)
     if not isinstance(values, dict) or not isinstance(values.get("levels"), list):

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from eeg2music.config import Config
+from eeg2music.config_words import known_names
 from eeg2music.errors import InputError
 from eeg2music.evaluation.clusters import cluster_sums
 from eeg2music.evaluation.comparable import ALL, KINDS, OUTSIDE, compared, read_scores, refuse_different
@@ -29,7 +30,7 @@ from eeg2music.evaluation.statistics import (
     sign_flips,
 )
 from eeg2music.evaluation.tables import NO_FINDING
-from eeg2music.files import write_json, write_text
+from eeg2music.files import check_result_file, write_json, write_text
 from eeg2music.seeding import numpy_rng
 
 SCHEMA = 1
@@ -54,6 +55,12 @@ class CompareConfig(Config):
     figures: tuple[str, ...] = Field(default=FIGURES, min_length=1)
     permutations: int = Field(default=10_000, ge=100)
     seed: int = 0
+
+    @field_validator("figures")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        known_names(names, FIGURES)
+        return names
 
 
 class _Figure(NamedTuple):
@@ -89,8 +96,7 @@ def compare_runs(first: Path, second: Path, config: CompareConfig | None = None)
         If the runs are not of the same queries, or hold no scores by song.
     """
     settings = config or CompareConfig()
-    ours, theirs = read_scores(first), read_scores(second)
-    refuse_different(ours, theirs, settings.conditions)
+    ours, theirs = check_compare(first, second, settings)
     rows = [_row(figure, settings) for figure in _figures(ours, theirs, settings)]
     if not rows:
         raise InputError("Nothing to compare", allowed=", ".join(FIGURES), remedy="choose conditions that were scored")
@@ -107,6 +113,23 @@ def compare_runs(first: Path, second: Path, config: CompareConfig | None = None)
     }
 
 
+def check_compare(
+    first: Path, second: Path, config: CompareConfig, *, out: Path | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Everything that can be refused before anything is drawn. Returns both results.
+
+    Raises
+    ------
+    InputError, DataError
+        As for `compare_runs`, or if nothing can be written to `out`.
+    """
+    if out is not None:
+        check_result_file(out, "comparison.json")
+    ours, theirs = read_scores(first), read_scores(second)
+    refuse_different(ours, theirs, config.conditions)
+    return ours, theirs
+
+
 def comparison_markdown(result: Mapping[str, Any]) -> str:
     """The comparison as a table for a paper."""
     lines = [f"# {result['b']['result']} (B) less {result['a']['result']} (A)", "", "| " + " | ".join(HEADS) + " |"]
@@ -117,8 +140,7 @@ def comparison_markdown(result: Mapping[str, Any]) -> str:
 
 def write_comparison(path: Path, result: Mapping[str, Any]) -> tuple[Path, Path]:
     """Write the comparison as JSON and, beside it, as a Markdown table; returns both paths."""
-    if path.is_dir():
-        raise InputError(f"{path} is a folder", allowed="a file, such as comparison.json", remedy="name a file")
+    check_result_file(path, "comparison.json")
     as_json, as_table = path.with_suffix(".json"), path.with_suffix(".md")
     write_json(as_json, dict(result))
     write_text(as_table, comparison_markdown(result))
@@ -126,9 +148,6 @@ def write_comparison(path: Path, result: Mapping[str, Any]) -> tuple[Path, Path]
 
 
 def _figures(ours: Mapping[str, Any], theirs: Mapping[str, Any], config: CompareConfig) -> Iterator[_Figure]:
-    unknown = set(config.figures) - set(FIGURES)
-    if unknown:
-        raise InputError(f"Unknown figure {sorted(unknown)[0]!r}", allowed=", ".join(FIGURES))
     by_name = {level["name"]: level for level in theirs["levels"]}
     for level in ours["levels"]:
         for condition in compared(level, by_name[level["name"]], config.conditions):

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from eeg2music.config import Config
+from eeg2music.config_words import Unfit, known_names
 from eeg2music.evaluation.baselines import BASELINES
 from eeg2music.evaluation.brain import CONTROLS
 from eeg2music.evaluation.lesson import FitConfig
@@ -19,9 +20,7 @@ CONDITIONS = (BRAIN, *CONTROLS, *BASELINES)
 
 
 def _known_conditions(names: tuple[str, ...]) -> tuple[str, ...]:
-    unknown = [name for name in names if name not in CONDITIONS]
-    if unknown:
-        raise ValueError(f"{unknown[0]!r} is none of {', '.join(CONDITIONS)}")
+    known_names(names, CONDITIONS)
     return names
 
 
@@ -108,7 +107,7 @@ class EvaluateConfig(Config):
     seed: int = 0
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     listening: ListeningConfig = ListeningConfig()
-    levels: tuple[LevelConfig, ...] = (LevelConfig(name="clean", snr="clean"),)
+    levels: tuple[LevelConfig, ...] = Field(default=(LevelConfig(name="clean", snr="clean"),), min_length=1)
     fit: FitConfig = FitConfig()
     reference_songs: int = Field(default=256, ge=0)
     allow_small: bool = False
@@ -116,3 +115,17 @@ class EvaluateConfig(Config):
     allow_circular: bool = False
     sounds: SoundsConfig = SoundsConfig()
     workers: int = Field(default=1, ge=0)
+
+    @field_validator("seeds")
+    @classmethod
+    def _different_seeds(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(seeds)) < len(seeds):
+            raise Unfit("a seed stands twice", allowed="each seed once", remedy="remove one of the two")
+        return seeds
+
+    @field_validator("levels")
+    @classmethod
+    def _different_levels(cls, levels: tuple[LevelConfig, ...]) -> tuple[LevelConfig, ...]:
+        if len({level.name for level in levels}) < len(levels):
+            raise Unfit("two levels have one name", allowed="each name once", remedy="rename one of them")
+        return levels

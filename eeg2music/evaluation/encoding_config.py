@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from eeg2music.config import Config
+from eeg2music.config_words import Unfit, known_names
 from eeg2music.metrics.ridge import FOLDS
 from eeg2music.simulation.composer import STYLES
 from eeg2music.simulation.experiment import NAMED_SNR_DB, Snr
+from eeg2music.simulation.head import MONTAGES
 from eeg2music.simulation.library import song_ids
 from eeg2music.simulation.listening import Crosstalk
+from eeg2music.simulation.responses import FAMILIES
 
 MUSIC, SHUFFLED, RANDOMIZED = "music", "shuffled_songs", "phase_randomized"
 CURVES, EMBEDDINGS = "curves", "embeddings"
@@ -39,12 +42,18 @@ class EncodingListening(Config):
     response_family: str = "default"
     crosstalk: Crosstalk = 0.1
 
+    @field_validator("montage", "response_family")
+    @classmethod
+    def _simulated(cls, name: str, info: ValidationInfo) -> str:
+        known_names([name], MONTAGES if info.field_name == "montage" else FAMILIES)
+        return name
+
     @field_validator("styles")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in names if name not in STYLES]
-        if unknown or len(set(names)) < len(names):
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(STYLES)}" if unknown else "a style stands twice")
+        known_names(names, STYLES)
+        if len(set(names)) < len(names):
+            raise Unfit("a style stands twice", allowed="each style once", remedy="remove one of the two")
         return names
 
     @property

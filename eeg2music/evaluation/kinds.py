@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from eeg2music.config import Config, load_config, read_yaml
-from eeg2music.errors import ConfigError
+from eeg2music.errors import ConfigError, InputError, did_you_mean
 from eeg2music.evaluation.config import EvaluateConfig
 from eeg2music.evaluation.encoding_config import EncodingConfig
 from eeg2music.evaluation.protocols.config import ProtocolConfig
 from eeg2music.evaluation.recorded import RecordedConfig
+from eeg2music.evaluation.tables import SCORE_FILES
+from eeg2music.files import check_result_folder
 from eeg2music.pipeline import Hook, no_hook
+from eeg2music.recordings.prepared import PreparedDataset
 
 KINDS: dict[str, type[Config]] = {
     "identification": EvaluateConfig,
@@ -39,12 +42,35 @@ def load_evaluation(path: str | os.PathLike[str], overrides: Sequence[str] = ())
     """
     kind = read_yaml(path).get("kind", "identification")
     if kind not in KINDS:
-        raise ConfigError(f"kind: {kind!r} in {path}", allowed=", ".join(KINDS))
+        remedy = did_you_mean(str(kind), KINDS) or "leave kind: out for an identification"
+        raise ConfigError(f"kind: {kind!r} in {path}", allowed=", ".join(KINDS), remedy=remedy)
     return load_config(KINDS[kind], path, overrides)
+
+
+def check(config: Config, out: Path) -> None:
+    """Everything that can be refused before anything is read or computed.
+
+    Raises
+    ------
+    InputError, DataError, ConfigError, CheckpointError
+    """
+    if isinstance(config, EvaluateConfig):
+        from eeg2music.evaluation.runner import check_evaluation
+
+        check_evaluation(config, out)
+        return
+    check_result_folder(out, SCORE_FILES)
+    if isinstance(config, RecordedConfig) and not Path(config.data).is_dir():
+        raise InputError(
+            f"No folder at {config.data}", allowed="a folder of features", remedy="add data=FOLDER to the command"
+        )
+    if isinstance(config, EncodingConfig) and config.prepared:
+        PreparedDataset(config.prepared)
 
 
 def run(config: Config, out: Path, *, device: str = "auto", hook: Hook = no_hook) -> dict[str, Any]:
     """Run it, write scores.json, scores.md and report.html into `out`, and return the scores."""
+    check(config, out)
     if isinstance(config, RecordedConfig):
         from eeg2music.evaluation.recorded import evaluate_recorded
 

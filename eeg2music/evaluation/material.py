@@ -11,19 +11,22 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from eeg2music.audio import read_audio
 from eeg2music.config import Config
+from eeg2music.config_words import known_names
 from eeg2music.errors import ConfigError, DataError
 from eeg2music.evaluation.heard import Heard
 from eeg2music.evaluation.manifests import declared_works
 from eeg2music.preprocess.eeg import PreprocessConfig, channel_mask, preprocess
 from eeg2music.recordings.prepared import PreparedDataset
-from eeg2music.simulation.composer import compose
+from eeg2music.simulation.composer import STYLES, compose
+from eeg2music.simulation.head import MONTAGES
 from eeg2music.simulation.library import song_ids
 from eeg2music.simulation.listening import Crosstalk, Listener, draw_listener
 from eeg2music.simulation.rendering import render
+from eeg2music.simulation.responses import FAMILIES
 from eeg2music.simulation.session import Stimulus, Trial, simulate_listener, stimulus_from_stems
 from eeg2music.types import CURVE_RATE_HZ, EEG_RATE_HZ, SAMPLE_RATE_HZ, STEMS, WINDOW_S, FloatArray, Recording, Window
 
@@ -48,6 +51,13 @@ class ListeningConfig(Config):
     montage: str = "eeg64"
     response_family: str = "default"
     crosstalk: Crosstalk = 0.1
+
+    @field_validator("style", "montage", "response_family")
+    @classmethod
+    def _known(cls, name: str, info: ValidationInfo) -> str:
+        known = {"style": STYLES, "montage": MONTAGES, "response_family": FAMILIES}[str(info.field_name)]
+        known_names([name], known)
+        return name
 
     @model_validator(mode="after")
     def _holds_its_window(self) -> ListeningConfig:

@@ -30,13 +30,14 @@ from eeg2music.evaluation.page import write_scores
 from eeg2music.evaluation.parts import Parts
 from eeg2music.evaluation.pictures import level_pictures, map_facts
 from eeg2music.evaluation.pooled import pooled_scores
-from eeg2music.evaluation.sounds import sound_units
+from eeg2music.evaluation.sounds import sound_units, sounds_level, sounds_seed
 from eeg2music.evaluation.sounds_scores import FOLDER, gather_sounds
 from eeg2music.evaluation.splits import Manifest
 from eeg2music.evaluation.units import Unit, UnitResult, in_order, level_units, unit_of
 from eeg2music.evaluation.workers import score_units
 from eeg2music.files import check_result_folder
-from eeg2music.pipeline import Hook, default_checkpoint, no_hook, pick_device
+from eeg2music.pipeline import MAKING, SCORING, Hook, check_models, default_checkpoint, no_hook, pick_device
+from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.simulation.calibration import REAL_SNR_DB
 from eeg2music.types import FloatArray
@@ -59,9 +60,9 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
     was stopped goes on from there, also when levels, conditions or seeds were added since; what the change of a setting
     or of a model concerns is computed anew. The folder is removed when the result is whole.
     """
+    check_evaluation(config, out)
     config = _with_known_levels(config)
     folder = Path(config.checkpoint) if config.checkpoint else default_checkpoint()
-    check_result_folder(out, SCORE_FILES)
     circular = check_judge(folder, allow=config.allow_circular)
     parts = Parts(out, config, folder, pick_device(device).type)
     _finish_units(config, parts, folder, device, hook)
@@ -101,15 +102,40 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
     return scores
 
 
+def check_evaluation(config: EvaluateConfig, out: Path) -> None:
+    """Everything that can be refused before a model is loaded or a song composed.
+
+    Raises
+    ------
+    InputError, DataError, ConfigError, CheckpointError
+    """
+    known = _with_known_levels(config)
+    if config.sounds.clips:
+        sounds_level(known)
+        sounds_seed(known)
+    check_result_folder(out, SCORE_FILES)
+    check_models(Path(config.checkpoint) if config.checkpoint else default_checkpoint(), (*MAKING, *SCORING))
+    if config.prepared:
+        PreparedDataset(config.prepared)
+
+
 def _with_known_levels(config: EvaluateConfig) -> EvaluateConfig:
     """Recordings are one level of unknown SNR; simulated levels have one."""
     if not config.prepared:
         unknown = [level.name for level in config.levels if level.snr is None]
         if unknown:
-            raise ConfigError(f"The level {unknown[0]!r} has no snr", allowed="clean, real or a number of decibels")
+            raise ConfigError(
+                f"The level {unknown[0]!r} has no snr",
+                allowed="clean, real or a number of decibels",
+                remedy="add snr: to it",
+            )
         return config
     if len(config.levels) != 1:
-        raise ConfigError(f"{len(config.levels)} levels with prepared recordings", allowed="one level")
+        raise ConfigError(
+            f"{len(config.levels)} levels with prepared recordings",
+            allowed="one level: the recordings have the noise that they have",
+            remedy="remove the other levels",
+        )
     level = config.levels[0].model_copy(update={"name": RECORDED, "snr": None})
     return config.model_copy(update={"levels": (level,)})
 

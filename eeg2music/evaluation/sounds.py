@@ -128,7 +128,9 @@ def sounds_level(config: EvaluateConfig) -> LevelConfig:
     found = [level for level in config.levels if level.name == config.sounds.level]
     if not found:
         allowed = ", ".join(level.name for level in config.levels)
-        raise ConfigError(f"sounds.level: there is no level {config.sounds.level!r}", allowed=allowed)
+        raise ConfigError(
+            f"sounds.level: there is no level {config.sounds.level!r}", allowed=allowed, remedy="name one of these"
+        )
     return found[0]
 
 
@@ -143,7 +145,7 @@ def sounds_seed(config: EvaluateConfig) -> int:
     chosen = config.seeds[0] if config.sounds.seed is None else config.sounds.seed
     if chosen not in config.seeds:
         allowed = ", ".join(map(str, config.seeds))
-        raise ConfigError(f"sounds.seed: {chosen} is none of the seeds", allowed=allowed)
+        raise ConfigError(f"sounds.seed: {chosen} is none of the seeds", allowed=allowed, remedy="name one of these")
     return config.seed + chosen
 
 

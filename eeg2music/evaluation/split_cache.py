@@ -27,6 +27,7 @@ from eeg2music.evaluation.splits import (
     without_neighbours,
     write_split,
 )
+from eeg2music.files import check_result_file
 from eeg2music.recordings.prepared import PreparedDataset
 
 By = Literal["song", "subject", "grid", "run", "site"]
@@ -93,6 +94,17 @@ def make_split(rows: Sequence[Mapping[str, Any]], config: SplitConfig) -> Split:
     return without_neighbours(split, rows, gap_s=config.gap_s)
 
 
+def check_split(cache: str | os.PathLike[str], out: str | os.PathLike[str]) -> PreparedDataset:
+    """Everything that can be refused before windows are split. Returns the cache.
+
+    Raises
+    ------
+    InputError, DataError
+    """
+    check_result_file(out, "split.json")
+    return PreparedDataset(cache)
+
+
 def split_cache(cache: str | os.PathLike[str], out: str | os.PathLike[str], config: SplitConfig) -> dict[str, Any]:
     """Split a prepared cache and write the manifest to `out`; returns it.
 
@@ -104,7 +116,7 @@ def split_cache(cache: str | os.PathLike[str], out: str | os.PathLike[str], conf
     DataError
         If windows lack what they are split by, such as a site.
     """
-    data = PreparedDataset(cache)
+    data = check_split(cache, out)
     rows = split_rows(data)
     split = make_split(rows, config)
     sides = [[rows[place] for place in side] for side in (split.train, split.test)]

@@ -232,7 +232,7 @@ def _split_by(rows: Sequence[Row], kind: str, test_share: float, seed: int) -> S
         "site": lambda row: str(row["site"]),
     }
     if kind not in label:
-        raise InputError(f"A split by {kind!r}", allowed=", ".join(label))
+        raise InputError(f"A split by {kind!r}", allowed=", ".join(label), remedy="name one of these")
     _refuse_missing(rows, kind, kind)
     held_out = _draw(sorted({label[kind](row) for row in rows}), test_share, seed, kind)
     return _assign(rows, lambda row: label[kind](row) in held_out, kind, seed)
@@ -242,15 +242,19 @@ def _refuse_missing(rows: Sequence[Row], key: str, kind: str) -> None:
     missing = sum(row.get(key) is None for row in rows)
     if missing:
         raise DataError(
-            f"{missing} of {len(rows)} windows have no {key}", remedy=f"leave them out before splitting by {kind}"
+            f"{missing} of {len(rows)} windows have no {key}",
+            allowed=f"a {key} for every window",
+            remedy=f"leave them out before splitting by {kind}, or split by something else",
         )
 
 
 def _draw(labels: list[str], share: float, seed: int, kind: str) -> set[str]:
     if not 0.0 < share < 1.0:
-        raise InputError(f"A test share of {share}", allowed="above 0 and below 1")
+        raise InputError(f"A test share of {share}", allowed="above 0 and below 1", remedy="0.25 is usual")
     if len(labels) < 2:
-        raise DataError(f"{len(labels)} {kind} cannot be split", allowed="two or more")
+        raise DataError(
+            f"{len(labels)} {kind} cannot be split", allowed="two or more", remedy="prepare more, or split otherwise"
+        )
     count = min(max(1, round(share * len(labels))), len(labels) - 1)
     order = numpy_rng(seed, "split", kind).permutation(len(labels))
     return {labels[i] for i in order[:count]}

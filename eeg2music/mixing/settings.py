@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, field_validator
 
 from eeg2music.config import Config
-from eeg2music.errors import ConfigError
+from eeg2music.errors import ConfigError, did_you_mean
 from eeg2music.types import REGIONS, STEMS
 
 # Loudness of the stems relative to each other, in LU.
@@ -89,7 +89,9 @@ def of_our_stems(config: MixerConfig) -> MixerConfig:
         unknown = [name for name in names if name not in allowed]
         if unknown:
             raise ConfigError(
-                f"mixer.{key} names {unknown[0]!r}", allowed=", ".join(allowed), remedy="correct the name"
+                f"mixer.{key} names {unknown[0]!r}",
+                allowed=", ".join(allowed),
+                remedy=did_you_mean(unknown[0], allowed) or "correct the name",
             )
     return config
 

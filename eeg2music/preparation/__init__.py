@@ -6,6 +6,6 @@ version, and is skipped when the command is run again. Learns nothing across rec
 """
 
 from eeg2music.preparation.config import PrepareConfig
-from eeg2music.preparation.run import prepare
+from eeg2music.preparation.run import check_prepare, prepare
 
-__all__ = ["PrepareConfig", "prepare"]
+__all__ = ["PrepareConfig", "check_prepare", "prepare"]

@@ -13,11 +13,12 @@ from functools import partial
 from pathlib import Path
 
 from eeg2music.errors import ConfigError, DataError, InputError
-from eeg2music.files import read_json, sha256_json, write_json, write_text
+from eeg2music.files import check_new_folder, read_json, sha256_json, write_json, write_text
 from eeg2music.preparation.config import PrepareConfig
 from eeg2music.preparation.single import Facts, prepare_one
 from eeg2music.preparation.sources import Source, find_sources, stimuli_folder
 from eeg2music.recordings.declared import participant_sites, stimulus_works
+from eeg2music.recordings.montages import resolve_montage
 from eeg2music.recordings.prepared import SCHEMA
 from eeg2music.types import EEG_RATE_HZ
 
@@ -55,7 +56,7 @@ def prepare(
     """
     config = config or PrepareConfig()
     root, cache = Path(source), Path(out)
-    sources = list(find_sources(root))
+    sources = check_prepare(root, cache, config)
     new = _claim(cache, config)
     _sweep(cache)
     results = _run_all(sources, cache, config, progress)
@@ -75,8 +76,23 @@ def prepare(
     return cache
 
 
-def _claim(cache: Path, config: PrepareConfig) -> bool:
-    """Make the cache's folder ours, or refuse one made with another config. Whether it is new."""
+def check_prepare(source: Path, cache: Path, config: PrepareConfig) -> list[Source]:
+    """Everything that can be refused before a recording is read. Returns the recordings.
+
+    Raises
+    ------
+    InputError, DataError, ConfigError
+    """
+    if config.montage is not None:
+        resolve_montage(config.montage)
+    sources = list(find_sources(source))
+    _check_cache(cache, config)
+    check_new_folder(cache)
+    return sources
+
+
+def _check_cache(cache: Path, config: PrepareConfig) -> bool:
+    """Refuse a folder that holds anything but a cache made with this config. Whether it is new."""
     file = cache / "config.json"
     identity = config.identity()
     if file.is_file():
@@ -93,8 +109,15 @@ def _claim(cache: Path, config: PrepareConfig) -> bool:
         raise InputError(
             f"{cache} is there already and is no prepared cache", allowed="a new or empty folder", remedy="change --out"
         )
-    write_json(file, identity)
     return True
+
+
+def _claim(cache: Path, config: PrepareConfig) -> bool:
+    """Make the cache's folder ours. Whether it is new."""
+    new = _check_cache(cache, config)
+    if new:
+        write_json(cache / "config.json", config.identity())
+    return new
 
 
 def _sweep(cache: Path) -> None:
@@ -134,6 +157,8 @@ def _run_all(sources: Sequence[Source], cache: Path, config: PrepareConfig, prog
 
 def _failed(failures: dict[str, str], count: int) -> DataError:
     path, why = next(iter(failures.items()))
+    if count == 1:
+        return DataError(f"1 of 1 recordings cannot be used. {'' if path in why else path + ': '}{why}")
     more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
     where = "" if path in why else f"{path}: "
     return DataError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from eeg2music.files import sha256_file
 from eeg2music.recordings.bids import BidsDataset
 from eeg2music.recordings.contents import all_suffixes
 from eeg2music.recordings.formats.brainvision import companions
-from eeg2music.recordings.formats.fif import split_parts
+from eeg2music.recordings.formats.fif import further_parts, split_parts
 from eeg2music.recordings.read import FOLDER_SUFFIXES, reader_of
 from eeg2music.recordings.sidecars import Sidecars, dataset_root
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ def find_sources(root: Path) -> Iterator[Source]:
             f"Nothing at {root}", allowed="a BIDS data set, a folder or a recording", remedy="check the path"
         )
     if root.is_file() or root.suffix.lower() in FOLDER_SUFFIXES:
+        reader_of(root)
         yield _single(root)
     elif (root / "dataset_description.json").is_file():
         dataset = BidsDataset(root)
@@ -83,6 +87,10 @@ def _search(root: Path) -> list[Path]:
     # Some formats are folders; what lies inside them is not a recording of its own.
     found = [path for path in found if path.is_file() or path.suffix.lower() in FOLDER_SUFFIXES]
     found = [path for path in found if not any(parent in found for parent in path.parents)]
+    parts = {part for path in found for part in further_parts(path)}
+    if parts:
+        _LOG.warning("left out %d files that continue another one: they are read together with it", len(parts))
+    found = [path for path in found if path not in parts]
     if not found:
         raise InputError(
             f"{root} is neither a BIDS data set nor a folder with recordings",

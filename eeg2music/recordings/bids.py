@@ -17,6 +17,7 @@ from eeg2music.recordings.sidecars import KINDS, bids_key, parse_name
 
 _HEADERS_FIRST = (".vhdr", ".edf", ".bdf", ".set", ".fif", ".fif.gz")
 _SHOWN = 5
+FETCH = "fetch them, e.g. `datalad get sub-*/` or `git annex get .` in the data set"
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class BidsDataset:
             raise DataError(
                 f"{len(self.missing)} recording(s) of {self.root} are missing: {first_few(names, _SHOWN)}",
                 allowed="the data files beside their sidecars",
-                remedy="fetch them, e.g. `datalad get sub-*/` or `git annex get .` in the data set",
+                remedy=FETCH,
             )
         if not self.recordings:
             raise DataError(

@@ -97,7 +97,7 @@ def resolve_montage(montage: str) -> str:
         raise InputError(
             f"No montage named {montage!r}",
             allowed="10-05, 10-20, " + ", ".join(sorted(get_builtin_montages())),
-            remedy=f"did you mean {' or '.join(close)}?" if close else None,
+            remedy=f"did you mean {' or '.join(close)}?" if close else "name one of these, or leave --montage out",
         )
     return found
 

@@ -72,7 +72,11 @@ def load_pieces(folder: str | os.PathLike[str]) -> list[Piece]:
     """
     files = sorted(Path(folder).glob("stimulus_*.npz"))
     if not files:
-        raise DataError(f"No stimulus_*.npz in {folder}", remedy="point at the folder openmiir_features")
+        raise DataError(
+            f"No stimulus_*.npz in {folder}",
+            allowed="a folder of features, one stimulus_*.npz for each piece",
+            remedy="point at the folder openmiir_features",
+        )
     return [_load_piece(file) for file in files]
 
 

@@ -18,6 +18,7 @@ from eeg2music.errors import InputError
 from eeg2music.recordings.channels import ChannelChoice, choose_channels
 from eeg2music.recordings.contents import MIN_RATE_HZ, READERS, FileContents, Reader, all_suffixes
 from eeg2music.recordings.electrodes_tsv import head_positions
+from eeg2music.recordings.montages import resolve_montage
 from eeg2music.recordings.positions import locate
 from eeg2music.recordings.sidecars import Sidecars
 from eeg2music.types import Event, FloatArray, Recording
@@ -60,9 +61,10 @@ def read_recording(
     ------
     InputError
         If the file is missing, is no recording, is damaged, or an argument does not fit it.
+    DataError
+        For a BIDS folder whose files are missing.
     """
-    _check_line(line_freq_hz)
-    file = _single_file(Path(path))
+    file = check_recording(path, montage=montage, start_s=start_s, stop_s=stop_s, line_freq_hz=line_freq_hz)
     contents = reader_of(file).read(file)
     sidecars = Sidecars.of(file)
     contents = _with_sidecars(contents, sidecars)
@@ -79,6 +81,32 @@ def read_recording(
         positions_m=contents.positions_m,
     )
     return _assemble(contents, choice, sidecars, first, last, montage=montage, line_freq_hz=line_freq_hz)
+
+
+def check_recording(
+    path: str | os.PathLike[str],
+    *,
+    montage: str | None = None,
+    start_s: float | None = None,
+    stop_s: float | None = None,
+    line_freq_hz: float | None = None,
+) -> Path:
+    """What can be refused without opening a file: arguments as for `read_recording`. Returns the file to open.
+
+    Raises
+    ------
+    InputError
+        As for `read_recording`.
+    DataError
+        For a BIDS folder whose files are missing.
+    """
+    _check_line(line_freq_hz)
+    _check_times(start_s, stop_s)
+    if montage is not None:
+        resolve_montage(montage)
+    file = _single_file(Path(path))
+    reader_of(file)
+    return file
 
 
 def reader_of(path: Path) -> Reader:
@@ -119,7 +147,10 @@ def _single_file(path: Path) -> Path:
     if path.is_dir() and path.suffix.lower() not in FOLDER_SUFFIXES:
         from eeg2music.recordings.bids import BidsDataset
 
-        found = BidsDataset(path).recordings
+        dataset = BidsDataset(path)
+        if not dataset.recordings:
+            dataset.check()
+        found = dataset.recordings
         if len(found) != 1:
             raise InputError(
                 f"{path} holds {len(found)} recordings, one is needed",
@@ -175,6 +206,22 @@ def _check_line(line_freq_hz: float | None) -> None:
         )
 
 
+def _check_times(start_s: float | None, stop_s: float | None) -> None:
+    for name, value in (("start", start_s), ("stop", stop_s)):
+        if value is not None and not (math.isfinite(value) and value >= 0):
+            raise InputError(
+                f"{name} = {value:g} s is no time in a recording",
+                allowed="0 s or more, up to the recording's end",
+                remedy=f"change --{name} or leave it out",
+            )
+    if stop_s is not None and (start_s or 0.0) >= stop_s:
+        raise InputError(
+            f"start = {start_s or 0.0:g} s is not before stop = {stop_s:g} s",
+            allowed=f"at least {MIN_DURATION_S:g} s between them",
+            remedy="change --start or --stop",
+        )
+
+
 def _stretch(path: Path, contents: FileContents, start_s: float | None, stop_s: float | None) -> tuple[int, int]:
     """First sample and one past the last."""
     if contents.n_samples == 0:
@@ -188,8 +235,7 @@ def _stretch(path: Path, contents: FileContents, start_s: float | None, stop_s: 
                 allowed=f"0 to {total:.3f} s",
                 remedy=f"change --{name} or leave it out",
             )
-    if start >= stop:
-        raise InputError(f"start = {start:g} s is not before stop = {stop:g} s", allowed="start < stop")
+    _check_times(start, stop)
     first, last = round(start * contents.sfreq_hz), min(contents.n_samples, round(stop * contents.sfreq_hz))
     if (last - first) / contents.sfreq_hz < MIN_DURATION_S - 0.5 / contents.sfreq_hz:
         remedy = "use a longer recording" if start_s is None and stop_s is None else "widen --start and --stop"

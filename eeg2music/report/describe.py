@@ -10,6 +10,8 @@ from typing import Any
 from eeg2music.config import Config
 from eeg2music.errors import CheckpointError, InputError
 from eeg2music.files import read_json
+from eeg2music.recordings.prepared import is_prepared
+from eeg2music.recordings.read import check_recording
 from eeg2music.weights import MANIFEST_NAME, read_manifest, refuse_pickle
 
 
@@ -28,14 +30,26 @@ def describe(thing: Path, *, channels: Sequence[str] | None = None, montage: str
     InputError
         If nothing is there, or it is neither.
     """
-    if not thing.exists():
-        raise InputError(f"Nothing at {thing}", allowed="a recording or a folder of models", remedy="check the path")
-    refuse_pickle(thing)
-    if thing.is_dir() and _models_in(thing):
+    check_describe(thing, montage=montage)
+    if thing.is_dir() and not is_prepared(thing) and _models_in(thing):
         return list(_describe_checkpoint(thing))
     from eeg2music.inspection import describe_recording
 
     return describe_recording(thing, channels=channels, montage=montage).lines
+
+
+def check_describe(thing: Path, *, montage: str | None = None) -> None:
+    """Everything that can be refused before a file is opened.
+
+    Raises
+    ------
+    InputError, CheckpointError
+    """
+    if not thing.exists() and not thing.is_symlink():
+        raise InputError(f"Nothing at {thing}", allowed="a recording or a folder of models", remedy="check the path")
+    refuse_pickle(thing)
+    if not thing.is_dir():
+        check_recording(thing, montage=montage)
 
 
 def _models_in(folder: Path) -> list[Path]:

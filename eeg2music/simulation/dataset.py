@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from eeg2music.errors import DataError
-from eeg2music.files import atomic_folder, read_json, write_json
+from eeg2music.files import atomic_folder, check_new_folder, read_json, write_json
 from eeg2music.simulation import bids
 from eeg2music.simulation.calibration import REAL_SNR_DB
 from eeg2music.simulation.experiment import (
@@ -89,7 +89,7 @@ def simulate(config: SimulationConfig, *, progress: Progress | None = None) -> S
     """
     from eeg2music.simulation.library import write_songs
 
-    songs = dataset_songs(config)
+    songs = check_simulation(config)
     root = Path(config.out)
     _claim(root, config)
     told = None if progress is None else functools.partial(progress, "song")
@@ -103,6 +103,19 @@ def simulate(config: SimulationConfig, *, progress: Progress | None = None) -> S
     participants = _participants(config)
     bids.write_top_level(root, participants=participants, readme=_readme(config, len(participants)))
     return SimulatedDataset(root, tuple(f"sub-{subject_id(config, index)}" for index in indices), tuple(songs))
+
+
+def check_simulation(config: SimulationConfig) -> list[str]:
+    """Everything that can be refused before a song is composed. Returns the songs.
+
+    Raises
+    ------
+    DataError, ConfigError, InputError
+    """
+    songs = dataset_songs(config)
+    _differing(Path(config.out), config)
+    check_new_folder(config.out)
+    return songs
 
 
 def write_subject(config: SimulationConfig, index: int) -> str:
@@ -149,25 +162,29 @@ def _fingerprint(config: SimulationConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude=_FREE_KEYS) | {"snr_levels_db": list(config.snr_levels_db)}
 
 
-def _claim(root: Path, config: SimulationConfig) -> None:
-    """Refuse a folder that holds something else; note what this one will hold."""
+def _differing(root: Path, config: SimulationConfig) -> bool:
+    """Refuse a folder that holds something else. Whether its note has to be written (again)."""
     note = root / "code" / "simulation.json"
-    wanted = _fingerprint(config)
     if note.is_file():
-        found = read_json(note)
+        wanted, found = _fingerprint(config), read_json(note)
         different = sorted(key for key in wanted.keys() | found.keys() if wanted.get(key) != found.get(key))
+        # Music without listeners yet may be played to any.
         if different and any(root.glob("sub-*")):
             raise DataError(
                 f"{root} holds another simulation (it differs in {', '.join(different)})",
+                allowed="the same settings, to complete it",
                 remedy="choose another folder, or remove this one",
             )
-        if different:  # music without listeners yet: it may be played to any
-            write_json(note, wanted)
-        return
+        return bool(different)
     if root.is_dir() and any(path.name != "stimuli" for path in root.iterdir()):
-        raise DataError(f"{root} is not empty", remedy="choose another folder")
-    root.mkdir(parents=True, exist_ok=True)
-    write_json(note, wanted)
+        raise DataError(f"{root} is not empty", allowed="a new or empty folder", remedy="choose another folder")
+    return True
+
+
+def _claim(root: Path, config: SimulationConfig) -> None:
+    """Note what the folder will hold."""
+    if _differing(root, config):
+        write_json(root / "code" / "simulation.json", _fingerprint(config))
 
 
 def _participants(config: SimulationConfig) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from eeg2music.config import Config
+from eeg2music.config_words import Unfit
 from eeg2music.errors import ConfigError
 from eeg2music.seeding import derive_seed, numpy_rng
 from eeg2music.simulation.calibration import CLEAN_SNR_DB, REAL_SNR_DB
@@ -27,6 +28,7 @@ NAMED_SNR_DB = {"clean": CLEAN_SNR_DB, "real": REAL_SNR_DB}
 # Louder responses leave the range of the files, 16 bits of 0.1 microvolt: 36 runs of twelve listeners peaked at up to
 # 2.2 mV at 25 dB and 3.9 mV at 30 dB, of 3.3 mV that there are.
 MAX_SNR_DB = 25.0
+SNR_WORDS = f"clean, real, a number of dB from -80 to {MAX_SNR_DB:g}, or a list of these"
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -53,7 +55,7 @@ class SimulationConfig(Config):
     repeats: int = Field(1, ge=1)
     repeated_songs: int | None = Field(None, ge=0)
     runs: int = Field(3, ge=1, le=99)
-    snr: Snr | tuple[Snr, ...] = "clean"
+    snr: Snr | tuple[Snr, ...] = Field("clean", description=SNR_WORDS)
     snr_by: Literal["subject", "trial"] = "subject"
 
     sfreq_hz: float = Field(256.0, ge=64.0, le=20_000.0)
@@ -68,7 +70,7 @@ class SimulationConfig(Config):
     def _levels(cls, value: Snr | tuple[Snr, ...]) -> Snr | tuple[Snr, ...]:
         levels = value if isinstance(value, tuple) else (value,)
         if not levels or not all(isinstance(level, str) or -80.0 <= level <= MAX_SNR_DB for level in levels):
-            raise ValueError(f"clean, real, a number of dB from -80 to {MAX_SNR_DB:g}, or a list of these")
+            raise Unfit(allowed=SNR_WORDS)
         return value
 
     @field_validator("crosstalk")
@@ -95,11 +97,19 @@ def dataset_songs(config: SimulationConfig) -> list[str]:
 
     each = config.songs_per_subject or config.songs
     if each > config.songs:
-        raise ConfigError(f"songs_per_subject = {each} does not fit", allowed=f"up to songs = {config.songs}")
+        raise ConfigError(
+            f"songs_per_subject = {each} does not fit",
+            allowed=f"up to songs = {config.songs}",
+            remedy="raise songs or lower songs_per_subject",
+        )
     if config.styles is None:
         return song_ids(None, config.song_seed, config.songs, start=config.first_song)
     if not config.styles:
-        raise ConfigError("styles = [] does not fit", allowed="at least one style, or null for all")
+        raise ConfigError(
+            "styles = [] does not fit",
+            allowed="at least one style, or null for all",
+            remedy="name one, or leave it out",
+        )
     places = range(config.songs)
     count = -(-config.songs // len(config.styles))
     by_style = {style: song_ids(style, config.song_seed, count, start=config.first_song) for style in config.styles}

@@ -118,7 +118,9 @@ def make_head(montage: str = "eeg64", rotation_deg: tuple[float, float, float] =
 def montage_positions(montage: str) -> tuple[tuple[str, ...], Array]:
     """Channel names and nominal positions (channel, 3), metres, head coordinates."""
     if montage not in MONTAGES:
-        raise ConfigError(f"No simulated montage named {montage!r}", allowed=", ".join(MONTAGES))
+        raise ConfigError(
+            f"No simulated montage named {montage!r}", allowed=", ".join(MONTAGES), remedy="take one of these"
+        )
     names = MONTAGES[montage]
     positions = _template_positions()
     return names, np.stack([positions[name] for name in names])

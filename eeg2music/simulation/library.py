@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eeg2music.errors import InputError
+from eeg2music.errors import InputError, did_you_mean
 from eeg2music.files import atomic_folder, read_json, write_json
 from eeg2music.simulation.annotations import SCHEMA, annotate
 from eeg2music.simulation.composer import STYLES, compose
@@ -41,7 +41,11 @@ def song_ids(style: str | None, seed: int, count: int, *, start: int = 0) -> lis
         InputError: unknown style, or a negative seed, count or start.
     """
     if style is not None and style not in STYLES:
-        raise InputError(f"unknown style {style!r}", allowed=", ".join(STYLES), remedy="choose one of these")
+        raise InputError(
+            f"unknown style {style!r}",
+            allowed=", ".join(STYLES),
+            remedy=did_you_mean(style, STYLES) or "choose one of these",
+        )
     if min(seed, count, start) < 0:
         raise InputError(f"seed {seed}, count {count}, start {start}", allowed="whole numbers from 0")
     if style is not None:

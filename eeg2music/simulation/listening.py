@@ -78,7 +78,9 @@ def draw_listener(
         If the montage or the cross-talk does not exist or does not fit.
     """
     if montage not in MONTAGES:
-        raise ConfigError(f"No simulated montage named {montage!r}", allowed=", ".join(MONTAGES))
+        raise ConfigError(
+            f"No simulated montage named {montage!r}", allowed=", ".join(MONTAGES), remedy="take one of these"
+        )
     rng = numpy_rng(0, "listener", subject_id)
     rotation = rng.uniform(-MAX_ROTATION_DEG, MAX_ROTATION_DEG, 3)
     gains = [float(numpy_rng(0, "channel gain", subject_id, name).standard_normal()) for name in MONTAGES[montage]]
@@ -106,11 +108,11 @@ def crosstalk_matrix(crosstalk: Crosstalk) -> NDArray[np.float64]:
     allowed = f"a number from 0 to 1, or a {len(REGIONS)} x {len(STEMS)} matrix"
     if isinstance(crosstalk, int | float):
         if not 0.0 <= crosstalk <= 1.0:
-            raise ConfigError(f"crosstalk = {crosstalk!r} does not fit", allowed=allowed)
+            raise ConfigError(f"crosstalk = {crosstalk!r} does not fit", allowed=allowed, remedy="correct it")
         return np.full((len(REGIONS), len(STEMS)), float(crosstalk)) + (1.0 - crosstalk) * np.eye(len(REGIONS))
     matrix = np.asarray(crosstalk, dtype=np.float64)
     if matrix.shape != (len(REGIONS), len(STEMS)) or not np.isfinite(matrix).all():
-        raise ConfigError(f"crosstalk of shape {matrix.shape} does not fit", allowed=allowed)
+        raise ConfigError(f"crosstalk of shape {matrix.shape} does not fit", allowed=allowed, remedy="correct it")
     return matrix
 
 

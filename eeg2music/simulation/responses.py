@@ -72,7 +72,9 @@ def kernels(family: str, rate_hz: float, latency_s: float = 0.0) -> FloatArray:
         If the family is unknown.
     """
     if family not in FAMILIES:
-        raise ConfigError(f"No family of response functions named {family!r}", allowed=", ".join(FAMILIES))
+        raise ConfigError(
+            f"No family of response functions named {family!r}", allowed=", ".join(FAMILIES), remedy="take one of these"
+        )
     return _kernels(family, float(rate_hz), float(latency_s))
 
 

@@ -15,7 +15,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from pydantic import Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,6 +22,7 @@ from eeg2music.codec.encodec import Codec, CodecOutput
 from eeg2music.codec.initialization import start_as_lapped_transform
 from eeg2music.codec.losses import log_mel_distance, noise_to_signal_db, si_sdr_db, spectral_distances
 from eeg2music.config import Config
+from eeg2music.config_words import Unfit
 from eeg2music.errors import ConfigError
 from eeg2music.seeding import derive_seed, numpy_rng, torch_generator
 from eeg2music.training.codec_export import finish, fitting_songs
@@ -87,7 +87,7 @@ class CodecTaskConfig(Config):
     @classmethod
     def _of_a_trained_codec(cls, value: bool, info: ValidationInfo) -> bool:
         if value and info.data.get("start_from") is None:
-            raise PydanticCustomError("decoder_only", "false, unless start_from names a trained codec")
+            raise Unfit(allowed="false, unless start_from names a trained codec", remedy="set task.start_from")
         return value
 
 

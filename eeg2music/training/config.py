@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, create_model, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
 from eeg2music.config import Config, load_config
+from eeg2music.config_words import Unfit
 from eeg2music.errors import ConfigError
 from eeg2music.training.registry import TASKS
 
@@ -74,7 +74,7 @@ class TrainConfig(Config):
     def _known_device(cls, value: str) -> str:
         # Whether it is there is asked when the run starts: a config may be written for another machine.
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
-            raise PydanticCustomError("device", "cpu, cuda, cuda:N, mps or auto")
+            raise Unfit(allowed="cpu, cuda, cuda:N, mps or auto")
         return value
 
 
@@ -104,7 +104,8 @@ def resolve(name: str, config_path: str | None = None, overrides: Sequence[str] 
     if train.batch_size % train.accumulation:
         raise ConfigError(
             f"train.batch_size = {train.batch_size} is not a multiple of train.accumulation = {train.accumulation}",
-            remedy="choose a batch size that is",
+            allowed="a batch of equal parts",
+            remedy="choose a batch size that is a multiple",
         )
     return config
 

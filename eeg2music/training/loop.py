@@ -23,7 +23,7 @@ from torch import Tensor
 
 from eeg2music import __version__
 from eeg2music.errors import ConfigError, DataError
-from eeg2music.files import atomic_folder, read_json, write_json
+from eeg2music.files import atomic_folder, check_new_folder, read_json, write_json
 from eeg2music.seeding import derive_seed
 from eeg2music.training import checkpoint, runtime
 from eeg2music.training.config import RunConfig, check_same, identity, resolve
@@ -92,6 +92,31 @@ def train(
     return run(name, config, progress=progress, should_stop=should_stop, stop_on_signals=stop_on_signals)
 
 
+def check_run(name: str, config: RunConfig) -> None:
+    """Refuse a run whose folder cannot be written, or holds another run. Reads no data.
+
+    Raises
+    ------
+    ConfigError, InputError
+    """
+    out = Path(config.train.out)
+    check_new_folder(out)
+    found = checkpoint.complete(out / "checkpoints")
+    if found:
+        _check_begun(name, config, found[-1].state)
+
+
+def _check_begun(name: str, config: RunConfig, state: dict[str, Any]) -> None:
+    out = Path(config.train.out)
+    if state["name"] != name:
+        raise ConfigError(
+            f"{out} holds a training of {state['name']!r}",
+            allowed="a new folder, or one of the same training",
+            remedy="give another train.out",
+        )
+    check_same(identity(state["identity"], name), identity(config.model_dump(mode="json"), name), out)
+
+
 def run(
     name: str,
     config: RunConfig,
@@ -101,6 +126,7 @@ def run(
     stop_on_signals: bool = False,
 ) -> TrainResult:
     """`train` with a resolved config."""
+    check_new_folder(config.train.out)
     should_stop = should_stop or (lambda: False)
     with runtime.process_settings(config.train):
         loop = _Loop(name, config)
@@ -172,9 +198,7 @@ class _Loop:
         self.code = before if before[-1]["origin"] == now else [*before, {"step": self.step, "origin": now}]
 
     def _check_same(self, state: dict[str, Any]) -> None:
-        if state["name"] != self.name:
-            raise ConfigError(f"{self.out} holds a training of {state['name']!r}", remedy="give another train.out")
-        check_same(identity(state["identity"], self.name), self._identity, self.out)
+        _check_begun(self.name, self.config, state)
         if state["data_hash"] != self.manifest.get("data_hash"):
             raise DataError(
                 f"The training data of {self.out} has changed since the run was begun",

@@ -13,7 +13,8 @@ import pytest
 from scipy import stats
 
 from eeg2music import cli
-from eeg2music.errors import DataError, InputError
+from eeg2music.config import build_config
+from eeg2music.errors import ConfigError, DataError, InputError
 from eeg2music.evaluation.compare import CompareConfig, compare_runs, comparison_markdown, write_comparison
 from eeg2music.evaluation.identification import identify
 from eeg2music.files import write_json
@@ -251,8 +252,8 @@ def test_bad_input_is_named(put: Any, weak: dict[str, Any], tmp_path: Path) -> N
         compare_runs(folder, tmp_path / "gone")
     with pytest.raises(InputError, match="'oracle' was not scored in A"):
         compare_runs(folder, folder, CompareConfig(conditions=("oracle",)))
-    with pytest.raises(InputError, match="'mrr'"):
-        compare_runs(folder, folder, CompareConfig(figures=("mrr",)))
+    with pytest.raises(ConfigError, match=r"no 'mrr'\. Allowed: accuracy, top1"):
+        build_config(CompareConfig, {"figures": ["mrr"]})
     (tmp_path / "words.json").write_text("words")
     with pytest.raises(DataError, match="is not JSON"):
         compare_runs(folder, tmp_path / "words.json")

@@ -67,11 +67,20 @@ def test_means_over_seeds_stand_above_the_seeds(level: dict[str, Any]) -> None:
         "chance",
     ]
     summary, by_seed = tables[2], tables[3]
-    assert summary["heads"][2] == "95 % interval of seed 3"
     assert "What 0.6 can see." in summary["note"]
-    assert summary["rows"][0] == ["brain", "0.650", "0.500 to 0.700", "0.300", "20", "5"]
+    assert summary["rows"][0] == [
+        "brain",
+        "0.650",
+        "0.500 to 0.700",
+        "0.010†",
+        "0.300",
+        "0.100 to 0.300",
+        "0.200",
+        "20",
+        "5",
+    ]
     assert [row[0] for row in summary["rows"]] == ["brain", "oracle", "chance"]
-    assert summary["rows"][2] == ["chance", "0.500", "", "0.200", "", "5"]
+    assert summary["rows"][2] == ["chance", "0.500", "", "", "0.200", "", "", "", "5"]
     assert [row[0] for row in by_seed["rows"]] == [
         "brain, seed 3",
         "brain, seed 4",

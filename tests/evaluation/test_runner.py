@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -186,11 +185,6 @@ def plant(checkpoint: Path, **manifest: list[str]) -> None:
     (checkpoint / "encoder" / "training_manifest.json").write_text(json.dumps(manifest))
 
 
-@pytest.fixture
-def copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
-
-
 @pytest.mark.parametrize(
     ("manifest", "message"),
     [
@@ -263,7 +257,7 @@ def test_songs_that_chose_a_model_count_under_the_older_key_too(copy: Path, make
 
 
 def test_an_unknown_control_is_a_mistake_of_the_config() -> None:
-    with pytest.raises(ConfigError, match=r"'shuffeld' is none of brain, shuffled"):
+    with pytest.raises(ConfigError, match=r"no 'shuffeld'\. Allowed: brain, shuffled"):
         load_config(EvaluateConfig, None, ["levels=[{name: a, snr: 0, conditions: [shuffeld]}]"])
 
 
@@ -326,6 +320,7 @@ def test_recordings_are_scored_without_a_ratio_and_say_what_is_missing(
 
     monkeypatch.setattr(units, "prepared_heard", prepared)
     monkeypatch.setattr("eeg2music.evaluation.parts._material", lambda config: {})
+    monkeypatch.setattr("eeg2music.evaluation.runner.PreparedDataset", lambda cache: None)
     alike = make_heard(1).stems[0]
 
     def hear(listened: Listened, listening: object, cache: str | None) -> None:

@@ -250,7 +250,7 @@ def test_level_and_seed_are_chosen_by_name(tiny_checkpoint: Path) -> None:
         sound_units(config_of(tiny_checkpoint, sounds=SoundsConfig(level="harder")))
     with pytest.raises(ConfigError, match=r"1 is none of the seeds"):
         sound_units(config_of(tiny_checkpoint, sounds=SoundsConfig(seed=1)))
-    with pytest.raises(ConfigError, match=r"'brian' is none of brain"):
+    with pytest.raises(ConfigError, match=r"no 'brian'\. Allowed: brain"):
         load_config(EvaluateConfig, None, ["sounds.conditions=[brian]"])
 
 
@@ -279,6 +279,7 @@ def test_prepared_music_says_why_it_has_no_classes(
     monkeypatch.setattr(units, "prepared_heard", lambda cache: make_heard(4, subjects=("sub-a",)))
     monkeypatch.setattr("eeg2music.evaluation.parts._material", lambda config: {})
     monkeypatch.setattr("eeg2music.evaluation.runner.hear_heard", lambda *_: None)
+    monkeypatch.setattr("eeg2music.evaluation.runner.PreparedDataset", lambda cache: None)
     level = CLEAN.model_copy(update={"conditions": ("brain",), "generate": ("brain",), "generated_windows": 2})
     sounds = SoundsConfig(written=1)
     config = config_of(tiny_checkpoint, prepared="cache", levels=(level,), seeds=(0,), sounds=sounds)

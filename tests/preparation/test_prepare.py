@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from eeg2music.audio import write_audio
 from eeg2music.errors import ConfigError, DataError, InputError
 from eeg2music.files import sha256_folder
 from eeg2music.preparation import PrepareConfig, prepare
-from eeg2music.preparation.sources import hash_files
+from eeg2music.preparation.sources import find_sources, hash_files
 from eeg2music.preprocess.eeg import preprocess
 from eeg2music.recordings.bids import BidsDataset
 from eeg2music.recordings.prepared import PreparedDataset, is_prepared
@@ -441,3 +442,19 @@ def test_the_parts_of_a_split_file_count(naming: str, tmp_path: Path) -> None:
     assert len(files) >= 3
     (tmp_path / "other_raw.fif").touch()
     assert hash_files(files[0]).keys() == {file.name for file in files}
+
+
+def test_a_file_that_continues_another_is_no_recording_of_its_own(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    import mne
+
+    source = tmp_path / "source"
+    source.mkdir()
+    info = mne.create_info(["Fz", "Cz", "C3", "C4", "T7", "T8", "Pz", "Oz"], 500.0, "eeg")
+    signal = 1e-5 * numpy_rng(0, "split").standard_normal((8, 200_000))
+    mne.io.RawArray(signal, info, verbose="ERROR").save(source / "x_raw.fif", split_size="3MB", verbose="ERROR")
+    # Named like a part, but nothing says that it continues the other.
+    mne.io.RawArray(signal[:, ::-1][:, :5000], info, verbose="ERROR").save(source / "x_raw-9.fif", verbose="ERROR")
+    assert [found.path.name for found in find_sources(source)] == ["x_raw-9.fif", "x_raw.fif"]
+    assert re.search(r"left out \d files that continue another one: they are read together with it", caplog.text)

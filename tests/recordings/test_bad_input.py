@@ -164,7 +164,7 @@ def test_a_montage_that_fits_no_channel(edf: Path) -> None:
 
 @pytest.mark.parametrize(
     ("start", "stop", "what"),
-    [(-1.0, None, r"start = -1 s lies outside.*0 to 4\.000 s"), (5.0, None, "start = 5 s lies outside"),
+    [(-1.0, None, r"start = -1 s is no time.*change --start"), (5.0, None, "start = 5 s lies outside"),
      (None, 9.0, "stop = 9 s lies outside"), (3.0, 2.0, "not before stop"), (float("nan"), None, "start = nan")],
 )  # fmt: skip
 def test_stretches_outside(edf: Path, start: float | None, stop: float | None, what: str) -> None:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from eeg2music.errors import CheckpointError, Eeg2MusicError, InputError
+from eeg2music.preparation import PrepareConfig, prepare
 from eeg2music.report.describe import describe
-
-
-@pytest.fixture
-def copy(tiny_checkpoint: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
 
 
 def test_every_model_with_its_size(tiny_checkpoint: Path) -> None:
@@ -79,3 +74,8 @@ def test_a_damaged_manifest_is_one_line(copy: Path, text: str) -> None:
     ) as caught:
         describe(copy)
     assert "\n" not in str(caught.value)
+
+
+def test_a_prepared_cache_is_no_model(recording_file: Path, tmp_path: Path) -> None:
+    cache = prepare(recording_file, tmp_path / "cache", PrepareConfig(window_s=2.0, workers=1))
+    assert describe(cache)[0].startswith("prepared cache: 2 windows from 1 recordings")

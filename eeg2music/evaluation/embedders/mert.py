@@ -23,7 +23,6 @@ from eeg2music.evaluation.embedders.base import (
 from eeg2music.evaluation.embedders.registry import EMBEDDERS
 from eeg2music.files import read_json, sha256_json
 from eeg2music.types import FloatArray
-from eeg2music.weights import refuse_misfit
 
 SHORTEST_S = 0.5
 # What MERT adds to HuBERT, and the values with which it adds nothing.
@@ -107,6 +106,8 @@ def _load(source: str) -> tuple[Any, Any]:
             "with sources.mert=FOLDER",
         ) from None
     model, report = loaded
+    from eeg2music.weights import refuse_misfit
+
     refuse_misfit(source, report, UNUSED_WEIGHTS)
     return model, extractor
 

@@ -60,7 +60,7 @@ def inspect(name: str, path: Path) -> Clip:
     rate = _rate_hz(path)
     audio = read_audio(path, sample_rate_hz=rate)
     if not audio.size:
-        raise InputError(f"{name} holds no samples", allowed="audio")
+        raise InputError(f"{name} holds no samples", allowed="audio", remedy="make it again")
     level = float(np.sqrt(np.mean((audio - audio.mean()) ** 2, dtype=np.float64)))
     full = np.abs(audio) >= FULL_SCALE
     runs = full[1:] & full[:-1]
@@ -126,13 +126,8 @@ def refuse_rates(clips: Iterable[Clip], declared_hz: int | None, others: Iterabl
         )
 
 
-def refuse_unusable(clips: Iterable[Clip], shortest_s: Mapping[str, float]) -> None:
-    """Refuse silence, clipping, and clips that are too short for an embedding.
-
-    Parameters
-    ----------
-    shortest_s : {embedding: seconds}
-    """
+def refuse_unusable(clips: Iterable[Clip]) -> None:
+    """Refuse silence and clipping."""
     for clip in clips:
         if clip.level_dbfs < SILENT_DBFS:
             raise InputError(
@@ -146,6 +141,16 @@ def refuse_unusable(clips: Iterable[Clip], shortest_s: Mapping[str, float]) -> N
                 allowed=f"{CLIPPED_REFUSED:.0%} or less",
                 remedy="write it again at a lower level",
             )
+
+
+def refuse_short(clips: Iterable[Clip], shortest_s: Mapping[str, float]) -> None:
+    """Refuse clips that are too short for an embedding.
+
+    Parameters
+    ----------
+    shortest_s : {embedding: seconds}
+    """
+    for clip in clips:
         for name, seconds in shortest_s.items():
             if clip.seconds < seconds - 0.5 / clip.sample_rate_hz:
                 raise InputError(
@@ -243,5 +248,7 @@ def _rate_hz(path: Path) -> int:
         return int(soundfile.info(str(path)).samplerate)
     except (soundfile.LibsndfileError, RuntimeError) as error:
         raise InputError(
-            f"{path.name} is not an audio file that can be read ({error})", allowed="WAV, FLAC, OGG or MP3"
+            f"{path.name} is not an audio file that can be read ({error})",
+            allowed="WAV, FLAC, OGG or MP3",
+            remedy="make it again; a clip that failed is never left out of the scores",
         ) from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from eeg2music.errors import DataError, LeakError
+from eeg2music.errors import DataError, LeakError, did_you_mean
 
 if TYPE_CHECKING:
     from eeg2music.evaluation.outside.manifest import Header, Row
@@ -30,7 +30,11 @@ def check_labels(rows: Sequence[Row], header: Header) -> tuple[str, ...]:
     conditions = dict.fromkeys(row.condition for row in rows)
     for name in (*header.repeated, *header.copied):
         if name not in conditions:
-            raise DataError(f"The header names the condition {name!r}", allowed=", ".join(conditions))
+            raise DataError(
+                f"The header names the condition {name!r}, which no line has",
+                allowed=", ".join(conditions),
+                remedy=did_you_mean(name, conditions) or "correct the header",
+            )
     for condition in conditions:
         own = [row for row in rows if row.condition == condition]
         if condition not in header.repeated:
@@ -88,7 +92,9 @@ def _gallery(rows: Sequence[Row], header: Header) -> tuple[str, ...]:
     gallery = header.gallery if header.gallery is not None else referred
     if len(set(gallery)) < len(gallery):
         twice = next(item for item in gallery if gallery.count(item) > 1)
-        raise DataError(f"{twice} stands twice in the gallery", allowed="each candidate once")
+        raise DataError(
+            f"{twice} stands twice in the gallery", allowed="each candidate once", remedy="remove one of the two"
+        )
     lacking = [item for item in referred if item not in set(gallery)]
     if lacking:
         raise LeakError(

@@ -159,7 +159,11 @@ def read_manifest(path: str | os.PathLike[str]) -> Clips:
     header = _header(file.with_suffix(".json"))
     rows = tuple(build_config(Row, values, source=place) for place, values in _lines(file))
     if not rows:
-        raise InputError(f"{file.name} names no clip", allowed="one line or more")
+        raise InputError(
+            f"{file.name} names no clip",
+            allowed="a header such as file,reference,song (or JSON lines), and a line for each clip",
+            remedy="fill it; configs/eval/score.yaml shows the columns",
+        )
     _check_kind(rows, header)
     gallery = check_labels(rows, header)
     clips = Clips(file.parent, file.name, sha256_file(file), header, rows, gallery)
@@ -191,9 +195,15 @@ def _header(file: Path) -> Header:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{file.name} is not valid JSON ({error})", remedy="correct it") from None
+        raise InputError(
+            f"{file.name} is not valid JSON ({error})", allowed="a mapping of keys to values", remedy="correct it"
+        ) from None
     if not isinstance(values, dict):
-        raise InputError(f"{file.name} holds a {type(values).__name__}", allowed="a mapping of keys to values")
+        raise InputError(
+            f"{file.name} holds a {type(values).__name__}",
+            allowed="a mapping of keys to values",
+            remedy="write {...} around it",
+        )
     return build_config(Header, values, source=file.name)
 
 
@@ -202,16 +212,35 @@ def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{file.name} is not UTF-8 ({error.reason})", remedy="save it as UTF-8") from None
+        raise InputError(
+            f"{file.name} is not UTF-8 ({error.reason})", allowed="text in UTF-8", remedy="save it as UTF-8"
+        ) from None
     if file.suffix.lower() == ".jsonl":
         yield from _json_lines(file.name, text)
         return
+    _refuse_other_separators(file.name, text)
     reader = csv.DictReader(text.splitlines())
     for values in reader:
         place = f"line {reader.line_num} of {file.name}"
         if None in values or None in values.values():
-            raise InputError(f"{place} has another number of cells than there are columns", remedy="correct that line")
+            raise InputError(
+                f"{place} has another number of cells than there are columns",
+                allowed="one cell for each column",
+                remedy="correct that line; a cell that holds a comma stands in quotes",
+            )
         yield place, {key.strip(): cell.strip() for key, cell in values.items() if cell.strip()}
+
+
+def _refuse_other_separators(name: str, text: str) -> None:
+    """Spreadsheets write a .csv with semicolons or tabs in some countries."""
+    head = next(iter(text.splitlines()), "")
+    for sign, called in ((";", "semicolons"), ("\t", "tabs")):
+        if sign in head and "," not in head:
+            raise InputError(
+                f"The columns of {name} are separated by {called}",
+                allowed="commas",
+                remedy="save it with commas between the columns",
+            )
 
 
 def _json_lines(name: str, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -222,9 +251,15 @@ def _json_lines(name: str, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
             values = json.loads(line)
         except ValueError as error:
-            raise InputError(f"{place} is not valid JSON ({error})", remedy="correct that line") from None
+            raise InputError(
+                f"{place} is not valid JSON ({error})", allowed="one mapping on each line", remedy="correct that line"
+            ) from None
         if not isinstance(values, dict):
-            raise InputError(f"{place} holds a {type(values).__name__}", allowed="a mapping of keys to values")
+            raise InputError(
+                f"{place} holds a {type(values).__name__}",
+                allowed="a mapping of keys to values",
+                remedy="correct that line",
+            )
         yield place, {key: value for key, value in values.items() if value is not None}
 
 
@@ -236,6 +271,7 @@ def _check_kind(rows: tuple[Row, ...], header: Header) -> None:
         raise InputError(
             f"{unclear or with_row} of {len(rows)} lines do not name their clip as the others do",
             allowed="either `file` on every line, or `row` on every line",
+            remedy="name the clip of every line in one of these ways",
         )
     if with_row and header.array is None:
         raise InputError(
@@ -243,7 +279,11 @@ def _check_kind(rows: tuple[Row, ...], header: Header) -> None:
         )
     for key in ("array", "reference_array", "embedding", "embedding_sha256"):
         if not with_row and getattr(header, key) is not None:
-            raise InputError(f"The header names {key!r}, but the lines name files", allowed="`row` on every line")
+            raise InputError(
+                f"The header names {key!r}, but the lines name files",
+                allowed="`row` on every line",
+                remedy=f"remove {key!r} from the .json, or name rows",
+            )
 
 
 def _check_files(clips: Clips) -> None:

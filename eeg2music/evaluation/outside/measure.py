@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eeg2music.errors import InputError
 from eeg2music.evaluation.identification import identify
+from eeg2music.evaluation.outside.config import Distance
 from eeg2music.evaluation.outside.manifest import Clips, Row
 from eeg2music.metrics.breakdown import breakdown
 from eeg2music.metrics.density import NEAREST, density_coverage
@@ -23,7 +24,6 @@ from eeg2music.metrics.kernel import kernel_distance_both
 from eeg2music.metrics.retrieval import similarity_matrix
 
 Float64 = NDArray[np.float64]
-Distance = Literal["frechet", "kernel", "frechet_infinity", "coverage"]
 # `frechet_infinity` halves the clips more than once.
 FEWEST_FOR_INFINITY = 8
 TOP = (1, 5, 10)

@@ -11,65 +11,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, field_validator
-
-from eeg2music.config import Config
-from eeg2music.errors import InputError
 from eeg2music.evaluation.comparisons import corrected, seed_remarks
 from eeg2music.evaluation.embedders.base import Embedder, Options
 from eeg2music.evaluation.embedders.registry import EMBEDDERS
 from eeg2music.evaluation.outside.circular import conditioned_on, judge
-from eeg2music.evaluation.outside.manifest import Clips, read_manifest
-from eeg2music.evaluation.outside.measure import Distance, Space, distances, identification
+from eeg2music.evaluation.outside.config import ScoreConfig, check_score
+from eeg2music.evaluation.outside.manifest import Clips
+from eeg2music.evaluation.outside.measure import Space, distances, identification
 from eeg2music.evaluation.outside.page import write_page_of
-from eeg2music.evaluation.outside.spaces import Material, array_material, audio_material
-from eeg2music.evaluation.tables import SCORE_FILES
-from eeg2music.files import check_result_folder
+from eeg2music.evaluation.outside.spaces import Material, array_material, audio_material, look_at
 from eeg2music.pipeline import Hook, default_checkpoint, no_hook
 
 SCHEMA = 1
-ARRAY_SUFFIXES = (".npy", ".npz")
 LOUDNESS = "as in the files: nothing was normalised"
-
-
-class ScoreConfig(Config):
-    """How results made elsewhere are scored.
-
-    Attributes
-    ----------
-    reference : folder of music that generated music is compared with as a whole (.npy or .npz, for a manifest of rows)
-    embedding : which embeddings score, by name
-    sources : {embedding: folder or hub name} in place of the embedding's own
-    checkpoint : folder of models that "scorer" and "ours" are taken from; the shipped ones by default
-    identification : look for what was heard, where the manifest names references
-    distances : from the reference, of "frechet" (FAD), "kernel" (KAD), "frechet_infinity" and "coverage"
-    resample : several sample rates are meant; files are resampled to the embedding's rate in any case
-    allow_small : a Fréchet distance also of fewer clips than twice the dimension, stamped
-    allow_circular : an embedding may score what it conditioned, stamped
-    permutations : of songs, for the p-values
-    """
-
-    reference: str | None = None
-    embedding: tuple[str, ...] = Field(default=("scorer",), min_length=1)
-    sources: dict[str, str] = Field(default_factory=dict)
-    checkpoint: str | None = None
-    identification: bool = True
-    distances: tuple[Distance, ...] = ("frechet", "kernel")
-    resample: bool = False
-    allow_small: bool = False
-    allow_circular: bool = False
-    permutations: int = Field(default=2000, ge=1)
-    seed: int = 0
-
-    @field_validator("embedding")
-    @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in names if name not in EMBEDDERS.names()]
-        if unknown:
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(EMBEDDERS.names())}")
-        if len(set(names)) < len(names):
-            raise ValueError("an embedding stands twice")
-        return names
 
 
 def run_score(
@@ -82,16 +36,17 @@ def run_score(
     InputError, DataError, LeakError
         For everything that would flatter or cannot be scored; nothing is written then.
     """
-    check_result_folder(out, SCORE_FILES)
-    clips = read_manifest(manifest)
-    _check_asked(clips, config)
+    clips = check_score(manifest, out, config)
     if clips.is_array:
         about = _about_array(clips, config)
         material = array_material(clips, config.reference)
     else:
+        hook("looking at the audio")
+        looked = look_at(clips, config.reference, resample=config.resample)
+        hook("loading the embeddings")
         embedders = [_load(name, config, device) for name in config.embedding]
         about = _about_embedders(clips, embedders, config)
-        material = audio_material(clips, embedders, config.reference, resample=config.resample, hook=hook)
+        material = audio_material(clips, looked, embedders, hook=hook)
     hook("scoring")
     scored = {condition: _condition(clips, condition, material.spaces, config) for condition in clips.conditions}
     _correct(scored)
@@ -116,25 +71,6 @@ def run_score(
     hook("writing")
     write_page_of(out, scores)
     return scores
-
-
-def _check_asked(clips: Clips, config: ScoreConfig) -> None:
-    """Something is to be measured, and the reference is of the kind of the manifest."""
-    identifies = config.identification and bool(clips.gallery)
-    measures = bool(config.distances) and config.reference is not None
-    if not identifies and not measures:
-        raise InputError(
-            f"{clips.name} names no reference, and there is no --reference",
-            allowed="a `reference` on every line of a condition, a --reference folder, or both",
-            remedy="say what was heard, or what music to compare with",
-        )
-    if config.reference is None:
-        return
-    path = Path(config.reference)
-    fits = path.suffix in ARRAY_SUFFIXES and path.is_file() if clips.is_array else path.is_dir()
-    if not fits:
-        allowed = "a .npy or .npz file, for a manifest of rows" if clips.is_array else "a folder of audio"
-        raise InputError(f"No reference at {path}", allowed=allowed, remedy="check --reference")
 
 
 def _load(name: str, config: ScoreConfig, device: str) -> Embedder:

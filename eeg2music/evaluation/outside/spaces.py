@@ -51,10 +51,22 @@ class Material:
     gallery_sha256: str | None = None
 
 
-def audio_material(
-    clips: Clips, embedders: Sequence[Embedder], folder: str | None, *, resample: bool, hook: Hook
-) -> Material:
-    """Look at all audio, refuse what has to be refused, embed it.
+@dataclass(frozen=True)
+class Looked:
+    """The audio that a manifest and a reference folder name, by name, as far as it can be scored by any embedding."""
+
+    generated: Mapping[str, Clip]
+    heard: Mapping[str, Clip]
+    reference: Mapping[str, Clip]
+
+    @property
+    def everything(self) -> list[Clip]:
+        """All of it."""
+        return [*self.generated.values(), *self.heard.values(), *self.reference.values()]
+
+
+def look_at(clips: Clips, folder: str | None, *, resample: bool) -> Looked:
+    """Look at all audio, and refuse what has to be refused whichever embedding scores.
 
     Parameters
     ----------
@@ -66,11 +78,27 @@ def audio_material(
     InputError, DataError, LeakError
         Naming the file and what is wrong with it.
     """
-    hook("looking at the audio")
     generated = {name: audio.inspect(name, clips.path(name)) for name in clips.items()}
     heard = {name: audio.inspect(name, clips.path(name)) for name in clips.gallery}
     reference = {} if folder is None else {n: audio.inspect(n, path) for n, path in audio.audio_files(folder).items()}
-    _refuse_audio(clips, generated, heard, reference, embedders, resample=resample)
+    looked = Looked(generated, heard, reference)
+    _refuse_audio(clips, looked, resample=resample)
+    return looked
+
+
+def audio_material(clips: Clips, looked: Looked, embedders: Sequence[Embedder], *, hook: Hook) -> Material:
+    """Refuse audio that one of the embeddings cannot score, embed the rest.
+
+    Raises
+    ------
+    InputError, DataError, LeakError
+        Naming the file and what is wrong with it.
+    """
+    generated, heard, reference = looked.generated, looked.heard, looked.reference
+    audio.refuse_short(looked.everything, {embedder.name: embedder.shortest_s for embedder in embedders})
+    for embedder in embedders:
+        if embedder.one_length:
+            audio.refuse_lengths(looked.everything, embedder.name)
     groups = {GENERATED: list(generated.values()), HEARD: list(heard.values()), FOLDER: list(reference.values())}
     groups = {name: of for name, of in groups.items() if of}
     spaces, cached = [], {}
@@ -116,7 +144,11 @@ def array_material(clips: Clips, reference: str | os.PathLike[str] | None) -> Ma
     whole = None if reference is None else vectors.load_array(Path(reference))
     for name, other in (("references", targets), ("--reference", whole)):
         if other is not None and other.shape[1] != array.shape[1]:
-            raise InputError(f"{name} have {other.shape[1]} dimensions, the clips {array.shape[1]}", allowed="one")
+            raise InputError(
+                f"{name} have {other.shape[1]} dimensions, the clips {array.shape[1]}",
+                allowed="one number of dimensions",
+                remedy="embed both with one model",
+            )
     space = Space(
         name=header.embedding or "undeclared",
         dim=array.shape[1],
@@ -141,19 +173,11 @@ def _content(hashes: Iterable[str]) -> str | None:
     return sha256_json(known) if known else None
 
 
-def _refuse_audio(
-    clips: Clips,
-    generated: Mapping[str, Clip],
-    heard: Mapping[str, Clip],
-    reference: Mapping[str, Clip],
-    embedders: Sequence[Embedder],
-    *,
-    resample: bool,
-) -> None:
-    everything = [*generated.values(), *heard.values(), *reference.values()]
+def _refuse_audio(clips: Clips, looked: Looked, *, resample: bool) -> None:
+    generated, heard, reference = looked.generated, looked.heard, looked.reference
     others = [*heard.values(), *reference.values()]
     audio.refuse_rates(generated.values(), clips.header.sample_rate_hz, others, resample=resample)
-    audio.refuse_unusable(everything, {embedder.name: embedder.shortest_s for embedder in embedders})
+    audio.refuse_unusable(looked.everything)
     audio.refuse_same_content(list(heard.values()), "the gallery", LEAVE_OUT)
     audio.refuse_same_content(list(reference.values()), "the reference folder", "leave one of them out")
     for condition in clips.conditions:
@@ -165,9 +189,6 @@ def _refuse_audio(
             audio.refuse_same_content(own, f"the condition {condition!r}", remedy)
         if condition not in clips.header.copied:
             audio.refuse_copies(own, others)
-    for embedder in embedders:
-        if embedder.one_length:
-            audio.refuse_lengths(everything, embedder.name)
 
 
 def _embedded(
@@ -213,7 +234,11 @@ def _indices(clips: Clips) -> list[int]:
     """The gallery's rows."""
     wrong = [item for item in clips.gallery if not item.isdecimal()]
     if wrong:
-        raise InputError(f"The reference {wrong[0]!r} of a row", allowed="a row of the reference array, from 0")
+        raise InputError(
+            f"The reference {wrong[0]!r} of a row",
+            allowed="a row of the reference array, from 0",
+            remedy="name references as rows, too",
+        )
     return [int(item) for item in clips.gallery]
 
 

@@ -41,9 +41,11 @@ def load_array(path: Path) -> Float64:
                 loaded = loaded[loaded.files[0]]
     except (ValueError, OSError, EOFError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{path.name} cannot be read ({reason})", allowed=allowed) from None
+        raise InputError(f"{path.name} cannot be read ({reason})", allowed=allowed, remedy="save it anew") from None
     if loaded.ndim != 2 or loaded.dtype.kind not in "fiu" or 0 in loaded.shape:
-        raise InputError(f"{path.name} holds shape {loaded.shape} of {loaded.dtype}", allowed=allowed)
+        raise InputError(
+            f"{path.name} holds shape {loaded.shape} of {loaded.dtype}", allowed=allowed, remedy="save it anew"
+        )
     return np.asarray(loaded, dtype=np.float64)
 
 

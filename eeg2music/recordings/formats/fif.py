@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from eeg2music.recordings.contents import READERS, FileContents, Reader
-from eeg2music.recordings.through_mne import read_through_mne
+from eeg2music.recordings.through_mne import quiet, read_through_mne
 
 
 @READERS.add("fif")
@@ -20,6 +20,22 @@ class FifReader(Reader):
         import mne
 
         return read_through_mne(path, mne.io.read_raw_fif, title=self.title, allow_maxshield="yes")
+
+
+def further_parts(path: Path) -> list[Path]:
+    """Those of `split_parts` that are read together with a file, by what the file itself says."""
+    named = split_parts(path)
+    if not named:
+        return []
+    import mne
+
+    with quiet():
+        try:
+            raw = mne.io.read_raw_fif(path, preload=False, on_split_missing="ignore", verbose="ERROR")
+        except Exception:  # reading it in earnest says what is wrong with it
+            return []
+    together = {Path(file).resolve() for file in raw.filenames if file is not None}
+    return [file for file in named if file.resolve() in together]
 
 
 def split_parts(path: Path) -> list[Path]:

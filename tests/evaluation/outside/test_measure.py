@@ -154,5 +154,5 @@ def test_what_cannot_be_asked(
 def test_an_unknown_embedding_names_the_known() -> None:
     from eeg2music.config import build_config
 
-    with pytest.raises(ConfigError, match=r"'vggish' is none of clap-music, classical, encodec, mert, ours, scorer"):
+    with pytest.raises(ConfigError, match=r"no 'vggish'\. Allowed: clap-music, classical, encodec, mert, ours, scorer"):
         build_config(ScoreConfig, {"embedding": ["vggish"]})

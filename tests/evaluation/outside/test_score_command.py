@@ -62,14 +62,16 @@ def test_a_mistake_is_one_line(run: Run, manifest: Path, tmp_path: Path) -> None
 def test_options_reach_the_config(run: Run, manifest: Path, tmp_path: Path) -> None:
     code, printed, _ = run(
         "score", manifest, "--out", tmp_path / "out", "--config", "configs/eval/score.yaml", "--embedding",
-        "mert, classical", "--reference", "music", "--allow-small", "--allow-circular", "--resample",
+        "mert, classical", "--reference", tmp_path / "music.npy", "--allow-small", "--allow-circular", "--resample",
         "sources.mert=here", "--dry-run",
     )  # fmt: skip
     shown = yaml.safe_load(printed)
     assert code == 0 and not (tmp_path / "out").exists()
     assert shown["embedding"] == ["mert", "classical"] and shown["sources"] == {"mert": "here"}
     assert shown["allow_small"] and shown["allow_circular"] and shown["resample"]
-    assert shown["distances"] == ["kernel", "frechet_infinity", "coverage"] and shown["reference"] == "music"
+    assert shown["distances"] == ["kernel", "frechet_infinity", "coverage"] and shown["reference"] == str(
+        tmp_path / "music.npy"
+    )
 
 
 def test_the_scripts_measure_one_thing_each(run: Run, manifest: Path, tmp_path: Path) -> None:

@@ -1,0 +1,90 @@
+"""What `score` is asked to do, and what of it can be refused at once, for it imports no model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from eeg2music.config import Config
+from eeg2music.config_words import Unfit, known_names
+from eeg2music.errors import InputError
+from eeg2music.evaluation.embedders.registry import EMBEDDERS
+from eeg2music.evaluation.outside.manifest import Clips, read_manifest
+from eeg2music.evaluation.tables import SCORE_FILES
+from eeg2music.files import check_result_folder
+
+Distance = Literal["frechet", "kernel", "frechet_infinity", "coverage"]
+ARRAY_SUFFIXES = (".npy", ".npz")
+
+
+class ScoreConfig(Config):
+    """How results made elsewhere are scored.
+
+    Attributes
+    ----------
+    reference : folder of music that generated music is compared with as a whole (.npy or .npz, for a manifest of rows)
+    embedding : which embeddings score, by name
+    sources : {embedding: folder or hub name} in place of the embedding's own
+    checkpoint : folder of models that "scorer" and "ours" are taken from; the shipped ones by default
+    identification : look for what was heard, where the manifest names references
+    distances : from the reference, of "frechet" (FAD), "kernel" (KAD), "frechet_infinity" and "coverage"
+    resample : several sample rates are meant; files are resampled to the embedding's rate in any case
+    allow_small : a Fréchet distance also of fewer clips than twice the dimension, stamped
+    allow_circular : an embedding may score what it conditioned, stamped
+    permutations : of songs, for the p-values
+    """
+
+    reference: str | None = None
+    embedding: tuple[str, ...] = Field(default=("scorer",), min_length=1)
+    sources: dict[str, str] = Field(default_factory=dict)
+    checkpoint: str | None = None
+    identification: bool = True
+    distances: tuple[Distance, ...] = ("frechet", "kernel")
+    resample: bool = False
+    allow_small: bool = False
+    allow_circular: bool = False
+    permutations: int = Field(default=2000, ge=1)
+    seed: int = 0
+
+    @field_validator("embedding")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        known_names(names, EMBEDDERS.names())
+        if len(set(names)) < len(names):
+            raise Unfit("an embedding stands twice", allowed="each embedding once", remedy="remove one of the two")
+        return names
+
+
+def check_score(manifest: str | os.PathLike[str], out: Path, config: ScoreConfig) -> Clips:
+    """Everything that can be refused before audio, arrays or models are read. Returns the manifest.
+
+    Raises
+    ------
+    InputError, ConfigError, DataError, LeakError
+    """
+    check_result_folder(out, SCORE_FILES)
+    clips = read_manifest(manifest)
+    _check_asked(clips, config)
+    return clips
+
+
+def _check_asked(clips: Clips, config: ScoreConfig) -> None:
+    """Something is to be measured, and the reference is of the kind of the manifest."""
+    identifies = config.identification and bool(clips.gallery)
+    measures = bool(config.distances) and config.reference is not None
+    if not identifies and not measures:
+        raise InputError(
+            f"{clips.name} names no reference, and there is no --reference",
+            allowed="a `reference` on every line of a condition, a --reference folder, or both",
+            remedy="say what was heard, or what music to compare with",
+        )
+    if config.reference is None:
+        return
+    path = Path(config.reference)
+    fits = path.suffix in ARRAY_SUFFIXES and path.is_file() if clips.is_array else path.is_dir()
+    if not fits:
+        allowed = "a .npy or .npz file, for a manifest of rows" if clips.is_array else "a folder of audio"
+        raise InputError(f"No reference at {path}", allowed=allowed, remedy="check --reference")
