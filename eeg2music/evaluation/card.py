@@ -134,6 +134,7 @@ def _of_outside(scores: Scores) -> Iterator[str]:
         "**Limits.** Intervals are over works (songs, where no work is declared), and over listeners from ten on. What "
         "the generator was trained on is not known here, so that a leak cannot be excluded."
     )
+    yield from _stamps(scores["surprises"], "Controls not as expected")
     yield from _stamps((*scores["stamps"], *scores["warnings"]), "Stamps and warnings")
 
 

@@ -19,10 +19,14 @@ from eeg2music.evaluation.comparisons import corrected, seed_remarks
 from eeg2music.evaluation.embedders.base import Embedder, Options
 from eeg2music.evaluation.embedders.registry import EMBEDDERS
 from eeg2music.evaluation.outside.circular import conditioned_on, judge
-from eeg2music.evaluation.outside.manifest import Clips, read_manifest
+from eeg2music.evaluation.outside.expected import judge_controls
+from eeg2music.evaluation.outside.manifest import Clips, Measure, read_manifest
 from eeg2music.evaluation.outside.measure import Distance, Space, distances, identification
+from eeg2music.evaluation.outside.nearness import Limits
 from eeg2music.evaluation.outside.page import write_page_of
+from eeg2music.evaluation.outside.sounds import measure_sounds
 from eeg2music.evaluation.outside.spaces import Material, array_material, audio_material
+from eeg2music.evaluation.outside.stems import Stems, look_at_stems
 from eeg2music.evaluation.tables import SCORE_FILES
 from eeg2music.files import check_result_folder
 from eeg2music.pipeline import Hook, default_checkpoint, no_hook
@@ -30,6 +34,7 @@ from eeg2music.pipeline import Hook, default_checkpoint, no_hook
 SCHEMA = 1
 ARRAY_SUFFIXES = (".npy", ".npz")
 LOUDNESS = "as in the files: nothing was normalised"
+LOUDNESS_OF_ARRAY = "not known, for these are embeddings; nothing was normalised"
 
 
 class ScoreConfig(Config):
@@ -43,6 +48,9 @@ class ScoreConfig(Config):
     checkpoint : folder of models that "scorer" and "ours" are taken from; the shipped ones by default
     identification : look for what was heard, where the manifest names references
     distances : from the reference, of "frechet" (FAD), "kernel" (KAD), "frechet_infinity" and "coverage"
+    measures : of the sound itself, as far as the manifest allows them: "reconstruction" (of what was heard), "stems"
+        (how they go together) and "classes" (whether genre, mood and instrument are kept)
+    measured_clips, measured_seconds : of a condition at most, and of each clip at most, for reconstruction and stems
     resample : several sample rates are meant; files are resampled to the embedding's rate in any case
     allow_small : a Fréchet distance also of fewer clips than twice the dimension, stamped
     allow_circular : an embedding may score what it conditioned, stamped
@@ -55,6 +63,9 @@ class ScoreConfig(Config):
     checkpoint: str | None = None
     identification: bool = True
     distances: tuple[Distance, ...] = ("frechet", "kernel")
+    measures: tuple[Measure, ...] = ("reconstruction", "stems", "classes")
+    measured_clips: int = Field(default=50, ge=2)
+    measured_seconds: float = Field(default=10.0, ge=1.0)
     resample: bool = False
     allow_small: bool = False
     allow_circular: bool = False
@@ -85,6 +96,7 @@ def run_score(
     check_result_folder(out, SCORE_FILES)
     clips = read_manifest(manifest)
     _check_asked(clips, config)
+    stems = look_at_stems(clips, resample=config.resample) if config.measures else Stems()
     if clips.is_array:
         about = _about_array(clips, config)
         material = array_material(clips, config.reference)
@@ -95,6 +107,17 @@ def run_score(
     hook("scoring")
     scored = {condition: _condition(clips, condition, material.spaces, config) for condition in clips.conditions}
     _correct(scored)
+    judged = judge_controls(clips, scored, about)
+    sounds = measure_sounds(
+        clips,
+        stems,
+        material.spaces,
+        measures=config.measures,
+        limits=Limits(config.measured_clips, config.measured_seconds),
+        seed=config.seed,
+        permutations=config.permutations,
+        hook=hook,
+    )
     scores = {
         "schema": SCHEMA,
         "kind": "outside",
@@ -106,12 +129,14 @@ def run_score(
         "seed": config.seed,
         "gallery_size": len(clips.gallery),
         "gallery_sha256": material.gallery_sha256,
-        "loudness": {"declared": clips.header.loudness, "handling": LOUDNESS},
-        "material": dict(material.facts),
+        "loudness": {"declared": clips.header.loudness, "handling": LOUDNESS_OF_ARRAY if clips.is_array else LOUDNESS},
+        "material": {**material.facts, **stems.facts()},
         "embeddings": {name: {**of, "cached": material.cached.get(name, 0)} for name, of in about.items()},
         "scores": scored,
+        "sounds": sounds,
+        **judged._asdict(),
         "stamps": _stamps(clips, about, material, scored),
-        "warnings": [*material.remarks, *_uneven(clips), *_few_seeds(clips)],
+        "warnings": [*material.remarks, *(sounds or {}).get("warnings", ()), *_uneven(clips), *_few_seeds(clips)],
     }
     hook("writing")
     write_page_of(out, scores)
@@ -122,7 +147,8 @@ def _check_asked(clips: Clips, config: ScoreConfig) -> None:
     """Something is to be measured, and the reference is of the kind of the manifest."""
     identifies = config.identification and bool(clips.gallery)
     measures = bool(config.distances) and config.reference is not None
-    if not identifies and not measures:
+    listens = any(clips.allows(measure) for measure in config.measures)
+    if not identifies and not measures and not listens:
         raise InputError(
             f"{clips.name} names no reference, and there is no --reference",
             allowed="a `reference` on every line of a condition, a --reference folder, or both",
