@@ -228,11 +228,11 @@ def remarks(groups: Mapping[str, Sequence[Clip]], rates_needed_hz: Mapping[str, 
             found.append(f"{clipped} of {len(clips)} files of {name} are clipped in places.")
     lowest = {name: min(clip.sample_rate_hz for clip in clips) for name, clips in groups.items()}
     for embedding, rate in rates_needed_hz.items():
-        low = [f"some of {name} end at {lowest[name] / 2000:g} kHz" for name in groups if lowest[name] < rate]
+        low = [name for name in groups if lowest[name] < rate]
         if low:
             found.append(
-                f"The embedding {embedding!r} hears up to {rate / 2000:g} kHz; {', '.join(low)}, and it hears nothing "
-                "above."
+                f"The embedding {embedding!r} hears up to {rate / 2000:g} kHz; files of {', '.join(low)} end at "
+                f"{min(lowest[name] for name in low) / 2000:g} kHz or above, short of that."
             )
     return found
 
