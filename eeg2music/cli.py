@@ -335,9 +335,27 @@ def score(
 ) -> None:
     """Score what any model made: audio or embeddings, with a manifest.
 
-    Columns: file (or row, of an array), and as far as they are known reference, song, work, subject, style, seed,
-    condition. What is true of all clips stands in a .json of the same name beside the manifest: conditioned_on,
-    sample_rate_hz, loudness, array, reference_array, embedding, gallery, gallery_size, repeated, copied.
+    A line for each clip, and a column for what is known of it:
+
+    file: the clip (or row: its row in an array of embeddings)
+    reference: what was heard, audio or a row
+    song, work: of what was heard; intervals count works
+    subject, style, seed: of the listener, the song, the generation
+    condition: brain, or the name of a control
+    stems, reference_stems: folders, one sound file for each stem
+    genre, mood, instrument: of what was heard
+    made_genre, made_mood, made_instrument: of the clip, by a
+    classifier of your own; else the nearest heard music tells
+
+    Judged by where they should sit are the controls shuffled,
+    phase_randomized, time_shifted, other_subject, no_brain,
+    random_encoder, oracle, codec, ridge, song_oracle, genre_oracle
+    and signal_blind. Other names are scored, and nothing is expected.
+
+    What is true of all clips stands in a .json of the same name
+    beside the table: conditioned_on, sample_rate_hz, loudness, array,
+    reference_array, embedding, embedding_sha256, gallery,
+    gallery_size, repeated, copied.
     """
     from eeg2music.config import load_config
     from eeg2music.evaluation.outside.config import ScoreConfig, check_score

@@ -130,6 +130,7 @@ def _of_outside(scores: Scores) -> Iterator[str]:
         f"the generator was trained on is not known here, so that a leak cannot be excluded.{' ' if rows else ''}"
         f"{DISAGREE if rows else ''}"
     )
+    yield from _stamps(scores["surprises"], "Controls not as expected")
     yield from _stamps((*scores["stamps"], *scores["warnings"]), "Stamps and warnings")
 
 

@@ -169,6 +169,7 @@ def reconstruction_scores(
     stems: Sequence[str] = STEMS,
     measures: Sequence[str] = tuple(MEASURES),
     monophonic: Sequence[str] = MONOPHONIC,
+    summed: bool = True,
 ) -> list[dict[str, Any]]:
     """Score generated stems, and their sum ("mix"), against the heard ones.
 
@@ -180,6 +181,7 @@ def reconstruction_scores(
     codec : (clip, stem, samples) the codec's reconstruction of `heard`: the ceiling of the generator
     measures : names from `MEASURES`
     monophonic : stems whose pitch contour is compared
+    summed : score the sum as well; False for stems that are no whole, and for music that is not in stems
 
     Returns
     -------
@@ -213,14 +215,14 @@ def reconstruction_scores(
         coded = _audio("codec", codec, stems)
         same_shape("codec", coded, "heard", ref)
     clips = _Clips(
-        made=_readings(made),
-        heard=_readings(ref),
-        codec=None if coded is None else _readings(coded),
+        made=_readings(made, summed),
+        heard=_readings(ref, summed),
+        codec=None if coded is None else _readings(coded, summed),
         others=derangement(list(songs), numpy_rng(seed, "reconstruction", "null")),
         songs=songs,
     )
     rows = []
-    for column, stem in enumerate((*stems, MIX)):
+    for column, stem in enumerate((*stems, MIX) if summed else stems):
         for name in measures:
             if not MEASURES[name].monophonic or stem in monophonic:
                 rows.append({"measure": name, "stem": stem, **_row(MEASURES[name], clips, column)})
@@ -236,9 +238,10 @@ def _audio(name: str, audio: ArrayLike, stems: Sequence[str]) -> NDArray[np.floa
     return values
 
 
-def _readings(audio: NDArray[np.float64]) -> list[list[Reading]]:
-    """(clip, stem + 1): the stems of each clip, and their sum."""
-    return [[Reading(np.asarray(stem, dtype=np.float32)) for stem in (*clip, clip.sum(axis=0))] for clip in audio]
+def _readings(audio: NDArray[np.float64], summed: bool) -> list[list[Reading]]:
+    """(clip, stem + 1): the stems of each clip, and their sum if it is wanted."""
+    parts = [(*clip, clip.sum(axis=0)) if summed else tuple(clip) for clip in audio]
+    return [[Reading(np.asarray(stem, dtype=np.float32)) for stem in clip] for clip in parts]
 
 
 def _row(measure: Measure, clips: _Clips, column: int) -> dict[str, Any]:

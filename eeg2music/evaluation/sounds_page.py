@@ -105,10 +105,11 @@ def _by_condition(sounds: Mapping[str, Any]) -> dict[str, Any] | None:
     for condition, found in _codec_last(sounds["reconstruction"]).items():
         of = {(row["measure"], row["stem"]): row for row in found}
         rows.append([_title_of(condition), *(_beside(of.get(key)) for key in wanted)])
+    best = " The codec is the ceiling of all that are generated." if CODEC in sounds["reconstruction"] else ""
     return {
         "title": f"{_where(sounds)}: the mix, beside its controls",
         "note": f"{_clips(sounds)}: mean (null). Contour and direction are the melody's. Intervals and stems are in "
-        "scores.json. The codec is the ceiling of all that are generated.",
+        f"scores.json.{best}",
         "heads": ["condition", *(MEASURES[name] for name, _ in wanted)],
         "rows": [*rows, *_absent_rows(sounds, len(wanted))],
     }
@@ -140,7 +141,7 @@ def _classes(sounds: Mapping[str, Any]) -> dict[str, Any]:
     heads = ["class", "condition", "balanced accuracy", "chance", "p", "oracle", "accuracy", "95 % interval", "n"]
     rows = [
         [
-            row["kind"],
+            row["kind"] + (f" ({row['by']})" if "by" in row else ""),
             _title_of(condition),
             _number(row["balanced_accuracy"]),
             _number(row["balanced_chance"]),
@@ -160,6 +161,8 @@ def _classes(sounds: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _class_note(found: Mapping[str, Any], seed: int) -> str:
+    if "note" in found:
+        return str(found["note"])
     if not found.get("rows"):
         return "Classes are known of composed songs, and told by songs beside the heard ones."
     meaning = "; ".join(f"{kind}: {text}" for kind, text in found["meaning"].items())
@@ -178,8 +181,9 @@ def _where(sounds: Mapping[str, Any]) -> str:
 
 
 def _clips(sounds: Mapping[str, Any]) -> str:
-    listeners = f"{sounds['listeners']} listener" + ("" if sounds["listeners"] == 1 else "s")
-    return f"{sounds['clips']} clips of {sounds['songs']} songs by {listeners}, seed {sounds['seed']}"
+    count = sounds["listeners"]
+    listeners = "" if count is None else f" by {count} listener" + ("" if count == 1 else "s")
+    return f"{sounds['clips']} clips of {sounds['songs']} songs{listeners}, seed {sounds['seed']}"
 
 
 def _codec_last(rows: Mapping[str, Any]) -> dict[str, Any]:

@@ -81,12 +81,13 @@ def test_scores_of_what_others_made_carry_their_stamps() -> None:
             "embeddings": {"muq": {"circular": True}, "scorer": {"circular": None}},
             "scores": {"brain": {"muq": {"identification": score(0.7, 9), "distances": distances}}},
             "stamps": ["CIRCULAR: the embedding 'muq' conditioned the clips that it scores."], "warnings": [],
+            "surprises": ["muq: shuffled is off chance"],
         }
     )  # fmt: skip
     assert "| brain, muq | 0.700 | 0.600 to 0.800 | 0.001 | 0.350 (0.020) | 100 | 50 |" in card
     assert "FAD 4.2, KAD 0.1 (n 8, references 30, too few clips for FAD; no interval)" in card
     assert "Muq: conditioned these clips: circular; scorer: not declared." in card
-    assert "- CIRCULAR:" in card
+    assert "- CIRCULAR:" in card and "- muq: shuffled is off chance" in card
 
 
 def test_scores_of_another_kind_are_refused() -> None:

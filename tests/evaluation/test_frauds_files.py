@@ -138,6 +138,8 @@ def test_an_honest_study_goes_through(study: Study) -> None:
     assert (scores["schema"], scores["gallery_size"], scores["stamps"], scores["warnings"]) == (1, SONGS, [], [])
     assert scores["scores"]["brain"]["scorer"]["identification"]["n"] == SONGS
     assert scores["material"]["generated"]["sample_rates_hz"] == {str(RATE_HZ): SONGS}
+    near = {row["measure"]: row for row in scores["sounds"]["reconstruction"]["brain"]}
+    assert near["onset_f"]["n"] == SONGS and near["mel_correlation"]["gain"] > 0.2
     written = {path.name for path in (study.folder.parent / "out").iterdir()}
     assert written == {"scores.json", "scores.md", "card.md", "report.html"}
 

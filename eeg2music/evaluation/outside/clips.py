@@ -231,13 +231,14 @@ def remarks(groups: Mapping[str, Sequence[Clip]], rates_needed_hz: Mapping[str, 
         clipped = sum(clip.clipped > CLIPPED_NAMED for clip in clips)
         if clipped:
             found.append(f"{clipped} of {len(clips)} files of {name} are clipped in places.")
-        lowest = min(clip.sample_rate_hz for clip in clips)
-        for embedding, rate in rates_needed_hz.items():
-            if lowest < rate:
-                found.append(
-                    f"The embedding {embedding!r} hears up to {rate / 2000:g} kHz; of {name} some end at "
-                    f"{lowest / 2000:g} kHz."
-                )
+    lowest = {name: min(clip.sample_rate_hz for clip in clips) for name, clips in groups.items()}
+    for embedding, rate in rates_needed_hz.items():
+        low = [name for name in groups if lowest[name] < rate]
+        if low:
+            found.append(
+                f"The embedding {embedding!r} hears up to {rate / 2000:g} kHz; files of {', '.join(low)} end at "
+                f"{min(lowest[name] for name in low) / 2000:g} kHz or above, short of that."
+            )
     return found
 
 

@@ -12,7 +12,7 @@ from eeg2music.config import Config
 from eeg2music.config_words import Unfit, known_names
 from eeg2music.errors import InputError
 from eeg2music.evaluation.embedders.registry import EMBEDDERS
-from eeg2music.evaluation.outside.manifest import Clips, read_manifest
+from eeg2music.evaluation.outside.manifest import Clips, Measure, read_manifest
 from eeg2music.evaluation.tables import SCORE_FILES
 from eeg2music.files import check_result_folder
 
@@ -31,6 +31,9 @@ class ScoreConfig(Config):
     checkpoint : folder of models that "scorer" and "ours" are taken from; the shipped ones by default
     identification : look for what was heard, where the manifest names references
     distances : from the reference, of "frechet" (FAD), "kernel" (KAD), "frechet_infinity" and "coverage"
+    measures : of the sound itself, as far as the manifest allows them: "reconstruction" (of what was heard), "stems"
+        (how they go together) and "classes" (whether genre, mood and instrument are kept)
+    measured_clips, measured_seconds : of a condition at most, and of each clip at most, for reconstruction and stems
     resample : several sample rates are meant; files are resampled to the embedding's rate in any case
     allow_small : a Fréchet distance also of fewer clips than twice the dimension, stamped
     allow_circular : an embedding may score what it conditioned, stamped
@@ -43,6 +46,9 @@ class ScoreConfig(Config):
     checkpoint: str | None = None
     identification: bool = True
     distances: tuple[Distance, ...] = ("frechet", "kernel")
+    measures: tuple[Measure, ...] = ("reconstruction", "stems", "classes")
+    measured_clips: int = Field(default=50, ge=2)
+    measured_seconds: float = Field(default=10.0, ge=1.0)
     resample: bool = False
     allow_small: bool = False
     allow_circular: bool = False
@@ -75,7 +81,8 @@ def _check_asked(clips: Clips, config: ScoreConfig) -> None:
     """Something is to be measured, and the reference is of the kind of the manifest."""
     identifies = config.identification and bool(clips.gallery)
     measures = bool(config.distances) and config.reference is not None
-    if not identifies and not measures:
+    listens = any(clips.allows(measure) for measure in config.measures)
+    if not identifies and not measures and not listens:
         raise InputError(
             f"{clips.name} names no reference, and there is no --reference",
             allowed="a `reference` on every line of a condition, a --reference folder, or both",

@@ -6,12 +6,17 @@ Works with names only. Nothing is repaired: whoever wrote the labels has to say 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from eeg2music.errors import DataError, LeakError, did_you_mean
 
 if TYPE_CHECKING:
     from eeg2music.evaluation.outside.manifest import Header, Row
+
+# Columns that say of which class the heard song is, and the same of the generated clip.
+CLASSES = ("genre", "mood", "instrument")
+MADE = "made_"
 
 
 def check_labels(rows: Sequence[Row], header: Header) -> tuple[str, ...]:
@@ -20,13 +25,18 @@ def check_labels(rows: Sequence[Row], header: Header) -> tuple[str, ...]:
     Raises
     ------
     DataError
-        For one song with two works or styles, one reference under two songs, a clip that stands twice in a
-        condition, conditions of which some lines have a reference and others not, or a gallery that lacks targets
-        or has an item twice.
+        For one song with two works, styles or classes, one reference under two songs, a clip or a reference with two
+        folders of stems, a clip of two classes, a clip that stands twice in a condition, conditions of which some lines
+        have a reference and others not, or a gallery that lacks targets or has an item twice.
     """
     _one_each(rows, "song", lambda row: row.song_label, "work", lambda row: row.work or row.song_label)
     _one_each(rows, "song", lambda row: row.song_label, "style", lambda row: row.style)
     _one_each(rows, "reference", lambda row: row.reference, "song", lambda row: row.song_label)
+    for kind in CLASSES:
+        _one_each(rows, "song", lambda row: row.song_label, kind, attrgetter(kind))
+        _one_each(rows, "clip", lambda row: row.item, kind, attrgetter(MADE + kind))
+    _one_each(rows, "clip", lambda row: row.item, "stem folder", lambda row: row.stems)
+    _one_each(rows, "reference", lambda row: row.reference, "stem folder", lambda row: row.reference_stems)
     conditions = dict.fromkeys(row.condition for row in rows)
     for name in (*header.repeated, *header.copied):
         if name not in conditions:

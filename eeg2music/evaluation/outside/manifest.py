@@ -13,14 +13,16 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
 from eeg2music.config import Config, build_config
 from eeg2music.errors import DataError, InputError, first_few
-from eeg2music.evaluation.outside.labels import check_labels
+from eeg2music.evaluation.outside.labels import CLASSES, check_labels
 from eeg2music.files import sha256_file
+
+Measure = Literal["reconstruction", "stems", "classes"]
 
 
 class Row(Config):
@@ -35,7 +37,13 @@ class Row(Config):
     subject : label of the listener; it is printed as it stands
     style : of the song
     seed : of the generation
-    condition : "brain", or the name of a control
+    condition : "brain", or the name of a control ("shuffled", "phase_randomized", "random_encoder", "oracle", …): those
+        that `evaluate` knows too are judged by where they should sit
+    stems : folder of the clip's stems, relative to the manifest: one sound file each, named by stem ("drums.wav")
+    reference_stems : the same of what was heard
+    genre, mood, instrument : class of the song that was heard
+    made_genre, made_mood, made_instrument : class that the clip was given by a classifier of your own; without it the
+        class is told by the music that was heard in the other works
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
@@ -49,6 +57,14 @@ class Row(Config):
     style: str | None = None
     seed: int | None = None
     condition: str = "brain"
+    stems: str | None = None
+    reference_stems: str | None = None
+    genre: str | None = None
+    mood: str | None = None
+    instrument: str | None = None
+    made_genre: str | None = None
+    made_mood: str | None = None
+    made_instrument: str | None = None
 
     @property
     def item(self) -> str:
@@ -133,6 +149,18 @@ class Clips:
     def items(self, condition: str | None = None) -> tuple[str, ...]:
         """Different clips, of one condition or of all, in the order of their first row."""
         return tuple(dict.fromkeys(row.item for row in self.rows if condition in (None, row.condition)))
+
+    def asked(self, condition: str) -> tuple[Row, ...]:
+        """The rows of one condition by what they answer: conditions that answer the same come in the same order."""
+        return tuple(sorted(self.of(condition), key=lambda row: (row.reference or "", row.subject, row.seed or 0)))
+
+    def allows(self, measure: Measure) -> bool:
+        """Whether the columns are there that a measure of the sound takes."""
+        if measure == "classes":
+            return bool(self.gallery) and any(getattr(row, kind) is not None for row in self.rows for kind in CLASSES)
+        if measure == "reconstruction":
+            return bool(self.gallery) and not self.is_array
+        return any(row.stems is not None for row in self.rows) and not self.is_array
 
     def path(self, name: str) -> Path:
         """Where a named file lies, which is below `root`."""

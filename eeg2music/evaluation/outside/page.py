@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from eeg2music.evaluation.card import card_snippet
+from eeg2music.evaluation.outside.said import controls, in_short, judged_line, near_lines, tables_of_sounds
 from eeg2music.evaluation.tables import DISAGREE, limits, marked_p, number, p_text, write_tables
 from eeg2music.report.words import score_line
 
@@ -38,7 +39,7 @@ def write_page_of(out: Path, scores: Mapping[str, Any]) -> None:
         tables_of(scores),
         title="Scores of generated music",
         lead=_lead(scores),
-        warnings=[*scores["stamps"], *scores["warnings"]],
+        warnings=[*scores["stamps"], *scores["surprises"], *scores["warnings"]],
         card=card_snippet(scores),
     )
 
@@ -56,17 +57,22 @@ def summary(scores: Mapping[str, Any], folder: Path) -> str:
                 values = [f"{label} {found[key]:.4g}" for label, key in named.items() if key in found]
                 values.append(f"(n {found['n']}, references {found['n_reference']})")
                 lines.append(f"  {condition + ', ' + name:<18} " + "  ".join(values))
-    lines += [f"  ! {text}" for text in (*scores["stamps"], *scores["warnings"])]
+    lines += [f"  {text}" for text in (*near_lines(scores), judged_line(scores))]
+    lines += [f"  ! {text}" for text in (*scores["stamps"], *scores["surprises"], *scores["warnings"])]
     return "\n".join([*lines, f"{folder / 'report.html'}", f"{folder / 'scores.json'}"])
 
 
 def tables_of(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Identification whole and in parts, distances, material and embeddings; those that have rows."""
+    """In short, identification whole and in parts, distances, sounds, controls, material and embeddings; as far as they
+    have rows."""
     tables = [
+        in_short(scores),
         _identified(scores),
         _seen(scores),
         _breakdown(scores),
         _distances(scores),
+        *tables_of_sounds(scores),
+        controls(scores),
         _material(scores),
         _embeddings(scores),
     ]
@@ -205,7 +211,15 @@ def _material(scores: Mapping[str, Any]) -> dict[str, Any]:
         if "files" in of
     ]
     heads = ["audio", "files", "seconds (each)", "sample rates", "median level"]
-    return {"title": "Material", "note": "As the files are.", "heads": heads, "rows": rows}
+    sounds = scores.get("sounds") or {}
+    part = (
+        f" Nearness and stems are measured on the first {sounds['seconds']:.2f} s of {sounds['clips']} clips of a "
+        f"condition, at {sounds['sample_rate_hz']} Hz."
+        if sounds.get("seconds")
+        else ""
+    )
+    note = f"As the files are; embeddings hear them at the rates below.{part}"
+    return {"title": "Material", "note": note, "heads": heads, "rows": rows}
 
 
 def _embeddings(scores: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,14 +16,19 @@ from eeg2music.evaluation.embedders.base import Embedder, Options
 from eeg2music.evaluation.embedders.registry import EMBEDDERS
 from eeg2music.evaluation.outside.circular import conditioned_on, judge
 from eeg2music.evaluation.outside.config import ScoreConfig, check_score
+from eeg2music.evaluation.outside.expected import judge_controls
 from eeg2music.evaluation.outside.manifest import Clips
 from eeg2music.evaluation.outside.measure import Space, distances, identification
+from eeg2music.evaluation.outside.nearness import Limits
 from eeg2music.evaluation.outside.page import write_page_of
+from eeg2music.evaluation.outside.sounds import measure_sounds
 from eeg2music.evaluation.outside.spaces import Material, array_material, audio_material, look_at
+from eeg2music.evaluation.outside.stems import Stems, look_at_stems
 from eeg2music.pipeline import Hook, default_checkpoint, no_hook
 
 SCHEMA = 1
 LOUDNESS = "as in the files: nothing was normalised"
+LOUDNESS_OF_ARRAY = "not known, for these are embeddings; nothing was normalised"
 
 
 def run_score(
@@ -37,6 +42,7 @@ def run_score(
         For everything that would flatter or cannot be scored; nothing is written then.
     """
     clips = check_score(manifest, out, config)
+    stems = look_at_stems(clips, resample=config.resample) if config.measures else Stems()
     if clips.is_array:
         about = _about_array(clips, config)
         material = array_material(clips, config.reference)
@@ -50,6 +56,17 @@ def run_score(
     hook("scoring")
     scored = {condition: _condition(clips, condition, material.spaces, config) for condition in clips.conditions}
     _correct(scored)
+    judged = judge_controls(clips, scored, about)
+    sounds = measure_sounds(
+        clips,
+        stems,
+        material.spaces,
+        measures=config.measures,
+        limits=Limits(config.measured_clips, config.measured_seconds),
+        seed=config.seed,
+        permutations=config.permutations,
+        hook=hook,
+    )
     scores = {
         "schema": SCHEMA,
         "kind": "outside",
@@ -61,12 +78,14 @@ def run_score(
         "seed": config.seed,
         "gallery_size": len(clips.gallery),
         "gallery_sha256": material.gallery_sha256,
-        "loudness": {"declared": clips.header.loudness, "handling": LOUDNESS},
-        "material": dict(material.facts),
+        "loudness": {"declared": clips.header.loudness, "handling": LOUDNESS_OF_ARRAY if clips.is_array else LOUDNESS},
+        "material": {**material.facts, **stems.facts()},
         "embeddings": {name: {**of, "cached": material.cached.get(name, 0)} for name, of in about.items()},
         "scores": scored,
+        "sounds": sounds,
+        **judged._asdict(),
         "stamps": _stamps(clips, about, material, scored),
-        "warnings": [*material.remarks, *_uneven(clips), *_few_seeds(clips)],
+        "warnings": [*material.remarks, *(sounds or {}).get("warnings", ()), *_uneven(clips), *_few_seeds(clips)],
     }
     hook("writing")
     write_page_of(out, scores)
