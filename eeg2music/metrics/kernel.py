@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from eeg2music.errors import InputError
 from eeg2music.metrics.checks import Float64, embeddings, same_dim
+from eeg2music.metrics.draws import group_codes
 
 SCALE = 100.0
 # A tile of 512 x 2048 distances takes 8 MiB: it stays near the processor, and is written over for the next.
@@ -55,7 +56,7 @@ def kernel_distance(x: ArrayLike, y: ArrayLike, *, bandwidth: float | None = Non
     """
     left, right = embeddings("x", x, at_least=2), embeddings("y", y, at_least=2)
     same_dim("x", left, "y", right)
-    return _distances(left, right, [_reference_width("x", left) if bandwidth is None else float(bandwidth)], scale)[0]
+    return _distances(left, right, [reference_width("x", left) if bandwidth is None else float(bandwidth)], scale)[0]
 
 
 def kernel_distance_both(x: ArrayLike, y: ArrayLike, *, scale: float = SCALE) -> BothDirections:
@@ -71,26 +72,35 @@ def kernel_distance_both(x: ArrayLike, y: ArrayLike, *, scale: float = SCALE) ->
     """
     left, right = embeddings("x", x, at_least=2), embeddings("y", y, at_least=2)
     same_dim("x", left, "y", right)
-    return BothDirections(*_distances(left, right, [_reference_width("x", left), _reference_width("y", right)], scale))
+    return BothDirections(*_distances(left, right, [reference_width("x", left), reference_width("y", right)], scale))
 
 
-def median_distance(rows: ArrayLike) -> float:
+def median_distance(rows: ArrayLike, groups: ArrayLike | None = None) -> float:
     """Median Euclidean distance between the rows of (n, dim); of an evenly spaced subset above 4096 rows.
 
-    >>> median_distance([[0.0], [1.0], [3.0]])
-    2.0
+    groups : (n,) labels; only rows of different groups are compared. None takes every row for a group of its own
+
+    >>> median_distance([[0.0], [1.0], [3.0]]), median_distance([[0.0], [1.0], [3.0]], ["a", "b", "b"])
+    (2.0, 2.0)
     """
     values = embeddings("rows", rows, at_least=2)
+    codes = group_codes(groups, len(values))
+    if codes.max() == 0:
+        raise InputError("All rows are of one group", allowed="two groups or more")
     if len(values) > MEDIAN_ROWS:
-        values = values[np.linspace(0, len(values) - 1, MEDIAN_ROWS).round().astype(int)]
+        chosen = np.linspace(0, len(values) - 1, MEDIAN_ROWS).round().astype(int)
+        values, codes = values[chosen], codes[chosen]
     values = values - values.mean(axis=0)
     pairs = np.empty(len(values) * (len(values) - 1) // 2)
     filled = 0
     for start in range(0, len(values), BLOCK_ROWS):
         for number, row in enumerate(squared_distances(values[start : start + BLOCK_ROWS], values[start:])):
             right_of_diagonal = row[number + 1 :]
+            if groups is not None:
+                right_of_diagonal = right_of_diagonal[codes[start + number + 1 :] != codes[start + number]]
             pairs[filled : filled + len(right_of_diagonal)] = right_of_diagonal
             filled += len(right_of_diagonal)
+    pairs = pairs[:filled]
     pairs[pairs <= SAME_ROW * 2.0 * np.sum(values**2) / len(values)] = 0.0
     # Of the roots, not the root of the median: with an even number of pairs it is the mean of the two in the middle.
     return float(np.median(np.sqrt(pairs, out=pairs), overwrite_input=True))
@@ -112,8 +122,15 @@ def squared_distances(x: Float64, y: Float64, *, slack: float = 0.0) -> Float64:
     return np.maximum(squared, 0.0, out=squared)
 
 
-def _reference_width(name: str, rows: Float64) -> float:
-    width = median_distance(rows)
+def reference_width(name: str, rows: Float64, groups: ArrayLike | None = None) -> float:
+    """`median_distance` of a reference, whose name goes into the error.
+
+    Raises
+    ------
+    InputError
+        If it is 0.
+    """
+    width = median_distance(rows, groups)
     if width > 0.0:
         return width
     raise InputError(

@@ -134,6 +134,17 @@ class Clips:
         """Different clips, of one condition or of all, in the order of their first row."""
         return tuple(dict.fromkeys(row.item for row in self.rows if condition in (None, row.condition)))
 
+    def songs_of(self, condition: str) -> list[str | None]:
+        """Work or song of each clip of a condition, in the order of `items`; None where a line names none.
+
+        A clip that answers for several songs is of none but its own.
+        """
+        named: dict[str, set[str | None]] = {}
+        for row in self.of(condition):
+            label = None if row.work is None and row.song_label is None else row.cluster
+            named.setdefault(row.item, set()).add(label)
+        return [next(iter(of)) if len(of) == 1 else f"clip {item}" for item, of in named.items()]
+
     def path(self, name: str) -> Path:
         """Where a named file lies, which is below `root`."""
         return inside(self.root, name)

@@ -20,7 +20,7 @@ from eeg2music.evaluation.embedders.base import Embedder, Options
 from eeg2music.evaluation.embedders.registry import EMBEDDERS
 from eeg2music.evaluation.outside.circular import conditioned_on, judge
 from eeg2music.evaluation.outside.manifest import Clips, read_manifest
-from eeg2music.evaluation.outside.measure import Distance, Space, distances, identification
+from eeg2music.evaluation.outside.measure import Distance, Space, distances, heard_in_reference, identification
 from eeg2music.evaluation.outside.page import write_page_of
 from eeg2music.evaluation.outside.spaces import Material, array_material, audio_material
 from eeg2music.evaluation.tables import SCORE_FILES
@@ -111,7 +111,7 @@ def run_score(
         "embeddings": {name: {**of, "cached": material.cached.get(name, 0)} for name, of in about.items()},
         "scores": scored,
         "stamps": _stamps(clips, about, material, scored),
-        "warnings": [*material.remarks, *_uneven(clips), *_few_seeds(clips)],
+        "warnings": [*material.remarks, *_heard_again(material.spaces), *_uneven(clips), *_few_seeds(clips)],
     }
     hook("writing")
     write_page_of(out, scores)
@@ -185,6 +185,7 @@ def _condition(clips: Clips, condition: str, spaces: Sequence[Space], config: Sc
                 space,
                 items,
                 config.distances,
+                songs=clips.songs_of(condition),
                 allow_small=config.allow_small,
                 seed=config.seed,
                 condition=condition,
@@ -207,6 +208,17 @@ def _few_seeds(clips: Clips) -> list[str]:
     return seed_remarks(len(seeds), "The manifest names") if seeds else []
 
 
+def _heard_again(spaces: Sequence[Space]) -> list[str]:
+    """Where the music to compare with holds what was heard, in words."""
+    again = max((heard_in_reference(space) for space in spaces), default=0)
+    if not again:
+        return []
+    return [
+        f"{again} of the reference {'is' if again == 1 else 'are'} what was heard: distances from it come out too low. "
+        "Compare with music that nobody heard."
+    ]
+
+
 def _stamps(
     clips: Clips, about: Mapping[str, Mapping[str, Any]], material: Material, scored: Mapping[str, Any]
 ) -> list[str]:
@@ -225,7 +237,7 @@ def _stamps(
             found = of["distances"]
             if found and "frechet" in found and not found["enough"]:
                 stamps.append(
-                    f"SMALL: the Fréchet distance of {condition!r} in {name!r} is over {found['n']} clips and "
+                    f"SMALL: the Fréchet distance of {condition!r} in {name!r} is over {found['songs']} songs and "
                     f"{found['n_reference']} references in {found['dim']} dimensions, and biased upward."
                 )
     if material.resampled:
