@@ -94,22 +94,17 @@ def _both_sides(x: Float64, y: Float64, codes: Codes) -> tuple[_Sums, _Sums]:
 
 
 def _reach(*sides: _Sums) -> float | None:
-    """Half the width of the interval: a t interval on the jackknife's variances of both sides, with the degrees of
-    freedom of Welch and Satterthwaite."""
-    variances, freedom = [], []
+    """Half the width of the interval: t with the freedom of the smaller side, on the jackknife's variances of both."""
+    fewest = min(len(side.within) for side in sides)
+    if fewest < 3:
+        return None
+    variance = 0.0
     for side in sides:
         n = len(side.within)
-        if n < 3:
-            return None
         # The statistic without one item, up to what does not change: it leaves two rows of the mean over pairs.
         without = -2.0 * side.within / (n - 2) + 2.0 * side.across / (n - 1)
-        variances.append((n - 1) / n * float(np.sum((without - without.mean()) ** 2)))
-        freedom.append(n - 1)
-    total = sum(variances)
-    if total <= 0.0:
-        return 0.0
-    df = total**2 / sum(variance**2 / of for variance, of in zip(variances, freedom, strict=True))
-    return float(stats.t.ppf(0.975, df) * np.sqrt(total))
+        variance += (n - 1) / n * float(np.sum((without - without.mean()) ** 2))
+    return float(stats.t.ppf(0.975, fewest - 1) * np.sqrt(variance))
 
 
 def _own_song(y: Float64, codes: Codes, weights: Float64) -> Float64:

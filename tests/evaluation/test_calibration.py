@@ -55,10 +55,9 @@ def test_identification_without_knowledge(benchmark: ModuleType) -> None:
 @pytest.mark.parametrize("part", ["endless_rows", "kernel_rows"])
 def test_intervals_of_distances_are_over_songs(benchmark: ModuleType, part: str) -> None:
     """FAD-∞ and the kernel distance; the check can fail: near-copies taken for songs have far too short ones."""
-    count = 200
-    rows = list(getattr(benchmark, part)(count, np.random.default_rng(3)))
+    rows = list(getattr(benchmark, part)(DATA_SETS, np.random.default_rng(3)))
     for row in rows:
-        assert within(row.rate, benchmark.LIMITS[row.what], count) == row.used, row
+        assert within(row.rate, benchmark.LIMITS[row.what], DATA_SETS) == row.used, row
     assert {row.used for row in rows} == {True, False}
 
 
