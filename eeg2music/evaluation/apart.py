@@ -1,8 +1,10 @@
 """How far generated music as a whole lies from music: Fréchet and kernel distances, density and coverage.
 
-In the scorer's embedding, one vector for each clip, by the code that `eeg2music score` uses. A plain Fréchet distance
-over too few clips is refused with its reason, or stamped where it is asked for all the same; the kernel distance and
-the Fréchet distance at endless clips stand beside it.
+In the scorer's embedding, one vector for each clip, by the code that `eeg2music score` uses: songs are counted, not
+clips, of which every listener has one of each song. The reference is other songs of the family than were heard: beside
+the heard ones themselves what was made from them would lie too near. A plain Fréchet distance over too few songs is
+refused with its reason, or stamped where it is asked for all the same; the kernel distance and the Fréchet distance at
+endless songs stand beside it.
 
 Clips are not ranked one by one: a Fréchet distance of single clips takes many vectors of each, and the distance of one
 vector from the mean of music would call the most average clip the best. Embeds nothing and draws nothing.
@@ -14,11 +16,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from eeg2music.evaluation.outside.config import Distance
 from eeg2music.evaluation.outside.measure import Space, distances
 from eeg2music.metrics.checks import Float64, embeddings
+from eeg2music.metrics.draws import group_codes, one_of_each
 from eeg2music.metrics.frechet import ROWS_PER_DIM, enough
 from eeg2music.metrics.kernel import median_distance
 from eeg2music.types import SAMPLE_RATE_HZ, WINDOW_S
@@ -34,49 +37,72 @@ AUDIO = {
 }
 
 
-def distance(vectors: ArrayLike, reference: ArrayLike, *, seed: int = 0, allow_small: bool = False) -> dict[str, Any]:
+def distance(
+    vectors: ArrayLike,
+    reference: ArrayLike,
+    songs: ArrayLike | None = None,
+    *,
+    seed: int = 0,
+    allow_small: bool = False,
+) -> dict[str, Any]:
     """Every distance of generated clips from music, in the scorer's embedding.
 
     Parameters
     ----------
     vectors : (clip, dim)
-    reference : (song, dim), what was heard and other songs of its family
+    reference : (song, dim), songs of the family that were not heard; there may be none
+    songs : (clip,) which song each clip was made from; None takes every clip for a song of its own
     seed : of the sub-samples that the Fréchet distance is extrapolated from
-    allow_small : a Fréchet distance also of fewer clips or songs than twice the dimension
+    allow_small : a Fréchet distance also of fewer songs, on either side, than twice the dimension
 
     Returns
     -------
-    A mapping ready for JSON. `frechet`; `kernel` with the width of the reference's kernel and `kernel_reversed` with
-    that of the clips'; `frechet_infinity` with `value`, `ci95`, `sizes` and `enough`; `coverage` with density,
-    coverage, precision and recall. What cannot be had is None: `refused` says why there is no Fréchet distance, `why`
-    why there is nothing at all. `too_few_for_frechet` stamps one that was asked for. Further n, n_reference, dim,
-    embedding, seed and `audio` (what was embedded).
+    A mapping ready for JSON. `frechet`; `kernel` with the width of the reference's kernel and its interval
+    `kernel_ci95`, and `kernel_reversed` with that of the clips'; `frechet_infinity` with `value`, `ci95`, `sizes` and
+    `enough`; `coverage` with density, coverage, precision and recall. What cannot be had is None: `refused` says why
+    there is no Fréchet distance, `why` why there is nothing at all. `too_few_for_frechet` stamps one that was asked
+    for. Further n (clips), songs, draws (of one clip a song), n_reference, dim, embedding, seed and `audio` (what was
+    embedded).
 
     Raises
     ------
     InputError
         For values that are not finite, or shapes that do not fit.
     """
-    clips, music = embeddings("the generated clips", vectors), embeddings("the reference songs", reference, at_least=2)
-    count, dim = clips.shape
-    small = not enough(min(count, len(music)), dim)
+    clips = embeddings("the generated clips", vectors)
+    labels = group_codes(songs, len(clips))
+    dim, (draws, count) = clips.shape[1], one_of_each(labels, len(clips)).shape
+    compared = np.shape(reference)[0]
+    small = not enough(min(count, compared), dim)
     found: dict[str, Any] = {
         **dict.fromkeys((*FIGURES, *PARTS)),
-        "n": count,
-        "n_reference": len(music),
+        "kernel_ci95": None,
+        "n": len(clips),
+        "songs": count,
+        "draws": draws,
+        "n_reference": compared,
         "dim": dim,
         "embedding": "scorer",
         "seed": seed,
         "audio": AUDIO,
         "too_few_for_frechet": small,
-        "refused": _refusal(count, len(music), dim) if small and not allow_small else None,
+        "refused": _refusal(count, compared, dim) if small and not allow_small else None,
     }
-    if _collapsed(clips):
+    if compared < 2:
+        return {**found, "why": "there are no songs to compare with beside those that were heard"}
+    music = embeddings("the reference songs", reference)
+    if _collapsed(clips, labels):
         return {**found, "why": "half of the pairs of clips, or more, are equal: they are no distribution"}
     wanted = [name for name in WANTED if name != "frechet" or found["refused"] is None]
     space = Space("scorer", dim, {str(row): clip for row, clip in enumerate(clips)}, None, music, True, False)
     measured = distances(
-        space, list(space.generated), wanted, allow_small=allow_small, seed=seed, condition="generated clips"
+        space,
+        list(space.generated),
+        wanted,
+        songs=labels.tolist(),
+        allow_small=allow_small,
+        seed=seed,
+        condition="generated clips",
     )
     return {**found, **(measured or {})}
 
@@ -92,29 +118,29 @@ def mean_of_seeds(by_seed: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         if found:
             kept = {key: value for key, value in found[0].items() if key != "ci95"}
             means[name] = {**kept, **{key: _mean([one[key] for one in found]) for key in keys}}
-    return {**by_seed[0], **means, "seeds": [dict(one) for one in by_seed]}
+    return {**by_seed[0], **means, "kernel_ci95": None, "seeds": [dict(one) for one in by_seed]}
 
 
 def small_stamps(level: str, apart: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What has to be said of a level's Fréchet distances wherever they are shown."""
     return [
-        f"SMALL: {level}: the Fréchet distance of {name.replace('_', ' ')} is over {one['n']} clips and "
-        f"{one['n_reference']} songs in {one['dim']} dimensions, and biased upward."
+        f"SMALL: {level}: the Fréchet distance of {name.replace('_', ' ')} is over {one['songs']} songs and "
+        f"{one['n_reference']} reference songs in {one['dim']} dimensions, and biased upward."
         for name, one in apart.items()
         if one["too_few_for_frechet"] and one["frechet"] is not None
     ]
 
 
-def _refusal(clips: int, songs: int, dim: int) -> str:
+def _refusal(songs: int, reference: int, dim: int) -> str:
     return (
-        f"{clips} clips and {songs} songs in {dim} dimensions: a Fréchet distance takes {ROWS_PER_DIM * dim} of both "
-        "(allow_small=true measures and stamps it)"
+        f"{songs} songs and {reference} reference songs in {dim} dimensions: a Fréchet distance takes "
+        f"{ROWS_PER_DIM * dim} of both (allow_small=true measures and stamps it)"
     )
 
 
-def _collapsed(clips: Float64) -> bool:
+def _collapsed(clips: Float64, songs: NDArray[np.int64]) -> bool:
     """Whether the width of a kernel over the clips would be zero."""
-    return len(clips) > 1 and median_distance(clips) == 0.0
+    return bool(songs.max()) and median_distance(clips, songs) == 0.0
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -136,8 +136,10 @@ def _of_outside(scores: Scores) -> Iterator[str]:
 
 def _distance(found: Scores) -> str:
     values = [f"{label} {found[key]:.4g}" for label, key in {"FAD": "frechet", "KAD": "kernel"}.items() if key in found]
-    few = "" if found["enough"] else ", too few clips for FAD"
-    return f"{', '.join(values)} (n {found['n']}, references {found['n_reference']}{few}; no interval)"
+    if found.get("kernel_ci95"):
+        values[-1] += f" ({limits(found['kernel_ci95'])})"
+    few = "" if found["enough"] else ", too few songs for FAD"
+    return f"{', '.join(values)} ({found['songs']} songs, {found['n']} clips, references {found['n_reference']}{few})"
 
 
 def _power(scores: Scores) -> list[str]:

@@ -92,9 +92,9 @@ class EvaluateConfig(Config):
         responds comes with the name), sampling and controls. Prepared recordings are what they are: there, a seed
         draws sampling and controls alone
     fit : the songs and listeners, none of them scored, that ridge, genre oracle and the signal-blind model learn from
-    reference_songs : how many songs the generated music is compared with as a whole (Fréchet and kernel distance): the
-        heard ones, and further ones of their family up to this number
-    allow_small : a Fréchet distance also of fewer clips or songs than twice the scorer's dimension, stamped
+    reference_songs : how many songs of the family there are, those that are heard among them. With the others generated
+        music is compared as a whole (Fréchet and kernel distance): 206 of the 256, where 50 are heard
+    allow_small : a Fréchet distance also of fewer songs than twice the scorer's dimension, stamped
     allow_circular : score also with a scorer that conditioned the generation; the report is stamped
     sounds : what can be listened to, and is compared with what was heard
     workers : processes that share the work, each with its share of the threads; with 0 or 1 all is done in this one.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eeg2music.evaluation.config import BRAIN
-from eeg2music.evaluation.outside.page import IN_PARTS, part_cells
+from eeg2music.evaluation.outside.page import COUNTED, IN_PARTS, INTERVALS, part_cells
 from eeg2music.evaluation.tables import (
     DISAGREE,
     NO_EMBEDDING,
@@ -26,8 +26,8 @@ from eeg2music.evaluation.tables import (
 
 KINDS = ("embedding", "generated")
 ABSENT = "–"
-APART = ["condition", "KAD", "KAD reversed", "FAD-∞", "95 % interval", "FAD", "density", "coverage (expected)"]
-APART += ["clips", "songs"]
+APART = ["condition", "KAD", "KAD: 95 % interval", "KAD reversed", "FAD-∞", "FAD-∞: 95 % interval", "FAD", "density"]
+APART += ["coverage (expected)", "songs", "clips (draws)", "reference songs"]
 
 
 def summary_table(scores: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def distance_tables(level: Mapping[str, Any]) -> list[dict[str, Any]]:
         return []
     count = max(len(one["seeds"]) for one in apart.values())
     first = next(iter(apart.values()))["seeds"][0]["seed"]
-    heads = [f"{head} of seed {first}" if head == "95 % interval" else head for head in APART]
+    heads = [f"{head} of seed {first}" if "interval" in head else head for head in APART]
     rows = [[_name(name), *_distance_cells(one, one["seeds"][0])] for name, one in apart.items()]
     title = level_title(level, f"distance from music, mean of {seeds_text(count)}")
     tables = [{"title": title, "note": _distance_note(apart), "heads": heads, "rows": rows}]
@@ -124,21 +124,22 @@ def _summary_cells(level: Mapping[str, Any], name: str, of: Mapping[str, Any]) -
 
 
 def _distance_cells(one: Mapping[str, Any], seeded: Mapping[str, Any]) -> list[str]:
-    """Cells below `APART`. `seeded`: whose interval is shown."""
+    """Cells below `APART`. `seeded`: whose intervals are shown."""
+    counts = [f"{one['songs']}", f"{one['n']} ({one['draws']})", f"{one['n_reference']}"]
     if "why" in one:
-        return [f"not measured: {one['why']}", *[""] * (len(APART) - 4), f"{one['n']}", f"{one['n_reference']}"]
+        return [f"not measured: {one['why']}", *[""] * (len(APART) - 2 - len(counts)), *counts]
     endless, covered = one["frechet_infinity"], one["coverage"]
     plain = "refused" if one["frechet"] is None else number(one["frechet"])
     return [
         number(one["kernel"]),
+        limits(seeded["kernel_ci95"]) or ABSENT,
         number(one["kernel_reversed"]),
         ABSENT if endless is None else number(endless["value"]) + ("" if endless["enough"] else " (few)"),
-        ABSENT if endless is None else limits(seeded["frechet_infinity"]["ci95"]),
+        ABSENT if endless is None else limits(seeded["frechet_infinity"]["ci95"]) or ABSENT,
         plain + (" (too few)" if one["too_few_for_frechet"] and one["frechet"] is not None else ""),
         ABSENT if covered is None else number(covered["density"]),
         ABSENT if covered is None else f"{covered['coverage']:.3f} ({covered['coverage_expected']:.3f})",
-        f"{one['n']}",
-        f"{one['n_reference']}",
+        *counts,
     ]
 
 
@@ -146,19 +147,22 @@ def _distance_note(apart: Mapping[str, Mapping[str, Any]]) -> str:
     one = next(iter(apart.values()))
     audio = one["audio"]
     notes = [
-        f"All clips of a condition against the heard songs and others of their family, {audio['seconds']:g} s each at "
-        f"{audio['sample_rate_hz']} Hz ({audio['loudness']}), in the scorer's embedding of {one['dim']} dimensions.",
+        f"Clips of a condition against {one['n_reference']} other songs of the family, none of which was heard, "
+        f"{audio['seconds']:g} s each at {audio['sample_rate_hz']} Hz ({audio['loudness']}), in the scorer's embedding "
+        f"of {one['dim']} dimensions.",
+        COUNTED,
+        INTERVALS,
         "KAD: kernel distance, unbiased, near 0 or slightly below where the two agree; its kernel is as wide as the "
-        "songs' median distance, reversed: as the clips'. It has no interval: it is one figure of all clips.",
-        "FAD-∞: Fréchet distance at endless clips; the interval is over the choice of clips.",
+        "reference songs' median distance, reversed: as the clips'.",
+        "FAD-∞: Fréchet distance at endless songs.",
     ]
     if any(of["frechet_infinity"] and not of["frechet_infinity"]["enough"] for of in apart.values()):
-        notes.append("(few): sub-samples below twice the dimension, where it comes out a little low.")
+        notes.append("(few): sub-samples below twice the dimension, where FAD-∞ comes out a little low.")
     refused = dict.fromkeys(of["refused"] for of in apart.values() if of["refused"])
     notes += [f"FAD refused: {text}." for text in refused]
     if any(of["too_few_for_frechet"] and of["frechet"] is not None for of in apart.values()):
         notes.append("(too few): below twice the dimension a Fréchet distance is biased upward; read the KAD.")
-    notes.append("Density (1 for equal distributions) and coverage: Naeem et al. 2020.")
+    notes.append("Density (1 for equal distributions) and coverage: Naeem et al. 2020, without intervals.")
     return " ".join(notes)
 
 

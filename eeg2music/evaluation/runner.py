@@ -151,12 +151,12 @@ class _Reference:
         self._further: list[FloatArray] | None = None
         self.listened = Listened()
 
-    def beside(self, gallery: FloatArray) -> FloatArray:
-        """(song, dim): what was heard and the further songs, in the scorer's embedding."""
-        return np.concatenate([gallery, *self.further()])
+    def unheard(self, dim: int) -> FloatArray:
+        """(song, dim): the further songs in the scorer's embedding, none of which was heard; there may be none."""
+        return np.concatenate([np.empty((0, dim), dtype=np.float32), *self.further()])
 
     def further(self) -> list[FloatArray]:
-        """The further songs by themselves, (song, dim) each."""
+        """The same in batches, (song, dim) each."""
         if self._further is None:
             self._further = []
             if not self._config.prepared and self._config.reference_songs > self._config.listening.songs:
@@ -205,7 +205,8 @@ def _level_scores(
         made = [
             distance(
                 result.made.query,
-                reference.beside(result.made.gallery),
+                reference.unheard(result.made.query.shape[1]),
+                result.made.target,
                 seed=result.entry["seed"],
                 allow_small=config.allow_small,
             )

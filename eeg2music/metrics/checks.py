@@ -26,7 +26,7 @@ def finite(name: str, array: ArrayLike) -> Float64:
     values = np.asarray(array, dtype=np.float64)
     if values.size == 0:
         raise InputError(f"{name} is empty, shape {values.shape}", allowed="at least one value")
-    bad = int(values.size - np.isfinite(values).sum())
+    bad = int(values.size - np.count_nonzero(np.isfinite(values)))
     if bad:
         raise InputError(
             f"{name} holds {bad} of {values.size} values that are not finite",

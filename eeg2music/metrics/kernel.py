@@ -9,13 +9,12 @@ say which set was the reference.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from eeg2music.errors import InputError
 from eeg2music.metrics.checks import Float64, embeddings, same_dim
+from eeg2music.metrics.draws import group_codes
 
 SCALE = 100.0
 # A tile of 512 x 2048 distances takes 8 MiB: it stays near the processor, and is written over for the next.
@@ -25,13 +24,6 @@ BLOCK_COLUMNS = 2048
 SAME_ROW = 1e-13
 # The exact median of n distances needs n² / 2 of them at once; above this many rows an evenly spaced subset stands in.
 MEDIAN_ROWS = 4096
-
-
-class BothDirections(NamedTuple):
-    """The kernel distance with either set as the reference."""
-
-    x_is_reference: float
-    y_is_reference: float
 
 
 def kernel_distance(x: ArrayLike, y: ArrayLike, *, bandwidth: float | None = None, scale: float = SCALE) -> float:
@@ -55,42 +47,35 @@ def kernel_distance(x: ArrayLike, y: ArrayLike, *, bandwidth: float | None = Non
     """
     left, right = embeddings("x", x, at_least=2), embeddings("y", y, at_least=2)
     same_dim("x", left, "y", right)
-    return _distances(left, right, [_reference_width("x", left) if bandwidth is None else float(bandwidth)], scale)[0]
+    return scale * _distance(left, right, reference_width("x", left) if bandwidth is None else float(bandwidth))
 
 
-def kernel_distance_both(x: ArrayLike, y: ArrayLike, *, scale: float = SCALE) -> BothDirections:
-    """The kernel distance with the width taken from x, and from y, for little more than the price of one.
-
-    Parameters
-    ----------
-    x : (n, dim), y : (m, dim), at least two rows each
-
-    >>> both = kernel_distance_both([[0.0], [1.0]], [[0.0], [3.0]])
-    >>> round(both.x_is_reference, 3), round(both.y_is_reference, 3)
-    (-25.885, -12.412)
-    """
-    left, right = embeddings("x", x, at_least=2), embeddings("y", y, at_least=2)
-    same_dim("x", left, "y", right)
-    return BothDirections(*_distances(left, right, [_reference_width("x", left), _reference_width("y", right)], scale))
-
-
-def median_distance(rows: ArrayLike) -> float:
+def median_distance(rows: ArrayLike, groups: ArrayLike | None = None) -> float:
     """Median Euclidean distance between the rows of (n, dim); of an evenly spaced subset above 4096 rows.
 
-    >>> median_distance([[0.0], [1.0], [3.0]])
-    2.0
+    groups : (n,) labels; only rows of different groups are compared. None takes every row for a group of its own
+
+    >>> median_distance([[0.0], [1.0], [3.0]]), median_distance([[0.0], [1.0], [3.0]], ["a", "b", "b"])
+    (2.0, 2.0)
     """
     values = embeddings("rows", rows, at_least=2)
+    codes = group_codes(groups, len(values))
+    if codes.max() == 0:
+        raise InputError("All rows are of one group", allowed="two groups or more")
     if len(values) > MEDIAN_ROWS:
-        values = values[np.linspace(0, len(values) - 1, MEDIAN_ROWS).round().astype(int)]
+        chosen = np.linspace(0, len(values) - 1, MEDIAN_ROWS).round().astype(int)
+        values, codes = values[chosen], codes[chosen]
     values = values - values.mean(axis=0)
     pairs = np.empty(len(values) * (len(values) - 1) // 2)
     filled = 0
     for start in range(0, len(values), BLOCK_ROWS):
         for number, row in enumerate(squared_distances(values[start : start + BLOCK_ROWS], values[start:])):
             right_of_diagonal = row[number + 1 :]
+            if groups is not None:
+                right_of_diagonal = right_of_diagonal[codes[start + number + 1 :] != codes[start + number]]
             pairs[filled : filled + len(right_of_diagonal)] = right_of_diagonal
             filled += len(right_of_diagonal)
+    pairs = pairs[:filled]
     pairs[pairs <= SAME_ROW * 2.0 * np.sum(values**2) / len(values)] = 0.0
     # Of the roots, not the root of the median: with an even number of pairs it is the mean of the two in the middle.
     return float(np.median(np.sqrt(pairs, out=pairs), overwrite_input=True))
@@ -112,8 +97,15 @@ def squared_distances(x: Float64, y: Float64, *, slack: float = 0.0) -> Float64:
     return np.maximum(squared, 0.0, out=squared)
 
 
-def _reference_width(name: str, rows: Float64) -> float:
-    width = median_distance(rows)
+def reference_width(name: str, rows: Float64, groups: ArrayLike | None = None) -> float:
+    """`median_distance` of a reference, whose name goes into the error.
+
+    Raises
+    ------
+    InputError
+        If it is 0.
+    """
+    width = median_distance(rows, groups)
     if width > 0.0:
         return width
     raise InputError(
@@ -123,43 +115,37 @@ def _reference_width(name: str, rows: Float64) -> float:
     )
 
 
-def _distances(x: Float64, y: Float64, widths: list[float], scale: float) -> list[float]:
-    """The distance with each of the widths."""
-    for width in widths:
-        if not (np.isfinite(width) and width > 0.0):
-            raise InputError(f"The kernel's bandwidth is {width}", allowed="a positive number")
+def _distance(x: Float64, y: Float64, width: float) -> float:
+    if not (np.isfinite(width) and width > 0.0):
+        raise InputError(f"The kernel's bandwidth is {width}", allowed="a positive number")
     n, m = len(x), len(y)
     # Distances do not depend on the origin; a common centre keeps digits in |a|² + |b|² - 2ab.
     centre = x.mean(axis=0)
-    x, y = (x - centre) / widths[0], (y - centre) / widths[0]
-    ratios = [(widths[0] / width) ** 2 for width in widths]
-    within_x = (_kernel_sums(x, x, ratios) - n) / (n * (n - 1))
-    within_y = (_kernel_sums(y, y, ratios) - m) / (m * (m - 1))
-    across = _kernel_sums(x, y, ratios) / (n * m)
-    return [float(value) for value in scale * (within_x + within_y - 2.0 * across)]
+    x, y = (x - centre) / width, (y - centre) / width
+    within_x = (_kernel_sum(x, x) - n) / (n * (n - 1))
+    within_y = (_kernel_sum(y, y) - m) / (m * (m - 1))
+    return within_x + within_y - 2.0 * _kernel_sum(x, y) / (n * m)
 
 
-def _kernel_sums(x: Float64, y: Float64, ratios: list[float]) -> Float64:
-    """Sum of exp(-ratio d²/2) over all pairs, for each ratio, tile by tile; a set against itself costs half."""
+def _kernel_sum(x: Float64, y: Float64) -> float:
+    """Sum of exp(-d²/2) over all pairs, tile by tile; a set against itself costs half."""
     same = x is y
     half_x = 0.5 * np.sum(x**2, axis=1)
     half_y = half_x if same else 0.5 * np.sum(y**2, axis=1)
     # Whole tiles above the diagonal count twice for those below it, so rows and columns are cut alike there.
     columns = BLOCK_ROWS if same else BLOCK_COLUMNS
-    space = np.empty((2, min(BLOCK_ROWS, len(x)), min(columns, len(y))))
-    totals = np.zeros(len(ratios))
+    space = np.empty((min(BLOCK_ROWS, len(x)), min(columns, len(y))))
+    total = 0.0
     for top in range(0, len(x), BLOCK_ROWS):
         rows = slice(top, min(top + BLOCK_ROWS, len(x)))
         for left in range(top if same else 0, len(y), columns):
             cols = slice(left, min(left + columns, len(y)))
-            exponent, kernel = space[:, : rows.stop - top, : cols.stop - left]
-            np.matmul(x[rows], y[cols].T, out=exponent)
-            exponent -= half_x[rows, None]
-            exponent -= half_y[cols]
+            kernel = space[: rows.stop - top, : cols.stop - left]
+            np.matmul(x[rows], y[cols].T, out=kernel)
+            kernel -= half_x[rows, None]
+            kernel -= half_y[cols]
             if same and left == top:
-                np.fill_diagonal(exponent, 0.0)
-            weight = 2.0 if same and left > top else 1.0
-            for number, ratio in enumerate(ratios):
-                np.exp(exponent if ratio == 1.0 else np.multiply(exponent, ratio, out=kernel), out=kernel)
-                totals[number] += weight * float(kernel.sum())
-    return totals
+                np.fill_diagonal(kernel, 0.0)
+            np.exp(kernel, out=kernel)
+            total += (2.0 if same and left > top else 1.0) * float(kernel.sum())
+    return total

@@ -53,6 +53,15 @@ def test_identification_without_knowledge(benchmark: ModuleType) -> None:
     assert all(within(row.rate, limits[row.what], DATA_SETS) for row in rows), rows
 
 
+@pytest.mark.parametrize("part", ["endless_rows", "kernel_rows"])
+def test_intervals_of_distances_are_over_songs(benchmark: ModuleType, part: str) -> None:
+    """FAD-∞ and the kernel distance; the check can fail: near-copies taken for songs have far too short ones."""
+    rows = list(getattr(benchmark, part)(DATA_SETS, np.random.default_rng(3)))
+    for row in rows:
+        assert within(row.rate, benchmark.LIMITS[row.what], DATA_SETS) == row.used, row
+    assert {row.used for row in rows} == {True, False}
+
+
 def test_percentile_bootstraps_would_fail(benchmark: ModuleType) -> None:
     """The check can fail: what is usually done covers too little at eight songs."""
     enough = 4 * DATA_SETS
@@ -89,7 +98,7 @@ def test_two_thousand_data_sets_at_every_size(benchmark: ModuleType) -> None:
     rows = list(benchmark.calibrate(2000, 0))
     wrong = [row for row in rows if row.used and not row.holds]
     assert not wrong
-    assert {row.songs for row in rows} == {8, 12, 25}
+    assert {row.songs for row in rows} == {8, 12, 25, 50, 200}
 
 
 def test_many_data_sets_at_once_equal_one_by_one() -> None:

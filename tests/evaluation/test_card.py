@@ -73,7 +73,10 @@ def test_recordings_are_not_called_simulated(scores: dict[str, Any]) -> None:
 
 
 def test_scores_of_what_others_made_carry_their_stamps() -> None:
-    distances = {"frechet": 4.2, "kernel": 0.1, "n": 8, "n_reference": 30, "enough": False}
+    distances = {
+        "frechet": 4.2, "kernel": 0.1, "kernel_ci95": [-0.2, 0.4], "n": 8, "songs": 4, "n_reference": 30,
+        "enough": False,
+    }  # fmt: skip
     card = card_snippet(
         {
             "kind": "outside", "seed": 4, "manifest": {"name": "clips.csv", "rows": 8, "sha256": "c" * 64},
@@ -85,7 +88,7 @@ def test_scores_of_what_others_made_carry_their_stamps() -> None:
         }
     )  # fmt: skip
     assert "| brain, muq | 0.700 | 0.600 to 0.800 | 0.001 | 0.350 (0.020) | 100 | 50 |" in card
-    assert "FAD 4.2, KAD 0.1 (n 8, references 30, too few clips for FAD; no interval)" in card
+    assert "FAD 4.2, KAD 0.1 (-0.200 to 0.400) (4 songs, 8 clips, references 30, too few songs for FAD)" in card
     assert "Muq: conditioned these clips: circular; scorer: not declared." in card
     assert "- CIRCULAR:" in card and "- muq: shuffled is off chance" in card
 

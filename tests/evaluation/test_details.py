@@ -87,20 +87,23 @@ def test_distances_stand_with_their_counts_and_intervals() -> None:
     assert mean["title"] == "clean (0 dB): distance from music, mean of 2 seeds"
     row, of = cells(mean, 0), found["distances"]["brain"]
     assert row["KAD"] == f"{of['kernel']:.3f}" and row["KAD reversed"] == f"{of['kernel_reversed']:.3f}"
-    low, high = of["seeds"][0]["frechet_infinity"]["ci95"]
-    assert row["95 % interval of seed 0"] == f"{low:.3f} to {high:.3f}"
-    assert row["FAD"] == f"{of['frechet']:.3f}" and (row["clips"], row["songs"]) == ("40", "60")
+    first = of["seeds"][0]
+    for name, (low, high) in {"KAD": first["kernel_ci95"], "FAD-∞": first["frechet_infinity"]["ci95"]}.items():
+        assert row[f"{name}: 95 % interval of seed 0"] == f"{low:.3f} to {high:.3f}"
+    assert row["FAD"] == f"{of['frechet']:.3f}"
+    assert (row["songs"], row["clips (draws)"], row["reference songs"]) == ("40", "40 (1)", "60")
     assert [one[0] for one in by_seed["rows"]] == [
         "brain, seed 0", "brain, seed 1", "oracle, seed 0", "oracle, seed 1",
     ]  # fmt: skip
-    for words in ("5 s each at 24000 Hz", "nothing normalised", "no interval", "4 dimensions"):
+    said = ("5 s each at 24000 Hz", "nothing normalised", "none of which was heard", "4 dimensions", "song count once")
+    for words in said:
         assert words in mean["note"], words
 
 
 def test_a_refused_distance_says_why_and_an_allowed_one_is_marked() -> None:
     (table,) = distance_tables(level(distances={"brain": mean_of_seeds([distance(SONGS[:7], SONGS[7:])])}))
     assert cells(table, 0)["FAD"] == "refused"
-    assert "FAD refused: 7 clips and 53 songs in 4 dimensions" in table["note"]
+    assert "FAD refused: 7 songs and 53 reference songs in 4 dimensions" in table["note"]
     asked = mean_of_seeds([distance(SONGS[:7], SONGS[7:], allow_small=True)])
     (table,) = distance_tables(level(distances={"brain": asked}))
     assert cells(table, 0)["FAD"].endswith("(too few)") and "biased upward" in table["note"]
@@ -109,7 +112,14 @@ def test_a_refused_distance_says_why_and_an_allowed_one_is_marked() -> None:
 def test_what_could_not_be_measured_has_a_row() -> None:
     (table,) = distance_tables(level(distances={"brain": mean_of_seeds([distance(SONGS[:1], SONGS)])}))
     assert cells(table, 0)["KAD"] == "not measured: one clip is no distribution"
-    assert cells(table, 0)["clips"] == "1"
+    assert (cells(table, 0)["songs"], cells(table, 0)["clips (draws)"]) == ("1", "1 (1)")
+
+
+def test_too_few_songs_for_the_line_have_a_figure_without_interval() -> None:
+    (table,) = distance_tables(level(distances={"brain": mean_of_seeds([distance(SONGS[:12], SONGS[12:])])}))
+    row = cells(table, 0)
+    assert row["FAD-∞"].endswith(" (few)") and row["FAD-∞: 95 % interval of seed 0"] == "–"
+    assert "to" in row["KAD: 95 % interval of seed 0"] and "bends" in table["note"]
 
 
 @pytest.mark.parametrize(("style", "said"), [("funk", "Every song is funk"), ("mixed", "styles of the songs are not")])

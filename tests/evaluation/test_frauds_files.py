@@ -402,12 +402,12 @@ def test_too_few_clips_for_fad_are_caught(study: Study) -> None:
     music = study.music()
     refused(
         InputError,
-        "Too few for a Fréchet distance: 6 clips of 'brain' and 5 references in 128 dimensions.*kernel",
+        "Too few for a Fréchet distance: 6 songs of 'brain' \\(6 clips\\) and 5 references in 128 dimensions.*kernel",
         lambda: study.score(reference=music, distances=["frechet"]),
     )
     scores = study.score(reference=music, distances=["frechet"], allow_small=True)
     assert scores["stamps"] == [
-        "SMALL: the Fréchet distance of 'brain' in 'scorer' is over 6 clips and 5 references in 128 dimensions, and "
+        "SMALL: the Fréchet distance of 'brain' in 'scorer' is over 6 songs and 5 references in 128 dimensions, and "
         "biased upward."
     ]
     assert "SMALL" in (study.folder.parent / "out" / "scores.md").read_text()

@@ -141,10 +141,11 @@ def test_generated_clips_are_scored_with_their_distance_and_following(scores: di
     assert set(level["distances"]) == {"brain", "no_brain"}
     assert level["distances"]["brain"]["too_few_for_frechet"] is True
     assert level["distances"]["brain"]["frechet"] is None
-    assert "3 clips and 7 songs" in level["distances"]["brain"]["refused"]
+    # Three clips, two of them of one song.
+    assert "2 songs and 2 reference songs" in level["distances"]["brain"]["refused"]
     assert scores["scores"]["stamps"] == []
-    # Two songs of the family beside the five that were heard.
-    assert (level["distances"]["brain"]["n"], level["distances"]["brain"]["n_reference"]) == (3, 7)
+    # Seven songs of the family, of which five were heard.
+    assert (level["distances"]["brain"]["n"], level["distances"]["brain"]["n_reference"]) == (3, 2)
     by_seed = [one["kernel"] for one in level["distances"]["brain"]["seeds"]]
     assert level["distances"]["brain"]["kernel"] == pytest.approx(sum(by_seed) / 2)
     assert "## clean (0 dB): distance from music, mean of 2 seeds" in (scores["out"] / "scores.md").read_text()

@@ -11,7 +11,7 @@ from scipy import linalg
 
 from eeg2music.errors import InputError
 from eeg2music.metrics import frechet
-from eeg2music.metrics.frechet import frechet_distance, frechet_from_moments
+from eeg2music.metrics.frechet import covariance_factor, frechet_distance, root_trace
 
 
 def closed_form(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
@@ -155,18 +155,46 @@ def test_gaussian_shift_and_scale_have_the_closed_form() -> None:
     assert frechet_distance(y, x) == pytest.approx(expected, rel=1e-12)
 
 
-def test_moments_agree_with_samples() -> None:
+def test_the_root_of_covariances_agrees_with_that_of_samples() -> None:
     rng = np.random.default_rng(5)
     x, y = rng.normal(size=(50, 8)), 2.0 + rng.normal(size=(60, 8))
-    found = frechet_from_moments(x.mean(0), np.cov(x.T), y.mean(0), np.cov(y.T))
-    assert found == pytest.approx(frechet_distance(x, y), rel=1e-10)
+    gap, covariances = x.mean(0) - y.mean(0), [np.cov(x.T), np.cov(y.T)]
+    root = root_trace(*map(covariance_factor, covariances))
+    assert gap @ gap + np.trace(sum(covariances)) - 2 * root == pytest.approx(frechet_distance(x, y), rel=1e-10)
 
 
-def test_moments_of_singular_covariances() -> None:
-    """aaᵀ against bbᵀ: the root term is |a·b|."""
+def test_the_root_of_singular_covariances() -> None:
+    """aaᵀ against bbᵀ: it is |a·b|."""
     a, b = np.random.default_rng(11).normal(size=(2, 30))
-    found = frechet_from_moments(np.zeros(30), np.outer(a, a), np.zeros(30), np.outer(b, b))
-    assert found == pytest.approx(a @ a + b @ b - 2 * abs(a @ b), abs=1e-5 * (a @ a + b @ b))
+    root = root_trace(covariance_factor(np.outer(a, a)), covariance_factor(np.outer(b, b)))
+    assert root == pytest.approx(abs(a @ b), abs=1e-5 * (a @ a + b @ b))
+
+
+QUICK = {
+    # Condition of the standard deviations, and how far the means lie from the origin.
+    "well conditioned": (1.0, 0.0),
+    "of condition 1000, which is squared": (1e3, 0.3),
+    "too nearly dependent": (1e7, 0.0),
+    "far from the origin": (10.0, 1e5),
+}
+
+
+@pytest.mark.parametrize("case", QUICK)
+def test_the_quick_way_of_many_rows_costs_no_digits(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """16 rows a dimension, 128 dimensions: from Gram matrices and eigenvalues, or where that would not do, not."""
+    condition, shift = QUICK[case]
+    rng = np.random.default_rng(12)
+    scales = np.logspace(0, -np.log10(condition), 128)
+    x = shift + rng.normal(size=(2048, 128)) * scales @ np.linalg.qr(rng.normal(size=(128, 128)))[0]
+    y = shift + 0.1 + rng.normal(size=(2100, 128)) @ (np.eye(128) + 0.03 * rng.normal(size=(128, 128)))
+    quick = frechet_distance(x, y)
+    taken = frechet.from_gram(x, x.mean(axis=0)) is not None
+    assert taken == (case in list(QUICK)[:2])
+    monkeypatch.setattr(frechet, "ROWS_FOR_ONE_PASS", 10**9)
+    monkeypatch.setattr(frechet, "VALUES_BY_ROOTS", 10**9)
+    traces = float(np.trace(np.cov(x.T)) + np.trace(np.cov(y.T)))
+    assert abs(quick - frechet_distance(x, y)) < 1e-11 * traces
+    assert abs(quick - closed_form(x, y)[0]) < 1e-8 * traces
 
 
 @settings(max_examples=40, deadline=None)
@@ -213,10 +241,6 @@ def test_bad_input_is_named(x, y, match: str) -> None:
         frechet_distance(x, y)
 
 
-def test_moments_refuse_a_matrix_that_is_no_covariance() -> None:
+def test_a_matrix_that_is_no_covariance_is_refused() -> None:
     with pytest.raises(InputError, match="eigenvalue"):
-        frechet_from_moments([0, 0], [[1, 0], [0, -1]], [0, 0], np.eye(2))
-    with pytest.raises(InputError, match="shape"):
-        frechet_from_moments([0, 0], np.eye(3), [0, 0], np.eye(2))
-    with pytest.raises(InputError, match="mean_x has shape"):
-        frechet_from_moments([0, 0], np.eye(2), [0], np.eye(1))
+        covariance_factor(np.array([[1.0, 0.0], [0.0, -1.0]]))

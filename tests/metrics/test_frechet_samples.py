@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import linalg, stats
 
 from eeg2music.errors import InputError
-from eeg2music.metrics.frechet import (
-    frechet_distance,
-    frechet_from_moments,
-    frechet_infinity,
-    frechet_per_sample,
-    frechet_to_points,
-)
+from eeg2music.metrics.frechet import frechet_distance, frechet_infinity, frechet_per_sample
 
 
 def cloud(n: int, dim: int, seed: int) -> np.ndarray:
@@ -50,7 +45,9 @@ def test_the_bias_of_few_samples_is_gone_and_the_interval_covers_the_truth() -> 
     rng = np.random.default_rng(2)
     x = rng.normal(size=(3000, 4))
     spread = np.diag([1.4, 1.0, 0.8, 0.5])
-    truth = frechet_from_moments(x.mean(0), np.cov(x.T), np.full(4, 0.3), spread @ spread)
+    gap, covariance = x.mean(0) - 0.3, np.cov(x.T)
+    root = linalg.sqrtm(covariance @ spread @ spread).real
+    truth = gap @ gap + np.trace(covariance + spread @ spread - 2.0 * root)
     draws = [
         frechet_infinity(x, 0.3 + rng.normal(size=(40, 4)) @ spread, seed=number, repeats=4) for number in range(60)
     ]
@@ -69,6 +66,34 @@ def test_the_width_of_the_interval_is_that_of_a_shifted_mean() -> None:
     found = frechet_infinity(cloud(5000, 1, 3), y, seed=0, repeats=60)
     expected = 1.96 * 2 * shift * y.std(ddof=1) / np.sqrt(n)
     assert (found.high - found.low) / 2 == pytest.approx(expected, rel=0.25)
+
+
+def test_rows_of_one_group_count_once() -> None:
+    """The mean over draws of one row a group, whatever the order of the rows; copies change nothing."""
+    x, y = cloud(500, 3, 0), cloud(40, 3, 1)
+    groups = np.repeat(np.arange(20), 2)
+    draws = [frechet_infinity(x, y[start::2], seed=2) for start in (0, 1)]
+    found = frechet_infinity(x, y, seed=2, groups=groups)
+    assert found.sizes == (20, 10, 6)
+    assert found.value == pytest.approx(np.mean([draw.value for draw in draws]))
+    assert found.distances == pytest.approx(np.mean([draw.distances for draw in draws], axis=0))
+    once = frechet_infinity(x, y, seed=2)
+    copied = frechet_infinity(x, np.tile(y, (3, 1)), seed=2, groups=[*range(40)] * 3)
+    assert np.array([copied.low, copied.value, copied.high]) == pytest.approx([once.low, once.value, once.high])
+    with pytest.raises(InputError, match="rows of 7 groups"):
+        frechet_infinity(x, y[:14], seed=2, groups=groups[:14])
+    with pytest.raises(InputError, match="one label for each row"):
+        frechet_infinity(x, y, seed=2, groups=groups[1:])
+
+
+def test_the_interval_is_the_jackknifes_and_there_is_none_of_too_few() -> None:
+    x, y = 1.2 * cloud(900, 3, 0), 0.4 + cloud(120, 3, 1)
+    found = frechet_infinity(x, y, seed=0)
+    without = np.array([frechet_distance(x, np.delete(y, row, axis=0)) for row in range(120)])
+    expected = stats.t.ppf(0.975, 119) * np.sqrt(119 / 120 * np.sum((without - without.mean()) ** 2))
+    assert (found.high - found.low) / 2 == pytest.approx(expected, rel=0.05)
+    few = frechet_infinity(cloud(900, 16, 0), cloud(40, 16, 1), seed=0)
+    assert (few.low, few.high) == (None, None) and np.isfinite(few.value)
 
 
 def test_default_sub_samples_stay_large_enough_for_their_dimensions() -> None:
@@ -103,25 +128,12 @@ def test_per_sample_is_the_distance_of_each_clips_frames() -> None:
         assert (np.diff(found) > 0).all()
 
 
-def test_points_are_the_limit_of_clips_without_spread() -> None:
-    reference, points = 2.0 * cloud(200, 6, 0), cloud(5, 6, 1)
-    still = np.repeat(points[:, None], 3, axis=1)
-    found = frechet_to_points(reference, points)
-    assert found == pytest.approx(frechet_per_sample(reference, still), rel=1e-10)
-    nothing_there = [
-        frechet_from_moments(reference.mean(0), np.cov(reference.T), point, np.zeros((6, 6))) for point in points
-    ]
-    assert found == pytest.approx(nothing_there, rel=1e-10)
-
-
 def test_clips_of_the_wrong_shape_are_named() -> None:
-    with pytest.raises(InputError, match="frechet_to_points"):
+    with pytest.raises(InputError, match="two frames or more"):
         frechet_per_sample(cloud(9, 2, 0), cloud(5, 2, 1))
-    with pytest.raises(InputError, match="frechet_to_points"):
+    with pytest.raises(InputError, match="two frames or more"):
         frechet_per_sample(cloud(9, 2, 0), cloud(5, 2, 1)[:, None])
     with pytest.raises(InputError, match="dimension"):
         frechet_per_sample(cloud(9, 2, 0), np.zeros((2, 4, 3)))
     with pytest.raises(InputError, match="not finite"):
         frechet_per_sample(cloud(9, 2, 0), np.full((2, 4, 2), np.nan))
-    with pytest.raises(InputError, match="dimension"):
-        frechet_to_points(cloud(9, 2, 0), cloud(5, 3, 1))

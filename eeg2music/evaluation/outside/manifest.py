@@ -162,6 +162,17 @@ class Clips:
             return bool(self.gallery) and not self.is_array
         return any(row.stems is not None for row in self.rows) and not self.is_array
 
+    def songs_of(self, condition: str) -> list[str | None]:
+        """Work or song of each clip of a condition, in the order of `items`; None where a line names none.
+
+        A clip that answers for several songs is of none but its own.
+        """
+        named: dict[str, set[str | None]] = {}
+        for row in self.of(condition):
+            label = None if row.work is None and row.song_label is None else row.cluster
+            named.setdefault(row.item, set()).add(label)
+        return [next(iter(of)) if len(of) == 1 else f"clip {item}" for item, of in named.items()]
+
     def path(self, name: str) -> Path:
         """Where a named file lies, which is below `root`."""
         return inside(self.root, name)

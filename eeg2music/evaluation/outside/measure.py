@@ -1,7 +1,10 @@
 """Scores of one condition in one embedding: identification of what was heard, and distances from music as a whole.
 
-Takes vectors only; reads and embeds nothing. Fréchet distances over too few clips are refused, unless asked for, and
-then they are stamped.
+Distances count songs, not clips: clips of one song (several listeners, several seeds) are alike, and taken for
+independent ones they come out too far from music. The kernel distance leaves out pairs within a song, which is the mean
+over all ways to take one clip of each, in closed form. The others have none, and are means over draws of one clip a
+song. Takes vectors only; reads and embeds nothing. Fréchet distances over too few songs are refused, unless asked for,
+and then they are stamped.
 """
 
 from __future__ import annotations
@@ -19,12 +22,14 @@ from eeg2music.evaluation.outside.config import Distance
 from eeg2music.evaluation.outside.manifest import Clips, Row
 from eeg2music.metrics.breakdown import breakdown
 from eeg2music.metrics.density import NEAREST, density_coverage
+from eeg2music.metrics.draws import group_codes, one_of_each
 from eeg2music.metrics.frechet import enough, frechet_distance, frechet_infinity
-from eeg2music.metrics.kernel import kernel_distance_both
+from eeg2music.metrics.kernel import reference_width
+from eeg2music.metrics.kernel_songs import song_kernel_distance
 from eeg2music.metrics.retrieval import similarity_matrix
 
 Float64 = NDArray[np.float64]
-# `frechet_infinity` halves the clips more than once.
+# `frechet_infinity` halves the songs more than once.
 FEWEST_FOR_INFINITY = 8
 TOP = (1, 5, 10)
 WAYS = (10,)
@@ -89,54 +94,85 @@ def identification(
 
 
 def distances(
-    space: Space, items: Sequence[str], wanted: Sequence[Distance], *, allow_small: bool, seed: int, condition: str
+    space: Space,
+    items: Sequence[str],
+    wanted: Sequence[Distance],
+    *,
+    songs: Sequence[Hashable | None] | None = None,
+    allow_small: bool,
+    seed: int,
+    condition: str,
 ) -> dict[str, Any] | None:
     """Distances of the clips `items` from the reference; None without one.
 
+    Parameters
+    ----------
+    songs : of the clips, one label each; None, also for a single clip, takes it for a song of its own
+
     Returns
     -------
-    As far as wanted: "frechet"; "kernel" with the width of the reference and "kernel_reversed" with the width of what
-    is judged; "frechet_infinity" with its interval; "coverage" with density, precision and recall. Always: n,
-    n_reference, dim, `enough` for a covariance on both sides, `scaling` in words.
+    As far as wanted: "frechet"; "kernel" with the width of the reference and its interval "kernel_ci95",
+    "kernel_reversed" with the width of what is judged; "frechet_infinity" with its interval; "coverage" with density,
+    precision and recall. Always: n (clips), songs, draws, `songs_named`, n_reference, dim, `enough` songs for a
+    covariance on both sides, `scaling` in words.
 
     Raises
     ------
     InputError
-        If a Fréchet distance is wanted of fewer clips or references than twice the dimension, unless `allow_small`.
+        If a Fréchet distance is wanted of fewer songs or references than twice the dimension, unless `allow_small`.
     """
     if space.reference is None or not wanted:
         return None
     judged, reference = space.stacked(items), space.reference
     if space.scaled:
         judged, reference = scaled_by(reference, judged), scaled_by(reference, reference)
-    smaller = min(len(judged), len(reference))
+    codes = _codes(songs, len(judged))
+    draws = one_of_each(codes, len(judged))
+    count = draws.shape[1]
+    smaller = min(count, len(reference))
     is_enough = enough(smaller, space.dim)
     if "frechet" in wanted and not is_enough and not allow_small:
         raise InputError(
-            f"Too few for a Fréchet distance: {len(judged)} clips of {condition!r} and {len(reference)} references in "
-            f"{space.dim} dimensions ({space.name})",
+            f"Too few for a Fréchet distance: {count} songs of {condition!r} ({len(judged)} clips) and "
+            f"{len(reference)} references in {space.dim} dimensions ({space.name})",
             allowed=f"{2 * space.dim} or more of both",
             remedy="ask for distances=[kernel,frechet_infinity] instead; --allow-small scores all the same and stamps "
             "the score",
         )
     scores: dict[str, Any] = {
         "n": len(judged),
+        "songs": count,
+        "draws": len(draws),
+        "songs_named": songs is not None and None not in songs,
         "n_reference": len(reference),
         "dim": space.dim,
         "enough": is_enough,
         "scaling": "by the reference's deviation" if space.scaled else "none",
     }
-    if len(judged) < 2:
-        return {**scores, "why": "one clip is no distribution"}
+    if count < 2:
+        return {**scores, "why": f"one {'clip' if len(judged) < 2 else 'song'} is no distribution"}
     if "frechet" in wanted:
-        scores["frechet"] = frechet_distance(reference, judged)
+        scores["frechet"] = float(np.mean([frechet_distance(reference, judged[rows]) for rows in draws]))
     if "kernel" in wanted:
-        scores["kernel"], scores["kernel_reversed"] = kernel_distance_both(reference, judged)
+        scores |= _kernel(reference, judged, codes)
     if "frechet_infinity" in wanted:
-        scores["frechet_infinity"] = _infinity(reference, judged, seed)
+        scores["frechet_infinity"] = _infinity(reference, judged, codes, seed)
     if "coverage" in wanted and smaller > NEAREST:
-        scores["coverage"] = density_coverage(reference, judged)._asdict()
+        found = [density_coverage(reference, judged[rows])._asdict() for rows in draws]
+        # What counts something is the same in every draw, and stays a whole number.
+        scores["coverage"] = {
+            key: value if isinstance(value, int) else float(np.mean([one[key] for one in found]))
+            for key, value in found[0].items()
+        }
     return scores
+
+
+def heard_in_reference(space: Space) -> int:
+    """How many of the reference are candidates of the gallery, to the last digit."""
+    if space.gallery is None or space.reference is None:
+        return 0
+    heard = {np.asarray(row, dtype=np.float64).tobytes() for row in space.gallery}
+    return sum(np.asarray(row, dtype=np.float64).tobytes() in heard for row in space.reference)
 
 
 def scaled_by(reference: Float64, vectors: Float64) -> Float64:
@@ -150,13 +186,32 @@ def scaled_by(reference: Float64, vectors: Float64) -> Float64:
     return np.asarray((vectors - mean) / np.where(moving, deviation, 1.0))
 
 
-def _infinity(reference: Float64, judged: Float64, seed: int) -> dict[str, Any] | None:
-    if len(judged) < FEWEST_FOR_INFINITY:
+def _codes(songs: Sequence[Hashable | None] | None, n: int) -> NDArray[np.int64]:
+    """Labels as numbers, in the order of their first clip. (n,)"""
+    if songs is None:
+        return group_codes(None, n)
+    place: dict[Hashable, int] = {}
+    labels = [("clip", row) if song is None else ("song", song) for row, song in enumerate(songs)]
+    return group_codes([place.setdefault(label, len(place)) for label in labels], n)
+
+
+def _kernel(reference: Float64, judged: Float64, codes: NDArray[np.int64]) -> dict[str, Any]:
+    found = song_kernel_distance(reference, judged, codes)
+    width = reference_width("what is judged", judged, codes)
+    return {
+        "kernel": found.value,
+        "kernel_ci95": None if found.low is None else [found.low, found.high],
+        "kernel_reversed": song_kernel_distance(reference, judged, codes, bandwidth=width).value,
+    }
+
+
+def _infinity(reference: Float64, judged: Float64, codes: NDArray[np.int64], seed: int) -> dict[str, Any] | None:
+    if codes.max() + 1 < FEWEST_FOR_INFINITY:
         return None
-    found = frechet_infinity(reference, judged, seed=seed)
+    found = frechet_infinity(reference, judged, groups=codes, seed=seed)
     return {
         "value": found.value,
-        "ci95": [found.low, found.high],
+        "ci95": None if found.low is None else [found.low, found.high],
         "sizes": list(found.sizes),
         # Below, the curve that is extrapolated as a line bends.
         "enough": enough(found.sizes[-1], judged.shape[1]),

@@ -26,8 +26,17 @@ IDENTIFIED = [
     "n",
     "gallery",
 ]
-APART = ["condition", "embedding", "FAD", "KAD", "KAD reversed", "FAD-∞", "95 % interval", "density", "coverage"]
-APART += ["n", "references", "dim"]
+APART = ["condition", "embedding", "FAD", "KAD", "KAD: 95 % interval", "KAD reversed", "FAD-∞", "FAD-∞: 95 % interval"]
+APART += ["density", "coverage", "songs", "clips (draws)", "references", "dim"]
+# Of the distances, here and in `evaluate`.
+COUNTED = (
+    "Clips of one song count once: KAD leaves out pairs within a song, the others are means over draws of one clip of "
+    "each."
+)
+INTERVALS = (
+    "Intervals are over songs: of KAD over those judged and those of the reference, of FAD-∞ over those judged; with "
+    "(few) the curve that FAD-∞ extrapolates bends, and it has none."
+)
 IN_PARTS = ["of", "pairwise", "top-1", "top-5", "top-10", "10-way", "MRR", "median rank", "n", "gallery"]
 
 
@@ -55,7 +64,7 @@ def summary(scores: Mapping[str, Any], folder: Path) -> str:
             if found:
                 named = {"FAD": "frechet", "KAD": "kernel"}
                 values = [f"{label} {found[key]:.4g}" for label, key in named.items() if key in found]
-                values.append(f"(n {found['n']}, references {found['n_reference']})")
+                values.append(f"({found['songs']} songs, {found['n']} clips, references {found['n_reference']})")
                 lines.append(f"  {condition + ', ' + name:<18} " + "  ".join(values))
     lines += [f"  {text}" for text in (*near_lines(scores), judged_line(scores))]
     lines += [f"  ! {text}" for text in (*scores["stamps"], *scores["surprises"], *scores["warnings"])]
@@ -180,21 +189,28 @@ def _distances(scores: Mapping[str, Any]) -> dict[str, Any]:
                 name,
                 number(of["frechet"]) + mark if "frechet" in of else "",
                 number(of["kernel"]) if "kernel" in of else of.get("why", ""),
+                limits(of.get("kernel_ci95")),
                 number(of["kernel_reversed"]) if "kernel_reversed" in of else "",
                 number(endless["value"]) + bends if endless else "",
                 limits(endless["ci95"]) if endless else "",
                 number(covered["density"]) if covered else "",
                 f"{covered['coverage']:.3f} ({covered['coverage_expected']:.3f})" if covered else "",
-                f"{of['n']}",
+                f"{of['songs']}",
+                f"{of['n']} ({of['draws']})",
                 f"{of['n_reference']}",
                 f"{of['dim']}",
             ]
         )
     note = (
-        f"From the music of {scores['reference']!r} as a whole, one vector for each clip. KAD is unbiased, its kernel "
-        "as wide as the reference's median distance; reversed: as that of what is judged. FAD falls with n. Density (1 "
-        "is expected of equal distributions) and coverage (expected in brackets): Naeem et al. 2020."
+        f"From the music of {scores['reference']!r} as a whole, one vector for each clip. {COUNTED} {INTERVALS} KAD is "
+        "unbiased, its kernel as wide as the reference's median distance; reversed: as that of what is judged. FAD "
+        "falls with the number of songs. Density (1 is expected of equal distributions) and coverage (expected in "
+        "brackets): Naeem et al. 2020; they have no interval. Every file of the reference is taken for a song of its "
+        "own."
     )
+    unnamed = dict.fromkeys(condition for condition, _, of in _entries(scores, "distances") if not of["songs_named"])
+    if unnamed:
+        note += f" Where no song is named (in {', '.join(unnamed)}) every clip was taken for a song of its own."
     return {"title": "Distance from music", "note": note, "heads": APART, "rows": rows}
 
 

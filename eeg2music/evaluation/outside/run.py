@@ -18,7 +18,7 @@ from eeg2music.evaluation.outside.circular import conditioned_on, judge
 from eeg2music.evaluation.outside.config import ScoreConfig, check_score
 from eeg2music.evaluation.outside.expected import judge_controls
 from eeg2music.evaluation.outside.manifest import Clips
-from eeg2music.evaluation.outside.measure import Space, distances, identification
+from eeg2music.evaluation.outside.measure import Space, distances, heard_in_reference, identification
 from eeg2music.evaluation.outside.nearness import Limits
 from eeg2music.evaluation.outside.page import write_page_of
 from eeg2music.evaluation.outside.sounds import measure_sounds
@@ -85,7 +85,13 @@ def run_score(
         "sounds": sounds,
         **judged._asdict(),
         "stamps": _stamps(clips, about, material, scored),
-        "warnings": [*material.remarks, *(sounds or {}).get("warnings", ()), *_uneven(clips), *_few_seeds(clips)],
+        "warnings": [
+            *material.remarks,
+            *_heard_again(material.spaces),
+            *(sounds or {}).get("warnings", ()),
+            *_uneven(clips),
+            *_few_seeds(clips),
+        ],
     }
     hook("writing")
     write_page_of(out, scores)
@@ -140,6 +146,7 @@ def _condition(clips: Clips, condition: str, spaces: Sequence[Space], config: Sc
                 space,
                 items,
                 config.distances,
+                songs=clips.songs_of(condition),
                 allow_small=config.allow_small,
                 seed=config.seed,
                 condition=condition,
@@ -162,6 +169,17 @@ def _few_seeds(clips: Clips) -> list[str]:
     return seed_remarks(len(seeds), "The manifest names") if seeds else []
 
 
+def _heard_again(spaces: Sequence[Space]) -> list[str]:
+    """Where the music to compare with holds what was heard, in words."""
+    again = max((heard_in_reference(space) for space in spaces), default=0)
+    if not again:
+        return []
+    return [
+        f"{again} of the reference {'is' if again == 1 else 'are'} what was heard: distances from it come out too low. "
+        "Compare with music that nobody heard."
+    ]
+
+
 def _stamps(
     clips: Clips, about: Mapping[str, Mapping[str, Any]], material: Material, scored: Mapping[str, Any]
 ) -> list[str]:
@@ -180,7 +198,7 @@ def _stamps(
             found = of["distances"]
             if found and "frechet" in found and not found["enough"]:
                 stamps.append(
-                    f"SMALL: the Fréchet distance of {condition!r} in {name!r} is over {found['n']} clips and "
+                    f"SMALL: the Fréchet distance of {condition!r} in {name!r} is over {found['songs']} songs and "
                     f"{found['n_reference']} references in {found['dim']} dimensions, and biased upward."
                 )
     if material.resampled:

@@ -32,13 +32,39 @@ def test_distances_are_those_of_the_metrics() -> None:
     wanted = ("frechet", "kernel", "frechet_infinity", "coverage")
     found = distances(space(made, reference), items, wanted, allow_small=False, seed=0, condition="brain")
     assert found is not None and found["enough"]
-    assert found["frechet"] == frechet_distance(reference, made)
+    assert found["frechet"] == frechet_distance(reference, made) and found["songs_named"] is False
     assert found["kernel"] == pytest.approx(kernel_distance(reference, made))
     assert found["kernel_reversed"] == pytest.approx(kernel_distance(made, reference))
     low, high = found["frechet_infinity"]["ci95"]
     assert low < found["frechet_infinity"]["value"] < high
+    assert found["kernel_ci95"][0] < found["kernel"] < found["kernel_ci95"][1]
     assert 0.0 <= found["coverage"]["coverage"] <= 1.0
     json.dumps(found, allow_nan=False)
+
+
+def test_clips_of_one_song_count_once_and_those_without_one_for_themselves() -> None:
+    rng = np.random.default_rng(3)
+    reference, made = rng.standard_normal((40, DIM)), 1.0 + rng.standard_normal((N, DIM))
+    twice, items = np.concatenate([made, made + 1e-6]), [str(number) for number in range(2 * N)]
+    songs = [f"song-{number}" for number in range(N)] * 2
+
+    def found(made: np.ndarray, songs: list[str | None] | None = None) -> dict[str, Any]:
+        of = distances(
+            space(made, reference), items[: len(made)], ("frechet", "kernel"), songs=songs, allow_small=False, seed=0,
+            condition="brain",
+        )  # fmt: skip
+        assert of is not None
+        return of
+
+    once, copied, own = found(made), found(twice, songs), found(twice)
+    assert (copied["n"], copied["songs"], copied["draws"], copied["songs_named"]) == (2 * N, N, 2, True)
+    assert copied["frechet"] == pytest.approx(once["frechet"], rel=1e-4)
+    assert copied["kernel"] == pytest.approx(once["kernel"], abs=1e-3)
+    assert own["kernel"] > copied["kernel"] + 0.5
+    partly = found(twice, [*songs[:-1], None])
+    assert (partly["songs"], partly["songs_named"]) == (N + 1, False)
+    with pytest.raises(InputError, match=r"Too few for a Fréchet distance: 7 songs of 'brain' \(14 clips\)"):
+        found(twice[:14], [f"song-{number // 2}" for number in range(14)])
 
 
 def test_units_do_not_matter_where_dimensions_are_scaled() -> None:
@@ -112,6 +138,33 @@ def test_the_files_say_n_chance_and_gallery(manifest: Path, tmp_path: Path) -> N
     for table in tables_of(scores):
         assert {len(row) for row in table["rows"]} == {len(table["heads"])}, table["title"]
     assert "brain, muq" in summary(scores, tmp_path / "out")
+
+
+def test_distances_count_the_songs_that_the_manifest_names(manifest: Path, tmp_path: Path) -> None:
+    """Two items of each of twelve songs; a work stands for its songs; and what was heard is no reference."""
+    heard = np.load(tmp_path / "heard.npz")["arr_0"]
+    np.save(tmp_path / "music.npy", np.concatenate([np.random.default_rng(5).standard_normal((40, DIM)), heard[:3]]))
+    config = ScoreConfig(
+        permutations=5, reference=str(tmp_path / "music.npy"), distances=("kernel", "frechet_infinity", "coverage")
+    )
+    scores = run_score(manifest, tmp_path / "out", config, device="cpu")
+    found = scores["scores"]["brain"]["muq"]["distances"]
+    assert (found["songs"], found["n"], found["draws"], found["songs_named"]) == (12, N, 2, True)
+    assert any(text.startswith("3 of the reference are what was heard") for text in scores["warnings"])
+    (table,) = [table for table in tables_of(scores) if table["title"] == "Distance from music"]
+    row = dict(zip(table["heads"], table["rows"][0], strict=True))
+    assert (row["songs"], row["clips (draws)"], row["references"]) == ("12", f"{N} (2)", "43")
+    assert "to" in row["KAD: 95 % interval"] and "for a song of its own." in table["note"]
+    assert "no song is named" not in table["note"].lower()
+    rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    works = [{**row, "work": f"work-{int(row['song'][5:]) // 2}"} for row in rows]
+    manifest.write_text("\n".join(map(json.dumps, works)))
+    scores = run_score(manifest, tmp_path / "out", config, device="cpu")
+    assert scores["scores"]["brain"]["muq"]["distances"]["songs"] == 6
+    manifest.write_text("\n".join(json.dumps({"row": row["row"], "condition": row["condition"]}) for row in rows))
+    scores = run_score(manifest, tmp_path / "out", config, device="cpu")
+    assert scores["scores"]["brain"]["muq"]["distances"]["songs"] == N
+    assert "Where no song is named (in brain, control)" in (tmp_path / "out" / "scores.md").read_text()
 
 
 def test_the_gallery_is_known_by_what_it_holds(manifest: Path, tmp_path: Path) -> None:
