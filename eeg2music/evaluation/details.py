@@ -10,7 +10,8 @@ from typing import Any
 
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.outside.page import IN_PARTS, part_cells
-from eeg2music.evaluation.tables import NO_FINDING, known_mean, level_title, limits, number, seeds_text
+from eeg2music.evaluation.tables import known_mean, level_title, limits, number, seeds_text
+from eeg2music.report.words import NO_FINDING
 
 KINDS = ("embedding", "generated")
 ABSENT = "–"

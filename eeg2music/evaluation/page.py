@@ -14,11 +14,11 @@ from eeg2music.evaluation.details import KINDS, breakdown_tables, distance_table
 from eeg2music.evaluation.expectations import table
 from eeg2music.evaluation.followed import NOTES
 from eeg2music.evaluation.sounds_page import gallery, sound_tables
-from eeg2music.evaluation.tables import NO_FINDING, known_mean, level_title, markdown, number, seeds_text
+from eeg2music.evaluation.tables import known_mean, level_title, markdown, number, seeds_text
 from eeg2music.files import atomic_folder, write_json, write_text
 from eeg2music.report import figures
 from eeg2music.report.html import SCORE_HEADS, Picture, score_row, write_page
-from eeg2music.report.words import EMBEDDING
+from eeg2music.report.words import EMBEDDING, NO_FINDING
 from eeg2music.types import FloatArray
 
 FOLLOW_HEADS = [
