@@ -31,7 +31,6 @@ from eeg2music.evaluation.brain import (
 from eeg2music.evaluation.heard import Heard, audio_conditions, scorer_vectors
 from eeg2music.evaluation.known import refuse_known
 from eeg2music.evaluation.material import ListeningConfig, composed, listener_of, simulated_heard
-from eeg2music.evaluation.page import NO_FINDING
 from eeg2music.files import check_result_folder
 from eeg2music.generation import GenerateConfig, Take, decode
 from eeg2music.mixing.settings import MixerConfig, StemMixerConfig
@@ -49,7 +48,8 @@ from eeg2music.pipeline import (
 from eeg2music.report import figures
 from eeg2music.report.html import SCORE_HEADS, score_row
 from eeg2music.report.result import RESULT_FILES, Result, Stopwatch, recording_report, sound_report, write_result
-from eeg2music.report.words import DEMO, EMBEDDING
+from eeg2music.report.settings import made_with
+from eeg2music.report.words import DEMO, DIFFICULTY, EMBEDDING, GENERATED_ONLY, NO_EMBEDDING, NO_FINDING, NOT_GENERATED
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.simulation.calibration import REAL_SNR_DB
 from eeg2music.simulation.library import song_ids
@@ -130,6 +130,7 @@ def run_demo(
     report = {
         **sound_report(clip, watch.seconds, config.seed),
         "checkpoint_sha256": checkpoint_sha256(folder),
+        "settings": made_with("demo", config, **pipeline.machine()),
         "identification": {kind: scores["brain"][kind] for kind in ("embedding", "generated")},
         "controls": {name: scores[name] for name in CONTROLS},
         "by_snr": curve,
@@ -186,7 +187,10 @@ def score_everything(
         if name in GENERATED:
             clips = generate_clips(conditions, evidence, rows, settings.sampling)
             generated = generated_score(clips, evidence, gallery, rows)
-        scores[name] = {"embedding": None if absent else embedding_score(conditions, evidence), "generated": generated}
+        embedding = None if absent else embedding_score(conditions, evidence)
+        if embedding and (name, "embedding") == NO_FINDING:
+            embedding["note"] = NO_EMBEDDING
+        scores[name] = {"embedding": embedding, "generated": generated}
     return scores
 
 
@@ -236,47 +240,60 @@ def score_tables(scores: Mapping[str, Any], heard: Heard) -> list[dict[str, Any]
     what = (
         f"Query: one window of 5 s. Gallery: one window of each of {len(heard.songs)} held-out songs ({heard.style})."
     )
+    compared = f"{what} Compared by the {EMBEDDING}. {NO_EMBEDDING}"
+    judged = f"{what} The scorer conditions nothing. {_generated_only(scores)}"
     parts = (
-        ("embedding", "Which song was heard? In the conditioning space", f"{what} Compared by the {EMBEDDING}."),
-        ("generated", "The same after generation, by the separate scorer", what + " The scorer conditions nothing."),
+        ("embedding", "Which song was heard? In the conditioning space", compared),
+        ("generated", "The same after generation, by the separate scorer", judged),
     )
     return [
         {
             "title": title,
             "note": note,
             "heads": SCORE_HEADS,
-            "rows": [
-                [name.replace("_", " "), *["–"] * (len(SCORE_HEADS) - 1)]
-                if (name, kind) == NO_FINDING
-                else score_row(name.replace("_", " "), entry[kind])
-                for name, entry in scores.items()
-                if entry[kind]
-            ],
+            "rows": [_score_cells(name, kind, entry[kind]) for name, entry in scores.items()],
         }
         for kind, title, note in parts
     ]
 
 
+def _score_cells(name: str, kind: str, score: Mapping[str, Any] | None) -> list[str]:
+    """A row of a table; dashes where a condition has nothing to score."""
+    label = name.replace("_", " ")
+    if (name, kind) == NO_FINDING:
+        return [label, *["–"] * (len(SCORE_HEADS) - 1)]
+    if kind == "generated" and not score:
+        return [label, NOT_GENERATED, *[""] * (len(SCORE_HEADS) - 2)]
+    return score_row(label, score)
+
+
+def _generated_only(scores: Mapping[str, Any]) -> str:
+    """Which conditions have clips, in words."""
+    names = [name.replace("_", " ") for name, entry in scores.items() if entry["generated"]]
+    return GENERATED_ONLY.format(clips=scores["brain"]["generated"]["n"], generated=", ".join(names))
+
+
 def score_pictures(scores: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, bytes]]:
     """The pictures of the page."""
     bars = {
-        kind: {name: entry[kind] for name, entry in scores.items() if entry[kind]}
+        kind: {name: entry[kind] for name, entry in scores.items() if entry[kind] and (name, kind) != NO_FINDING}
         for kind in ("embedding", "generated")
     }
     return [
         (
             "How much came from the brain",
-            "Identification of the heard song, embedding space, beside its controls.",
+            "Identification of the heard song in the embedding space, beside the controls. Lines: 95 % intervals; "
+            f"dashed: chance. No bar for no brain. {NO_EMBEDDING}",
             figures.identification_bars(bars["embedding"], title="embedding"),
         ),
         (
             "After generation",
-            "",
+            _generated_only(scores),
             figures.identification_bars(bars["generated"], title="generated, judged by the scorer"),
         ),
         (
             "Difficulty",
-            "The demonstration is far easier than a recording of a person.",
+            DIFFICULTY.format(snr=curve[0]["snr_db"]),
             figures.identification_by_snr(curve, real_snr_db=REAL_SNR_DB),
         ),
     ]

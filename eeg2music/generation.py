@@ -35,6 +35,7 @@ from eeg2music.pipeline import (
 )
 from eeg2music.preprocess.eeg import PreprocessConfig, preprocess
 from eeg2music.preprocess.windows import spread_windows
+from eeg2music.recordings.positions import note_on_positions
 from eeg2music.recordings.prepared import PreparedDataset, is_prepared
 from eeg2music.recordings.read import MIN_DURATION_S, check_recording, content_key, read_recording
 from eeg2music.report import words
@@ -47,6 +48,7 @@ from eeg2music.report.result import (
     sound_report,
     write_result,
 )
+from eeg2music.report.settings import made_with
 from eeg2music.types import EEG_RATE_HZ, KIND_WORDS, REGIONS, SAMPLE_RATE_HZ, STEMS, FloatArray, Recording
 from eeg2music.weights import checkpoint_sha256
 
@@ -101,23 +103,27 @@ class Take:
     noise_id : names the noise that generation starts from. It comes from the signal alone, so that a recording sounds
         the same wherever it lies and whatever it is called
     is_clean : whether the recording is preprocessed already
+    start_s : where in its file the recording begins
     """
 
     recording: Recording
     noise_id: str
     is_clean: bool = False
+    start_s: float = 0.0
 
     @classmethod
-    def raw(cls, recording: Recording) -> Take:
-        """A recording as it was read."""
-        return cls(recording, content_key(recording.signal_v, recording.sfreq_hz, recording.channel_names))
+    def raw(cls, recording: Recording, start_s: float = 0.0) -> Take:
+        """A recording as it was read, from `start_s` of its file on."""
+        key = content_key(recording.signal_v, recording.sfreq_hz, recording.channel_names)
+        return cls(recording, key, start_s=start_s)
 
     @classmethod
     def prepared(cls, data: PreparedDataset, key: str, first: int, last: int) -> Take:
         """Samples `first` to before `last` of a recording in a prepared cache."""
         recording, content = data.recording(key, first, last), data.content(key)
         whole = recording.signal_v.shape == data.signal(key).shape
-        return cls(recording, content if whole else f"{content}/{first}-{last}", is_clean=True)
+        noise_id = content if whole else f"{content}/{first}-{last}"
+        return cls(recording, noise_id, is_clean=True, start_s=first / EEG_RATE_HZ)
 
 
 def run_generate(
@@ -202,11 +208,32 @@ def make_result(
         "stems_given": given,
         "stems_absent": absent,
         "checkpoint_sha256": checkpoint_hash,
+        "settings": settings_of(take, clean, pipeline, config),
         "recording": recording_report(take.recording, clean, clip.reading),
         "notes": notes,
         "warnings": [words.training_line(pipeline.manifests.get("encoder")), *other_kind, *pipeline.warnings],
     }
     return Result(report, clip, silent, clean)
+
+
+def settings_of(take: Take, clean: Recording, pipeline: BrainToMusicPipeline, config: GenerateConfig) -> dict[str, Any]:
+    """All that a clip depends on besides its recording and checkpoint, and what was found where nothing was asked for.
+
+    The recording is named by its content alone: its file's name may be a person's.
+    """
+    stop_s = take.start_s + take.recording.duration_s
+    resolved = config.model_copy(update={"start_s": take.start_s, "stop_s": stop_s})
+    return {
+        **made_with("generate INPUT", resolved, **pipeline.machine()),
+        "recording_id": take.noise_id,
+        "prepared": take.is_clean,
+        "channels": {"asked": config.channels and list(config.channels), "found": list(take.recording.channel_names)},
+        "montage": {"asked": config.montage, "found": note_on_positions(clean.notes)},
+        "line_freq_hz": {
+            "asked": config.preprocess.line_freq_hz or config.line_freq_hz,
+            "found": clean.line_freq_hz,
+        },
+    }
 
 
 def kind_warnings(recorded: str, encoder: Encoder) -> list[str]:
@@ -256,16 +283,15 @@ def read_source(source: Path, config: GenerateConfig) -> Take:
         return _prepared_take(PreparedDataset(source), source, config)
     if config.recording is not None:
         raise _no_cache(source)
-    return Take.raw(
-        read_recording(
-            source,
-            channels=config.channels,
-            montage=config.montage,
-            start_s=config.start_s,
-            stop_s=config.stop_s,
-            line_freq_hz=config.line_freq_hz,
-        )
+    recording = read_recording(
+        source,
+        channels=config.channels,
+        montage=config.montage,
+        start_s=config.start_s,
+        stop_s=config.stop_s,
+        line_freq_hz=config.line_freq_hz,
     )
+    return Take.raw(recording, config.start_s or 0.0)
 
 
 def _no_cache(source: Path) -> InputError:

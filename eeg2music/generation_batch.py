@@ -17,6 +17,7 @@ from eeg2music.pipeline import Hook, default_checkpoint, load_pipeline, no_hook
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.report.html import write_page
 from eeg2music.report.result import write_clip
+from eeg2music.report.words import made_in
 from eeg2music.weights import checkpoint_sha256
 
 
@@ -51,7 +52,8 @@ def run_generate_prepared(
             hook(f"clip {number + 1} of {len(rows)}")
             first = row["start_sample"]
             take = Take.prepared(data, row["recording"], first, first + row["n_samples"])
-            result = make_result(take, pipeline, config, checkpoint_hash)
+            one = config.model_copy(update={"recording": row["recording"]})
+            result = make_result(take, pipeline, one, checkpoint_hash)
             heard = {"window": row["window_id"], "subject": row["subject"], "stimulus": row["stimulus"]}
             result.report.update(heard)
             name = f"clips/{number:04d}"
@@ -140,8 +142,8 @@ def _write_overview(path: Path, report: Mapping[str, Any]) -> None:
     write_page(
         path,
         title="Music from prepared recordings",
-        lead=f"{len(players)} clips, {report['duration_s']:.1f} s of music in {report['real_time_factor']:.2f} of its "
-        f"duration, seed {report['seed']}, checkpoint {report['checkpoint_sha256'][:12]}.",
+        lead=f"{len(players)} clips, {report['duration_s']:.1f} s of music, {made_in(report)}, "
+        f"seed {report['seed']}, checkpoint {report['checkpoint_sha256'][:12]}.",
         warnings=report["warnings"],
         notes=report["notes"],
         players=players,

@@ -42,7 +42,13 @@ mend_torchaudio()
 from diffusers import DiffusionPipeline  # noqa: E402
 
 from eeg2music.codec.encodec import Codec  # noqa: E402
-from eeg2music.diffusion.generate import DEFAULT_SHIFT, DEFAULT_STEPS, Given, generate_latents  # noqa: E402
+from eeg2music.diffusion.generate import (  # noqa: E402
+    DEFAULT_SHIFT,
+    DEFAULT_STEPS,
+    Given,
+    generate_latents,
+    resolved_precision,
+)
 from eeg2music.diffusion.guidance import Dials  # noqa: E402
 from eeg2music.diffusion.transformer import JointStemTransformer, StemState  # noqa: E402
 from eeg2music.encoders.base import BrainConditions, Encoder, Reading  # noqa: E402
@@ -173,6 +179,11 @@ class BrainToMusicPipeline(DiffusionPipeline):  # type: ignore[misc]
             else:
                 # Of an earlier model that lay there.
                 (root / name / MANIFEST_NAME).unlink(missing_ok=True)
+
+    def machine(self) -> dict[str, str]:
+        """The device that music is generated on, and what it computes in."""
+        device = self.transformer.device
+        return {"device": str(device), "precision": resolved_precision(device)}
 
     def with_encoder(self, encoder: Encoder) -> BrainToMusicPipeline:
         """The same generator behind another encoder."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 import soundfile
 
 from eeg2music.config import load_config
-from eeg2music.demo import DemoConfig, chosen_rows, gather_evidence, longer_clip, run_demo
+from eeg2music.demo import DemoConfig, chosen_rows, gather_evidence, longer_clip, run_demo, score_pictures
 from eeg2music.errors import CheckpointError, ConfigError, InputError, LeakError
 from eeg2music.evaluation.brain import AT_CHANCE, CONTROLS
 from eeg2music.pipeline import load_pipeline
@@ -69,7 +70,9 @@ def test_all_seven_controls_stand_beside(report: dict[str, Any]) -> None:
         assert control["embedding"].keys() >= SCORE_KEYS, name
         assert (control["generated"] is not None) == (name in ("shuffled", "oracle")), name
     assert report["controls"]["oracle"]["embedding"]["accuracy"] == 1.0
-    assert report["controls"]["no_brain"]["embedding"]["accuracy"] == 0.5
+    silent = report["controls"]["no_brain"]["embedding"]
+    assert silent["accuracy"] == 0.5
+    assert "no embedding" in silent["note"] and "is no measurement" in silent["note"]
 
 
 def test_random_weights_are_at_chance(report: dict[str, Any]) -> None:
@@ -107,6 +110,10 @@ def test_the_page_has_players_pictures_and_tables(demo: Path) -> None:
     for name in CONTROLS:
         assert name.replace("_", " ") in page
     assert "6 held-out songs" in page
+    assert "Generated here, 2 clips each: brain, shuffled, oracle." in page
+    assert page.count('<td class="num">not generated here</td>') == 5
+    assert "generated at 0 dB only" in page and "No channel was left out" in page
+    assert "<summary>Settings" in page and "eeg2music demo --out OUT" in page
 
 
 def without_times(report: dict[str, Any]) -> dict[str, Any]:
@@ -223,6 +230,28 @@ def test_the_heard_curves_lie_behind_the_decoded_ones(
     heard, decoded = drawn[0].heard_curves, drawn[0].clip.reading.conditions.curves[0]
     assert heard.shape[:2] == decoded.shape[:2] and abs(heard.shape[2] - decoded.shape[2]) <= 1
     assert heard[:, 1].std() > 0.01
+
+
+def test_no_bar_is_drawn_for_what_has_no_embedding(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: dict[str, list[str]] = {}
+    monkeypatch.setattr(
+        "eeg2music.demo.figures.identification_bars", lambda bars, title: drawn.setdefault(title, list(bars)) and b""
+    )
+    monkeypatch.setattr("eeg2music.demo.figures.identification_by_snr", lambda *_, **__: b"")
+    score = {"accuracy": 0.5, "ci95": [0.4, 0.6], "n": 2, "gallery_size": 6}
+    scores = {name: {"embedding": score, "generated": score} for name in ("brain", "no_brain", "oracle")}
+    pictures = score_pictures(scores, [{"snr_db": 0.0, "embedding": score, "generated": score}])
+    assert drawn["embedding"] == ["brain", "oracle"]
+    # A generator without a brain does make clips.
+    assert drawn["generated, judged by the scorer"] == ["brain", "no_brain", "oracle"]
+    assert "there is no embedding" in pictures[0][1]
+
+
+def test_the_settings_lead_back_to_the_demonstration(report: dict[str, Any]) -> None:
+    assert DemoConfig.model_validate(report["settings"]["config"]) == config()
+    words = shlex.split(report["settings"]["command"])
+    assert words[:4] == ["eeg2music", "demo", "--out", "OUT"]
+    assert load_config(DemoConfig, None, words[4:]) == config()
 
 
 def test_listeners_whose_names_end_alike_are_told_apart(tiny_checkpoint: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -180,6 +181,40 @@ def test_nobody_is_named(result: Path) -> None:
             assert "ovelace" not in path.name
 
 
+def test_the_settings_make_the_clip_again(
+    recording_file: Path, tiny_checkpoint: Path, tmp_path: Path, no_pictures: None
+) -> None:
+    given = [
+        "seed=5", "start_s=0.25", "stop_s=2.35", "line_freq_hz=60", "channels=[Fz, Cz, C3, C4, T7]",
+        "montage=standard_1020", "sampling.steps=2", "sampling.curve_scale=1.5", "mixer.gain_db={bass: -3}",
+    ]  # fmt: skip
+    config = load_config(GenerateConfig, None, given)
+    report = run_generate(recording_file, tmp_path / "one", config, checkpoint=tiny_checkpoint, device="cpu")
+    settings = report_of(tmp_path / "one")["settings"]
+    assert settings == report["settings"]
+    assert settings["line_freq_hz"] == {"asked": 60.0, "found": 60.0}
+    assert settings["montage"]["asked"] == "standard_1020" and "standard_1020, as asked" in settings["montage"]["found"]
+    assert settings["channels"]["asked"] == settings["channels"]["found"] == ["Fz", "Cz", "C3", "C4", "T7"]
+    assert settings["recording_id"] == read_source(recording_file, config).noise_id
+    assert (settings["device"], settings["threads"]) == ("cpu", torch.get_num_threads())
+    words = shlex.split(settings["command"])
+    assert words[:5] == ["eeg2music", "generate", "INPUT", "--out", "OUT"]
+    again = load_config(GenerateConfig, None, words[5:])
+    run_generate(recording_file, tmp_path / "two", again, checkpoint=tiny_checkpoint, device="cpu")
+    for name in SOUNDS:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
+    assert str(recording_file) not in json.dumps(report)
+
+
+def test_what_was_not_asked_for_is_told_as_found(result: Path) -> None:
+    settings = report_of(result)["settings"]
+    assert settings["montage"]["asked"] is settings["channels"]["asked"] is settings["line_freq_hz"]["asked"] is None
+    assert settings["montage"]["found"].startswith("positions by matching names with")
+    assert settings["channels"]["found"] == report_of(result)["recording"]["channels"]
+    assert (settings["config"]["start_s"], settings["config"]["stop_s"]) == (0.0, 2.5)
+    assert "<summary>Settings" in (result / "report.html").read_text()
+
+
 def test_regions_are_drawn_by_what_the_encoder_has_learned(
     recording_file: Path, pipeline: BrainToMusicPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,7 +266,7 @@ def test_too_few_positions_are_global_decoding_and_the_report_says_so(
     assert "position unknown: 4 electrodes" in told["coverage"]
     write_result(tmp_path / "out", result, title="Title")
     page = (tmp_path / "out/report.html").read_text()
-    assert told["coverage"] in page and words.NO_REGIONS in page
+    assert told["coverage"].replace("_", " ") in page and words.NO_REGIONS in page
     assert "one for each region" not in page and "bass (whole recording)" in page
     assert page.count("data:image/png;base64,") == 2
     curves = result.clip.reading.conditions.curves[0]  # type: ignore[union-attr]
@@ -582,6 +617,8 @@ def test_a_clip_of_a_cache_is_the_stretch_of_its_recording(
     config = CONFIG.model_copy(update=whole)
     run_generate(study_cache, tmp_path / "one", config, checkpoint=tiny_checkpoint, device="cpu")
     assert (out / "clips/0001/mix.wav").read_bytes() == (tmp_path / "one/mix.wav").read_bytes()
+    # Each clip's settings name its stretch, so that it can be made alone.
+    assert report_of(out / "clips/0001")["settings"] == report_of(tmp_path / "one")["settings"]
     few = CONFIG.model_copy(update={"clips": 1})
     assert len(run_generate_prepared(study_cache, tmp_path / "few", few, checkpoint=tiny_checkpoint)["clips"]) == 1
 

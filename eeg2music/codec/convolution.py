@@ -41,18 +41,21 @@ class DirectConv1d(EncodecConv1d):
 
 
 class DirectConvTranspose1d(EncodecConvTranspose1d):
-    """`EncodecConvTranspose1d` that lets the convolution trim."""
+    """`EncodecConvTranspose1d` that lets the convolution trim where both sides lose the same."""
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """(batch, channel, time) -> (batch, channel, time * stride)"""
         stride = int(self.conv.stride[0])
         total = int(self.conv.kernel_size[0]) - stride
         right = math.ceil(total * self.trim_right_ratio) if self.causal else total // 2
-        both = min(right, total - right) if self.norm_type == "weight_norm" else 0
+        left = total - right
+        # The convolution's own result has to be a whole number of strides long. Of another length, oneDNN (torch 2.13,
+        # AVX-512) got the first frames of 10 s wrong on several threads, and differently each time.
+        both = left if left == right and self.norm_type == "weight_norm" else 0
         hidden_states = F.conv_transpose1d(hidden_states, self.conv.weight, self.conv.bias, stride, both)
         if self.norm_type == "time_group_norm":
             hidden_states = self.norm(hidden_states)
-        return hidden_states[..., total - right - both : hidden_states.shape[-1] - (right - both)]
+        return hidden_states[..., left - both : hidden_states.shape[-1] - (right - both)]
 
 
 _REPLACED: dict[type[nn.Module], type[nn.Module]] = {

@@ -207,11 +207,16 @@ def _fitting(latents: Tensor, model: JointStemTransformer, n_frames: int) -> Ten
     return latents.float()
 
 
+def resolved_precision(device: torch.device, precision: Precision = "auto") -> Literal["fp32", "bf16"]:
+    """What forward passes on a device compute in."""
+    if precision == "auto":
+        return "bf16" if _computes_bf16(device) else "fp32"
+    return precision
+
+
 def _arithmetic(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[object]:
     """Autocast to bf16, or nothing."""
-    if precision == "auto":
-        precision = "bf16" if _computes_bf16(device) else "fp32"
-    if precision == "fp32":
+    if resolved_precision(device, precision) == "fp32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
 

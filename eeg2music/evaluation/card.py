@@ -10,7 +10,8 @@ from typing import Any
 
 from eeg2music.errors import InputError
 from eeg2music.evaluation.config import BRAIN
-from eeg2music.evaluation.tables import DISAGREE, NO_FINDING, POOLED, limits, marked_p, number
+from eeg2music.evaluation.tables import DISAGREE, POOLED, limits, marked_p, number
+from eeg2music.report.words import NO_FINDING
 
 CARD_FILE = "card.md"
 HEADS = ("condition", "pairwise (chance 0.5)", "95 % interval", "p", "top-1 (chance)", "n", "gallery", "seeds")

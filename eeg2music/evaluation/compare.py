@@ -29,8 +29,8 @@ from eeg2music.evaluation.statistics import (
     permutation_p_value,
     sign_flips,
 )
-from eeg2music.evaluation.tables import NO_FINDING
 from eeg2music.files import check_result_file, write_json, write_text
+from eeg2music.report.words import NO_FINDING
 from eeg2music.seeding import numpy_rng
 
 SCHEMA = 1

@@ -13,7 +13,6 @@ from eeg2music.evaluation.outside.page import COUNTED, IN_PARTS, INTERVALS, part
 from eeg2music.evaluation.tables import (
     DISAGREE,
     NO_EMBEDDING,
-    NO_FINDING,
     POOLED,
     known_mean,
     level_title,
@@ -23,6 +22,7 @@ from eeg2music.evaluation.tables import (
     seeds_text,
     together,
 )
+from eeg2music.report.words import NO_FINDING
 
 KINDS = ("embedding", "generated")
 ABSENT = "–"

@@ -14,7 +14,7 @@ from typing import Any
 from eeg2music.evaluation.brain import AT_CHANCE, surprises
 from eeg2music.evaluation.compare import paired_differences
 from eeg2music.evaluation.statistics import Interval, cluster_interval
-from eeg2music.evaluation.tables import NO_FINDING
+from eeg2music.report.words import NO_FINDING
 
 KINDS = ("embedding", "generated")
 Scores = Mapping[str, Mapping[str, Any]]

@@ -17,7 +17,6 @@ from eeg2music.evaluation.sounds_page import gallery, sound_tables
 from eeg2music.evaluation.tables import (
     MARK,
     NO_EMBEDDING,
-    NO_FINDING,
     POOLED,
     known_mean,
     level_title,
@@ -31,7 +30,7 @@ from eeg2music.evaluation.tables import (
 from eeg2music.files import atomic_folder, write_json, write_text
 from eeg2music.report import figures
 from eeg2music.report.html import Picture, write_page
-from eeg2music.report.words import EMBEDDING
+from eeg2music.report.words import EMBEDDING, NO_FINDING
 from eeg2music.types import FloatArray
 
 SEED_HEADS = ["condition", "pairwise", "95 % interval", "p", "top-1", "95 % interval", "p", "n", "gallery"]

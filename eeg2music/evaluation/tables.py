@@ -11,8 +11,6 @@ from eeg2music.report.html import Picture, write_page
 
 # A card goes with some kinds only.
 SCORE_FILES = ("scores.json", "scores.md", "card.md", "report.html")
-# Without conditions every song ties in the conditioning space: that it scores 0.5 is no finding.
-NO_FINDING = ("no_brain", "embedding")
 NO_EMBEDDING = (
     "The condition 'no brain' has no embedding: nothing is decoded without a recording, so that nothing is shown."
 )

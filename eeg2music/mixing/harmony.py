@@ -59,10 +59,15 @@ class Harmony:
         return int(tonic), ("major", "minor")[mode]
 
     @property
+    def fit(self) -> float:
+        """[-1, 1] correlation of the pitch classes with the profile of the key that fits best; 0 for silence."""
+        return float(profile_fit(self.chroma).max())
+
+    @property
     def confidence(self) -> float:
         """[0, 1] of the key: tonality, times fit, times whether there are enough pitch classes to tell."""
         variety = np.clip((effective_classes(self.chroma) - 1.5) / 3.0, 0.0, 1.0)
-        return float(self.tonality * max(float(profile_fit(self.chroma).max()), 0.0) * variety)
+        return float(self.tonality * max(self.fit, 0.0) * variety)
 
     def transposed(self, semitones: int) -> Harmony:
         """The same after a transposition by whole semitones."""

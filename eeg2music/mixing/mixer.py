@@ -18,6 +18,7 @@ from scipy.ndimage import uniform_filter1d
 from scipy.signal import oaconvolve
 
 from eeg2music.errors import InputError
+from eeg2music.mixing import chance
 from eeg2music.mixing.corrections import Plan, plan_stretches, plan_transpositions
 from eeg2music.mixing.harmony import Harmony, analyse_harmony, key_name
 from eeg2music.mixing.loudness import SILENCE_LUFS, Mastered, integrated_loudness, master
@@ -47,7 +48,8 @@ class MixResult:
     stereo : (2, samples) float32, left and right
     stems : (stem, samples) float32 after corrections of key and tempo, before gain, fades and pan
     report : JSON-ready: `key`, `tempo_bpm`, `stems` (each with its estimates, gain and pan), `corrections` and
-        `left_alone` (sentences), `sounding`, `loudness_lufs` (-70 for silence), `true_peak_dbtp`, `limiter_db`, `notes`
+        `left_alone` (sentences), `by_chance` (what `chance` says of such a clip), `sounding`, `loudness_lufs` (-70 for
+        silence), `true_peak_dbtp`, `limiter_db`, `notes`
     """
 
     stereo: FloatArray
@@ -98,6 +100,7 @@ def mix(
     )
     rows = {
         label: _stem_report(regions[i], harmonies[i], rhythms[i], loudness[i], pitch, tempo, i)
+        | {"tempo_is_clear": chance.tempo_is_clear(rhythms[i], min(duration_s, ANALYSIS_S))}
         | {"gain_db": round(float(gains_db[i]), 2), "pan": pans[i]}
         for i, label in enumerate(labels)
     }
@@ -205,6 +208,8 @@ def _stem_report(
         "silent": loudness <= SILENCE_LUFS,
         "key": key_name(harmony.key) if tonal else None,
         "key_confidence": round(harmony.confidence, 3),
+        "key_fit": round(harmony.fit, 3),
+        "key_is_clear": chance.key_is_clear(harmony),
         "chroma": [round(float(value), 4) for value in harmony.chroma],
         "tuning_cents": round(100.0 * harmony.tuning, 1),
         "tempo_bpm": round(rhythm.tempo_bpm, 2) if rhythm.tempo_bpm > 0 else None,
@@ -246,6 +251,10 @@ def _report(
         "stems": rows,
         "corrections": [*pitch.done, *tempo.done],
         "left_alone": [*pitch.left_alone, *tempo.left_alone],
+        "by_chance": {
+            "key_fit": chance.KEY_FIT,
+            "tempo_confidence": round(chance.tempo_confidence(min(duration_s, ANALYSIS_S)), 3),
+        },
         "sounding": sounding,
         "gain_db": round(final.gain_db, 2),
         "limiter_db": round(final.reduction_db, 2),

@@ -16,6 +16,8 @@ from eeg2music.recordings.contents import no_positions
 from eeg2music.recordings.montages import guess_positions, match_montage
 from eeg2music.types import HEAD_CENTRE_M, FloatArray
 
+# How every note on positions begins.
+_SUBJECT = "positions"
 _CENTRE_M = np.array(HEAD_CENTRE_M)
 _RADIUS_M = (0.05, 0.16)
 # Fewest electrodes that a sphere can be fitted to, how far they may lie off it, and how far their mean direction may
@@ -69,6 +71,11 @@ def locate(
         )
     found = int(np.isfinite(positions).all(axis=1).sum())
     return positions, (_said(f"positions by matching names with {matched}", found, len(names)),)
+
+
+def note_on_positions(notes: Sequence[str]) -> str | None:
+    """What `locate` said, among all notes of a recording."""
+    return next((note for note in notes if note.startswith(_SUBJECT)), None)
 
 
 def _said(text: str, known: int, count: int) -> str:

@@ -105,6 +105,8 @@ def control_curves(decoded: FloatArray, names: Sequence[str], heard: FloatArray 
             axis.plot(time, decoded[row, column], color=ACCENT, lw=0.9, label="decoded")
             axis.set_title(f"{name}: {curve}", fontsize=8)
             axis.tick_params(labelsize=7)
+            if row == len(names) - 1:
+                axis.set_xlabel("s", fontsize=7)
     if heard is not None:
         axes[0, 0].legend(fontsize=6, loc="upper right")
     return png_bytes(figure)
@@ -159,10 +161,11 @@ def identification_bars(scores: Mapping[str, Mapping[str, Any]], *, title: str) 
         colour = ACCENT if name == "brain" else CALM if name == "oracle" else GREY
         axis.barh(row, score["accuracy"], color=colour, height=0.6)
         axis.plot([low, high], [row, row], color=INK, lw=1.5)
-        axis.text(1.01, row, f"n={score['n']} of {score['gallery_size']}", va="center", fontsize=7)
+        axis.text(1.02, row, f"n = {score['n']}, {score['gallery_size']} songs", va="center", fontsize=7)
     axis.axvline(0.5, color=INK, ls="--", lw=0.8)
     axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=8)
-    axis.set(xlim=(0, 1.18), xlabel="identification accuracy (pairwise; chance 0.5)", title=title)
+    axis.set_xticks(np.linspace(0, 1, 6))
+    axis.set(xlim=(0, 1.2), xlabel="identification accuracy (pairwise; chance 0.5)", title=title)
     axis.invert_yaxis()
     return png_bytes(figure)
 
@@ -181,11 +184,18 @@ def identification_by_snr(points: Sequence[Mapping[str, Any]], *, real_snr_db: f
         snr = [p["snr_db"] for p in some]
         accuracy = np.array([p[kind]["accuracy"] for p in some])
         interval = np.array([p[kind]["ci95"] for p in some]).T
-        axis.errorbar(snr, accuracy, yerr=np.maximum(np.abs(interval - accuracy), 0), color=colour, marker="o", ms=4,
-                      capsize=3, label=kind)  # fmt: skip
+        label = kind if len(some) > 1 else f"{kind} (at {snr[0]:g} dB only)"
+        # The later kind is drawn larger and hollow: the two may lie on each other.
+        hollow = {} if kind == "embedding" else {"ms": 9, "mfc": "none", "mew": 1.6}
+        axis.errorbar(snr, accuracy, yerr=np.maximum(np.abs(interval - accuracy), 0), color=colour, marker="o",
+                      capsize=3, label=label, **{"ms": 4, **hollow})  # fmt: skip
     axis.axhline(0.5, color=INK, ls="--", lw=0.8)
     axis.axvline(real_snr_db, color=GREY, lw=1.2)
-    axis.text(real_snr_db, 1.03, "real recordings", fontsize=7, ha="center", color=INK)
+    levels = [real_snr_db, *(point["snr_db"] for point in points)]
+    # Inside the axes, and away from the nearer edge.
+    left = real_snr_db <= (min(levels) + max(levels)) / 2
+    axis.annotate("real recordings", (real_snr_db, 1.04), (4 if left else -4, 0), textcoords="offset points",
+                  fontsize=7, ha="left" if left else "right", color=INK)  # fmt: skip
     axis.set(xlabel="SNR of the simulated recording (dB, 1-12 Hz)", ylabel="pairwise accuracy", ylim=(0.35, 1.1))
     axis.legend(fontsize=8, loc="lower right")
     return png_bytes(figure)

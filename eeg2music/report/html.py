@@ -30,6 +30,8 @@ _PAGE = """<!doctype html>
  th, td { text-align: left; padding: .28rem .5rem; border-bottom: 1px solid #e3e0d8; vertical-align: top }
  .many table { font-size: .8rem } .many th, .many td { padding: .28rem .2rem }
  th { font-weight: 600 } td.num { font-variant-numeric: tabular-nums }
+ details { margin: 2.2rem 0 } summary { cursor: pointer; font-weight: 600 }
+ pre { font-size: .8rem; overflow-x: auto; background: #fff; border: 1px solid #e3e0d8; padding: .6rem .8rem }
  @media (max-width: 44rem) { .pair { grid-template-columns: 1fr } }
 </style></head><body>
 <h1>{{ title }}</h1><p class="lead">{{ lead }}</p>
@@ -45,12 +47,13 @@ _PAGE = """<!doctype html>
 <audio controls preload="none" src="{{ file }}"></audio>{% else %}–{% endif %}</td>{% endfor %}</tr>
 {% endfor %}</table></div>{% endif %}
 {% for table in tables %}<h2>{{ table.title }}</h2>{% if table.note %}<p>{{ table.note }}</p>{% endif %}
-<div class="scroll{% if table.heads|length > 12 %} many{% endif %}"><table>
+{% if table.rows %}<div class="scroll{% if table.heads|length > 12 %} many{% endif %}"><table>
 <tr>{% for head in table.heads %}<th>{{ head }}</th>{% endfor %}</tr>
 {% for row in table.rows %}<tr>{% for cell in row %}<td class="num">{{ cell }}</td>{% endfor %}</tr>
-{% endfor %}</table></div>{% endfor %}
+{% endfor %}</table></div>{% endif %}{% endfor %}
 {% for figure in figures %}<h2>{{ figure.title }}</h2>{% if figure.note %}<p>{{ figure.note }}</p>{% endif %}
 {% if figure.data %}<img alt="{{ figure.title }}" src="data:image/png;base64,{{ figure.data }}">{% endif %}{% endfor %}
+{% for part in folded %}<details><summary>{{ part.title }}</summary><pre>{{ part.text }}</pre></details>{% endfor %}
 </body></html>
 """
 
@@ -69,14 +72,15 @@ def write_page(
     gallery: Mapping[str, Any] | None = None,
     tables: Sequence[Mapping[str, Any]] = (),
     figures: Sequence[Picture] = (),
+    folded: Sequence[Mapping[str, str]] = (),
 ) -> None:
     """Write the page.
 
     players: {"title", "note", "link", "sounds": [{"label", "file"}]}, files and the link to another page relative to
     this one.
     gallery: {"title", "note", "heads", "rows": [{"label", "files"}]}, a player for each file and a dash for each None.
-    tables: {"title", "note", "heads", "rows"}. figures: (title, note, PNG bytes or None for words
-    alone).
+    tables: {"title", "note", "heads", "rows"}, the note alone where there are no rows. figures: (title, note, PNG bytes
+    or None for words alone). folded: {"title", "text"}, shown as it is once it is opened.
     """
     import jinja2
 
@@ -94,6 +98,7 @@ def write_page(
         players=[{"note": None, "link": None, **group} for group in players],
         tables=[{"note": None, **table} for table in tables],
         figures=drawn,
+        folded=list(folded),
     )
     write_text(path, html)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import yaml
 
 from eeg2music.audio import write_audio
 from eeg2music.files import atomic_folder, check_result_folder, write_json
@@ -21,7 +22,8 @@ from eeg2music.preprocess.eeg import channel_mask
 from eeg2music.regions.electrodes import coverage
 from eeg2music.report import figures, words
 from eeg2music.report.html import Picture, write_page
-from eeg2music.types import REGION_OF_STEM, REGIONS, SAMPLE_RATE_HZ, STEMS, FloatArray, Recording
+from eeg2music.report.mixer_table import mixer_table
+from eeg2music.types import KIND_WORDS, REGION_OF_STEM, REGIONS, SAMPLE_RATE_HZ, STEMS, FloatArray, Recording
 
 if TYPE_CHECKING:
     from eeg2music.encoders.base import Reading
@@ -186,16 +188,25 @@ def write_clip(
         warnings=report["warnings"],
         notes=report.get("notes", ()),
         players=[*_players(report), *sounds],
-        tables=[*tables, _mixer_table(report["mixer"]), *_recording_tables(report)],
+        tables=[*tables, mixer_table(report["mixer"]), *_recording_tables(report)],
         figures=[*pictures, *_figures(result)],
+        folded=_settings(report),
     )
 
 
 def _lead(report: Mapping[str, Any]) -> str:
     return (
-        f"{report['duration_s']:.1f} s of music in {report['real_time_factor']:.2f} of its duration, seed "
-        f"{report['seed']}, checkpoint {report['checkpoint_sha256'][:12]}, {report['loudness_lufs']:.1f} LUFS."
+        f"{report['duration_s']:.1f} s of music, {words.made_in(report)}. Seed {report['seed']}, checkpoint "
+        f"{report['checkpoint_sha256'][:12]}, {report['loudness_lufs']:.1f} LUFS."
     )
+
+
+def _settings(report: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What it takes to make the clip again, as far as it was told."""
+    if "settings" not in report:
+        return []
+    text = yaml.safe_dump(report["settings"], sort_keys=False, allow_unicode=True, default_flow_style=None, width=110)
+    return [{"title": "Settings: what it takes to make this again", "text": text}]
 
 
 def _players(report: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -209,9 +220,9 @@ def _players(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         {"label": f"{name} ({_origin(name, given, by_region)})", "file": file} for name, file in report["stems"].items()
     ]
     title = "Stems, one for each region" if by_region else "Stems, all from one decoding of the whole recording"
-    note = None
-    if report["stems_gain"] < 1.0:
-        note = f"All stems were made quieter by the factor {report['stems_gain']:.3f}, so that none clips."
+    gain = report["stems_gain"]
+    quieter = words.STEMS_QUIETER.format(decibels=20.0 * np.log10(gain), gain=gain)
+    note = f"{words.STEMS} {quieter}" if gain < 1.0 else words.STEMS
     return [{"title": "Mix", "sounds": pair}, {"title": title, "note": note, "sounds": stems}]
 
 
@@ -222,35 +233,16 @@ def _origin(name: str, given: Collection[str], by_region: bool) -> str:
     return REGION_OF_STEM[name].replace("_", " ") if by_region else "whole recording"
 
 
-def _mixer_table(mixer: Mapping[str, Any]) -> dict[str, Any]:
-    """What was done to each stem, and why."""
-    done = mixer["corrections"] or ["No key or tempo was changed"]
-    rows = [
-        [
-            name,
-            row["key"] or "–",
-            "–" if row["tempo_bpm"] is None else f"{row['tempo_bpm']:.1f}",
-            f"{row['transposed_semitones']:+g}",
-            f"{row['tempo_factor']:g}",
-            f"{row['gain_db']:+.1f}",
-        ]
-        for name, row in mixer["stems"].items()
-    ]
-    heads = ["stem", "key", "beats per minute", "semitones moved", "times the tempo", "gain (dB)"]
-    note = "".join(f"{text}. " for text in (*done, *mixer["left_alone"], *mixer["notes"])).strip()
-    return {"title": "The mixer", "note": note, "heads": heads, "rows": rows}
-
-
 def _recording_tables(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     facts = report["recording"]
     rows = [[name, "left out", why] for name, why in facts["left_out"].items()]
+    kind = KIND_WORDS.get(facts["kind"], facts["kind"])
     rows += [[name, "bad", why] for name, why in facts["bad_channels"].items()]
     stages = [[stage, f"{seconds:.2f}"] for stage, seconds in report["seconds_by_stage"].items()]
-    kept = (
-        f"{len(facts['channels'])} {facts['kind']} channels, {facts['duration_s']:.1f} s at {facts['sfreq_hz']:g} Hz. "
-    )
+    kept = f"{len(facts['channels'])} channels of {kind}, {facts['duration_s']:.1f} s at {facts['sfreq_hz']:g} Hz. "
+    note = kept + facts["coverage"].replace("_", " ") + ("." if rows else f". {words.NONE_LEFT_OUT}")
     return [
-        {"title": "The recording", "note": kept + facts["coverage"], "heads": ["channel", "", "why"], "rows": rows},
+        {"title": "The recording", "note": note, "heads": ["channel", "", "why"], "rows": rows},
         {"title": "Time by stage", "heads": ["stage", "seconds"], "rows": stages},
     ]
 
@@ -259,11 +251,12 @@ def _figures(result: Result) -> list[Picture]:
     clip, silent = result.clip, result.silent
     panels = {"mix": clip.stems.sum(0), "mix without the brain": silent.stems.sum(0)}
     panels |= {name: audio for name, audio in zip(STEMS, clip.stems, strict=True) if name in clip.names}
-    drawn: list[Picture] = [("Spectrograms", "Stems before the mixer.", figures.spectrograms(panels))]
+    drawn: list[Picture] = [("Spectrograms", words.SPECTROGRAMS, figures.spectrograms(panels))]
     if clip.reading is not None:
         curves = clip.reading.conditions.curves[0].float().cpu().numpy()
         picture = figures.control_curves(curves, STEMS, result.heard_curves)
-        drawn.append(("Control curves decoded from the recording", "", picture))
+        note = words.CURVES_BESIDE if result.heard_curves is not None else words.CURVES_ALONE
+        drawn.append(("Control curves decoded from the recording", note, picture))
         drawn.append(_regions(clip.reading, result.clean))
     return drawn
 

@@ -28,6 +28,22 @@ DEMO = (
 # What an identification by "embedding" compares.
 EMBEDDING = "mean cosine over the mix and the four stems"
 
+# Without conditions every song ties in the conditioning space: that it scores 0.5 is no finding.
+NO_FINDING = ("no_brain", "embedding")
+NO_EMBEDDING = (
+    "Without a brain there is no embedding that could be compared: every song ties, which counts as chance by rule and "
+    "is no measurement."
+)
+GENERATED_ONLY = (
+    "Generated here, {clips} clips each: {generated}. The other controls are scored by their embedding alone "
+    "(above); `eeg2music evaluate configs/eval/mini.yaml` generates from all of them."
+)
+NOT_GENERATED = "not generated here"
+DIFFICULTY = (
+    "The demonstration is far easier than a recording of a person. The embedding is scored at every level; clips are "
+    "generated at {snr:g} dB only, so that their score is one point."
+)
+
 OTHER_KIND = (
     "The recording is {recorded}, and the brain encoder was trained on {trained}: it has never met such signals, and "
     "what it decodes from them has not been tested."
@@ -45,6 +61,29 @@ REGION_WEIGHTS = (
 )
 NO_REGIONS = "Too few good electrodes have a known position: all stems follow one decoding of the whole recording."
 NO_WEIGHTS = "This brain encoder has no spatial filters by region that could be drawn."
+SPECTROGRAMS = "Stems before the mixer; mix: their plain sum. Brighter is louder, from -80 to -15 dB of full scale."
+_CURVES = (
+    "What the encoder reads off the recording for each stem, 32 times a second, without a unit: how strongly sounds "
+    "begin, how loud and how bright they are. The generator follows these. "
+)
+CURVES_ALONE = f"{_CURVES}What was heard is not known here."
+CURVES_BESIDE = f"{_CURVES}Grey: the same read off the song as it was heard, which the encoder is not given."
+STEMS = "Keys and tempi as the mixer left them; its gain, fades, pan and limiter are in the mix alone."
+STEMS_QUIETER = (
+    "All stems were made quieter by the factor {gain:.3f} ({decibels:+.1f} dB), so that none clips: their balance is "
+    "kept, and the mix is made without this."
+)
+NONE_LEFT_OUT = "No channel was left out, and none is bad."
+ESTIMATES = (
+    "Key and tempo are estimates. Fit: correlation with the key's profile; of random notes one clip in twenty fits "
+    "some key by {key:.2f} or more. Regularity of the pulse: 0 to 1; random onsets reach {tempo:.2f} as often in a "
+    "clip of this length. What lies below is not clear. A clear key need not be that of what was heard."
+)
+LIMITED = (
+    "The mix was raised by {gain:+.1f} dB, and its highest peaks were turned down by up to {limiter:.1f} dB, to a true "
+    "peak of {peak:.1f} dBTP."
+)
+NOT_LIMITED = "The mix was raised by {gain:+.1f} dB; nothing was limited (true peak {peak:.1f} dBTP)."
 GIVEN_SHORTER = "The given {name} ends after {seconds:.2f} s; silence follows."
 
 
@@ -78,13 +117,28 @@ def score_line(name: str, score: Mapping[str, Any] | None) -> str:
     )
 
 
+def made_in(report: Mapping[str, Any]) -> str:
+    """How long the music took, from the recording to the files; loading the models does not count."""
+    factor = report["real_time_factor"]
+    return f"made in {factor * report['duration_s']:.1f} s, {factor:.2f} times its duration (real-time factor)"
+
+
+def embedding_lines(entries: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
+    """A line for each condition's embedding score."""
+    return [
+        f"  {name:<18} no embedding: without a brain every song ties"
+        if (name, "embedding") == NO_FINDING
+        else score_line(name, score)
+        for name, score in entries.items()
+    ]
+
+
 def sound_lines(report: Mapping[str, Any], folder: Path) -> list[str]:
     """Where the sound lies, and how long it took to make."""
     clips = report.get("clips")
     where = f"{folder / 'clips'}: {len(clips)} clips, " if clips else f"{folder / str(report['mix'])}: "
     return [
-        f"{where}{report['duration_s']:.1f} s, {report['loudness_lufs']:.1f} LUFS, "
-        f"made in {report['real_time_factor']:.2f} of its duration",
+        f"{where}{report['duration_s']:.1f} s, {report['loudness_lufs']:.1f} LUFS, {made_in(report)}",
         f"{folder / 'report.html'}: open it to listen and compare with the same seed without the brain",
     ]
 
@@ -98,7 +152,8 @@ def demo_summary(report: Mapping[str, Any], folder: Path) -> str:
     """What `demo` prints at its end."""
     lines = [f"Which of the songs was heard? (embedding: the conditions as decoded, {EMBEDDING})"]
     lines.append(score_line("brain", report["identification"]["embedding"]))
-    lines += [score_line(name, control["embedding"]) for name, control in report["controls"].items()]
+    lines += embedding_lines({name: control["embedding"] for name, control in report["controls"].items()})
+    absent = [name.replace("_", " ") for name, control in report["controls"].items() if control["generated"] is None]
     lines.append("The same after generation, judged by the separate scorer")
     lines.append(score_line("brain", report["identification"]["generated"]))
     lines += [
@@ -106,6 +161,7 @@ def demo_summary(report: Mapping[str, Any], folder: Path) -> str:
         for name, control in report["controls"].items()
         if control["generated"] is not None
     ]
+    lines += [f"  {NOT_GENERATED}: {', '.join(absent)}"] if absent else []
     return "\n".join([*lines, *report["warnings"], *sound_lines(report, folder)])
 
 
@@ -118,7 +174,7 @@ def evaluation_summary(scores: Mapping[str, Any], folder: Path) -> str:
         lines.append(f"{name}, embedding ({EMBEDDING})")
         # The codec has clips and no embedding.
         embedded = {of: entry for of, entry in level["scores"].items() if entry["embedding"] or "why" in entry}
-        lines += [score_line(condition, entry["embedding"]) for condition, entry in embedded.items()]
+        lines += embedding_lines({condition: entry["embedding"] for condition, entry in embedded.items()})
         generated = {of: entry["generated"] for of, entry in level["scores"].items() if entry.get("generated")}
         if generated:
             lines.append(f"{name}, generated")

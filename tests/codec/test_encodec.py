@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,50 @@ def test_lighter_convolutions_give_the_same_numbers(variant: dict, samples: int)
     latents = theirs.encoder(audio)
     torch.testing.assert_close(ours.encoder(audio), latents, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(ours.decoder(latents), theirs.decoder(latents), atol=1e-5, rtol=1e-5)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("kernel", [10, 8])
+@pytest.mark.parametrize("frames", [375, 750])
+@torch.no_grad()
+def test_on_several_threads_the_first_frames_are_right_and_the_same_again(
+    two_threads: None, kernel: int, frames: int
+) -> None:
+    # The sizes of the shipped decoder: a convolution that trims 3 and 2 samples itself comes out wrong at 750 frames.
+    config = EncodecConfig(**TINY, use_causal_conv=False, pad_mode="constant")
+    layer = DirectConvTranspose1d(config, 256, 128, kernel, stride=kernel // 2).eval()
+    frames_in = torch.randn(4, 256, frames, generator=torch.Generator().manual_seed(3))
+    found = [layer(frames_in) for _ in range(6)]
+    exact = layer.double()(frames_in.double()).float()
+    assert found[0].shape == (4, 128, frames * kernel // 2)
+    for one in found:
+        torch.testing.assert_close(one, exact, atol=1e-5, rtol=1e-5)
+        assert torch.equal(one, found[0])
+
+
+@torch.no_grad()
+def test_a_convolution_trims_itself_only_where_both_sides_lose_the_same(
+    codec: Codec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+    convolve = torch.nn.functional.conv_transpose1d
+
+    def note(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, stride: int, padding: int) -> torch.Tensor:
+        made = convolve(x, weight, bias, stride, padding)
+        asked.append((weight.shape[-1] - stride, padding))
+        assert made.shape[-1] % stride == 0
+        return made
+
+    monkeypatch.setattr("eeg2music.codec.convolution.F.conv_transpose1d", note)
+    codec.decode(torch.zeros(1, 8, 10))
+    assert sorted(asked) == [(2, 1), (4, 2), (5, 0), (8, 4)]
 
 
 @torch.no_grad()

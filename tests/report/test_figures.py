@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,6 +89,24 @@ def test_scores_as_bars_and_over_difficulty() -> None:
     curve = figures.identification_by_snr(points, real_snr_db=-37.0)
     assert figures.identification_by_snr(points, real_snr_db=-20.0) != curve
     assert figures.identification_by_snr(points[::-1], real_snr_db=-37.0) == curve
+
+
+@pytest.mark.parametrize("real", [-37.2, -20.0, -8.0, 0.0, 5.0])
+def test_the_level_of_real_recordings_is_named_inside_the_picture(real: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(figures, "png_bytes", lambda figure: drawn.append(figure) or b"")
+    points = [
+        {"snr_db": snr, "embedding": SCORE, "generated": SCORE if snr == 0 else None} for snr in (0.0, -10.0, -37.2)
+    ]
+    figures.identification_by_snr(points, real_snr_db=real)
+    figure = drawn[0]
+    figure.canvas.draw()
+    axis = figure.axes[0]
+    named = next(text for text in axis.texts if text.get_text() == "real recordings").get_window_extent()
+    frame = axis.get_window_extent()
+    assert frame.x0 <= named.x0 and named.x1 <= frame.x1 and frame.y0 <= named.y0 and named.y1 <= frame.y1
+    # One point is no curve, and the legend says so.
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["embedding", "generated (at 0 dB only)"]
 
 
 def test_a_long_spectrogram_has_as_many_columns_as_a_picture_can_show() -> None:

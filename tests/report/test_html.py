@@ -54,6 +54,20 @@ def test_it_holds_what_it_is_given(tmp_path: Path) -> None:
     assert tags.open == []
 
 
+def test_a_table_without_rows_is_its_note_and_settings_are_folded(tmp_path: Path) -> None:
+    html = page(
+        tmp_path,
+        tables=[{"title": "Recording", "note": "None was left out.", "heads": ["channel", "why"], "rows": []}],
+        folded=[{"title": "Settings", "text": "seed: 3\nsteps: 8\n"}],
+    )
+    assert "<h2>Recording</h2><p>None was left out.</p>" in html
+    assert "<table" not in html and "channel" not in html
+    assert "<details><summary>Settings</summary><pre>seed: 3\nsteps: 8\n</pre></details>" in html
+    tags = Tags()
+    tags.feed(html)
+    assert tags.open == []
+
+
 def test_no_name_becomes_markup(tmp_path: Path) -> None:
     evil = '<script>alert(1)</script>" onload="x'
     html = page(
@@ -63,6 +77,8 @@ def test_no_name_becomes_markup(tmp_path: Path) -> None:
         tables=[{"title": evil, "note": evil, "heads": [evil], "rows": [[evil]]}],
         figures=[(evil, evil, b"x")],
     )
+    assert "<script" not in html
+    html = page(tmp_path, folded=[{"title": evil, "text": evil}])
     assert "<script" not in html
     assert 'onload="x' not in html
 

@@ -17,6 +17,7 @@ from eeg2music.report.result import (
     Clip,
     Result,
     Stopwatch,
+    _recording_tables,
     common_gain,
     recording_report,
     sound_report,
@@ -85,7 +86,7 @@ def test_a_clip_and_its_companion_are_scaled_alike_and_the_report_says_so(tmp_pa
     loud = MixResult(
         clip.mixed.stereo,
         clip.mixed.stems,
-        {"loudness_lufs": -16.0, "stems": {}, "corrections": [], "left_alone": [], "notes": []},
+        {**mix(clip.stems, regions=REGIONS).report, "stems": {}},
     )
     clip = Clip(clip.stems, loud, None)
     report = {
@@ -95,7 +96,7 @@ def test_a_clip_and_its_companion_are_scaled_alike_and_the_report_says_so(tmp_pa
     assert report["stems_gain"] == pytest.approx(0.5)
     assert read_audio(tmp_path / "stems/drums.wav")[7] == pytest.approx(0.25, abs=1 / 32768)
     assert read_audio(tmp_path / "no_brain/stems/drums.wav")[7] == pytest.approx(1.0, abs=1 / 32768)
-    assert "by the factor 0.500, so that none clips" in (tmp_path / "report.html").read_text()
+    assert "by the factor 0.500 (-6.0 dB), so that none clips" in (tmp_path / "report.html").read_text()
 
 
 def test_time_adds_up_by_stage(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,6 +127,23 @@ def test_what_the_mixer_did_and_why_stands_on_the_page(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text()
     assert '<p class="note">Said &lt;so&gt;</p>' in page
     assert "bass did A. drums beats at B. The mix lies at C." in page
+    assert f"turned down by up to {made.report['limiter_db']:.1f} dB" in page or "nothing was limited" in page
+    # Noise has a key that fits best, and it is not clear.
+    assert made.report["stems"]["drums"]["key"] and page.count("no clear key (nearest: ") == len(STEMS)
+    assert "Settings" not in page
     assert page.count("times the tempo") == 1
     for row in made.report["stems"].values():
         assert f">{row['gain_db']:+.1f}</td>" in page
+
+
+@pytest.mark.parametrize(("left_out", "bad"), [({}, {}), ({"EOG": "eyes"}, {}), ({}, {"Cz": "flat"})])
+def test_a_recording_without_bad_channels_says_so(left_out: dict[str, str], bad: dict[str, str]) -> None:
+    places = np.full((1, 3), np.nan, np.float32)
+    recording = Recording(
+        np.zeros((1, 64), np.float32), 64.0, ("Cz",), places, "eeg", "a", bad_channels=bad, left_out=left_out
+    )
+    facts = recording_report(recording, recording, None)
+    table = _recording_tables({"recording": facts, "seconds_by_stage": {}})[0]
+    assert ("No channel was left out, and none is bad." in table["note"]) == (not left_out and not bad)
+    assert len(table["rows"]) == len(left_out) + len(bad)
+    assert "1 channels of scalp EEG" in table["note"]

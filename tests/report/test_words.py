@@ -25,7 +25,7 @@ def test_a_score_never_stands_alone() -> None:
 def test_generate_says_notes_warnings_and_where() -> None:
     text = generate_summary({**SOUND, "notes": ["No positions."]}, Path("out"))
     assert text.splitlines()[:2] == ["No positions.", "Careful."]
-    assert "out/mix.wav: 10.0 s, -16.0 LUFS, made in 0.31 of its duration" in text
+    assert "out/mix.wav: 10.0 s, -16.0 LUFS, made in 3.1 s, 0.31 times its duration (real-time factor)" in text
     assert "out/report.html" in text
 
 
@@ -37,8 +37,10 @@ def test_demo_shows_the_brain_beside_its_controls() -> None:
             "embedding": {**SCORE, "accuracy": 0.5}, "generated": {**SCORE, "accuracy": 0.49}}},
     }  # fmt: skip
     text = demo_summary(report, Path("out"))
-    assert text.count("pairwise") == 5
-    assert text.count("shuffled") == 1  # not generated: not shown a second time
+    # The brain's two, shuffled's and, after generation, no brain's.
+    assert text.count("pairwise") == 4
+    assert "no_brain           no embedding: without a brain every song ties" in text
+    assert text.splitlines()[-4] == "  not generated here: shuffled"
     assert "Careful." in text
 
 
@@ -50,8 +52,10 @@ def test_the_demos_warning_names_both_levels() -> None:
 def test_evaluation_shows_every_level_and_what_is_odd() -> None:
     level = {"name": "clean", "snr_db": 0.0, "scores": {"brain": {"embedding": SCORE, "generated": None}}}
     other = {"name": "real", "snr_db": -37.0, "scores": {"brain": {"embedding": SCORE, "generated": SCORE}}}
+    level["scores"]["no_brain"] = {"embedding": {**SCORE, "accuracy": 0.5}, "generated": None}
     text = evaluation_summary({"levels": [level, other], "surprises": ["odd"]}, Path("out"))
-    assert text.count("embedding") == 2
+    assert "no embedding: without a brain every song ties" in text and "0.50 [" not in text
+    assert text.count("embedding (") == 2
     assert text.count("real (-37 dB), generated") == 1
     assert "clean (0 dB), generated" not in text
     assert "! odd" in text
