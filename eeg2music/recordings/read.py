@@ -63,7 +63,7 @@ def read_recording(
     """
     _check_line(line_freq_hz)
     file = _single_file(Path(path))
-    contents = reader_of(file).read(file)
+    contents = reader_of(file).read(file, channels or ())
     sidecars = Sidecars.of(file)
     contents = _with_sidecars(contents, sidecars)
     _check_rate(file, contents.sfreq_hz)

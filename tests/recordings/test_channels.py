@@ -14,7 +14,10 @@ from eeg2music.recordings.channels import ChannelChoice, choose_channels, judge,
 from eeg2music.recordings.montages import is_standard_name
 from eeg2music.seeding import numpy_rng
 
-BRAIN = ["Fp1", "EEG Fz-REF", "EEGC3", "Fc5.", "T3", "M1", "A1", "AFF5h", "G12", "DAMT3", "E77", "B14", "EEG 003", "Ch4", "LA12"]
+BRAIN = [
+    "Fp1", "EEG Fz-REF", "EEGC3", "Fc5.", "T3", "M1", "A1", "AFF5h", "G12", "DAMT3", "E77", "B14", "EEG 003", "Ch4",
+    "LA12",
+]  # fmt: skip
 OTHERS = {
     "HEOG": "eye", "VEOG": "eye", "EOG left": "eye", "EOG horizontal": "eye", "LOC": "eye", "EMG1": "muscle",
     "ChinEMG": "muscle", "ECG": "heart", "EKGL": "heart", "AUX69": "auxiliary", "BIP65": "auxiliary",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from eeg2music.errors import InputError
@@ -19,7 +20,7 @@ class BrainVisionReader(Reader):
     suffixes = (".vhdr", ".ahdr")
     title = "BrainVision"
 
-    def read(self, path: Path) -> FileContents:
+    def read(self, path: Path, wanted: Sequence[str] = ()) -> FileContents:
         import mne
 
         _check(path)
