@@ -62,7 +62,7 @@ def preprocess(recording: Recording, config: PreprocessConfig | None = None) -> 
     config = config or PreprocessConfig()
     bad = assess(recording)
     good = np.array([name not in bad for name in recording.channel_names])
-    check_good_channels(recording, bad, good)
+    check_good_channels(bad, good)
     gaps = find_gaps(recording.signal_v, recording.sfreq_hz, usable=good & ~is_constant(recording.signal_v))
     whole = bridge(recording.signal_v[good], gaps, copy=False)  # indexing has copied
     line = config.line_freq_hz or recording.line_freq_hz or detect_line(whole, recording.sfreq_hz)
@@ -87,7 +87,7 @@ def channel_mask(recording: Recording) -> NDArray[np.bool_]:
     return np.array([name not in recording.bad_channels for name in recording.channel_names])
 
 
-def check_good_channels(recording: Recording, bad: dict[str, str], good: NDArray[np.bool_]) -> None:
+def check_good_channels(bad: dict[str, str], good: NDArray[np.bool_]) -> None:
     """Refuse a recording with fewer than four good channels."""
     if good.sum() >= MIN_GOOD_CHANNELS:
         return

@@ -36,6 +36,22 @@ def test_what_was_written_comes_back(make_raw: Any, write: Write, name: str, ste
     assert found.duration_s == 4.0
 
 
+def test_a_brainvision_header_may_stand_for_its_own_name(make_raw: Any, write: Write, tmp_path: Path) -> None:
+    import mne
+
+    raw = make_raw()
+    raw.set_annotations(mne.Annotations([1.0], [0.5], ["Stimulus/S  7"]))
+    plain = read_recording(write(raw, "a.run.vhdr"))
+    header = tmp_path / "a.run.vhdr"
+    text = header.read_text(encoding="utf-8")
+    assert "DataFile=a.run.eeg" in text
+    header.write_text(text.replace("a.run.", "$b."), encoding="utf-8")
+    found = read_recording(header)
+    assert_same(found, plain)
+    assert found.events == plain.events
+    assert "Stimulus/S  7" in [event.kind for event in found.events]
+
+
 @pytest.mark.parametrize("name", ["a.edf", "a.vhdr", "a_raw.fif", "a.set"])
 def test_nobodys_name_date_or_remark_comes_along(make_raw: Any, write: Write, name: str) -> None:
     raw = make_raw(secret=True)
