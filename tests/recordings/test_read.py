@@ -90,6 +90,22 @@ def test_events_count_from_the_first_sample(make_raw: Any, write: Write) -> None
     assert [round(e.onset_s, 6) for e in later.events] == [3.0]
 
 
+@pytest.mark.parametrize("text", ["BAD_movement", "bad", "Bad Interval by Ada Lovelace", "BAD boundary"])
+def test_of_what_is_marked_bad_only_the_word_and_the_time_are_kept(make_raw: Any, write: Write, text: str) -> None:
+    import mne
+
+    raw = make_raw()
+    raw.set_annotations(mne.Annotations([1.0, 2.0, 3.0], [0.5, 0, 0], [text, "not bad", "Stimulus/S  1"]))
+    found = read_recording(write(raw, "marked_raw.fif"))
+    assert [(event.onset_s, event.duration_s, event.kind) for event in found.events] == [
+        (1.0, 0.5, "bad"),
+        (2.0, 0.0, "annotation"),
+        (3.0, 0.0, "Stimulus/S  1"),
+    ]
+    later = read_recording(write(raw, "marked_raw.fif"), start_s=1.25)
+    assert [(event.onset_s, event.kind) for event in later.events][:1] == [(-0.25, "bad")]
+
+
 def test_steps_of_a_trigger_channel_are_events(make_raw: Any, write: Write) -> None:
     raw = make_raw((*"ABCDEFGHIJ", "STI 014"), ["eeg"] * 10 + ["stim"])
     raw._data[10] = 0.0
