@@ -21,6 +21,7 @@ from eeg2music.diffusion.transformer import StemState
 from eeg2music.encoders.base import Encoder, Reading
 from eeg2music.errors import InputError
 from eeg2music.files import check_result_folder
+from eeg2music.memory import warn_of_length
 from eeg2music.mixing.mixer import MixerConfig, mix
 from eeg2music.mixing.settings import StemMixerConfig
 from eeg2music.pipeline import (
@@ -149,6 +150,7 @@ def run_generate(
     check_generate(source, out, config, checkpoint=checkpoint)
     hook("reading the recording")
     take = read_source(source, config)
+    warn_of_length(take.recording.duration_s, take.recording.signal_v.nbytes)
     hook("loading the models")
     pipeline = load_pipeline(checkpoint, device)
     result = make_result(take, pipeline, config, checkpoint_sha256(checkpoint or default_checkpoint()), hook=hook)

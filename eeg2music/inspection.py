@@ -14,6 +14,7 @@ from typing import Any
 
 from eeg2music.errors import InputError
 from eeg2music.preprocess.eeg import MIN_GOOD_CHANNELS
+from eeg2music.preprocess.gaps import bad_stretches
 from eeg2music.preprocess.quality import assess, signal_notes
 from eeg2music.recordings.prepared import PreparedDataset, is_prepared
 from eeg2music.recordings.read import read_recording, reader_of
@@ -68,6 +69,7 @@ def recording_facts(recording: Recording, *, file_format: str | None = None) -> 
         "regions": dict(covered.electrodes),
         "regions_in_words": covered.in_words(),
         "events": dict(Counter(event.kind for event in recording.events)),
+        "marked_bad_s": [list(stretch) for stretch in bad_stretches(recording)],
         "n_stimuli": sum(event.stimulus is not None for event in recording.events),
         "line_freq_hz": recording.line_freq_hz,
         "notes": [*recording.notes, *signal_notes(recording)],
@@ -138,10 +140,13 @@ def _describe_cache(place: Path) -> Description:
         "n_recordings": len(data.recordings),
         "subjects": list(data.subjects),
         "n_stimuli": len(songs),
+        "left_out_windows": data.meta.get("left_out_windows", 0),
         "kind": data.spec.kind,
     }
     line = (
         f"prepared cache: {len(data)} windows from {len(data.recordings)} recordings of {len(data.subjects)} subjects, "
         f"{len(songs)} stimuli, {KIND_WORDS.get(data.spec.kind, data.spec.kind)} at {data.spec.sfreq_hz:g} Hz"
     )
-    return Description(facts, [line])
+    left_out = facts["left_out_windows"]
+    marked = [f"{left_out} windows that overlap stretches marked bad were left out"] if left_out else []
+    return Description(facts, [line, *marked])

@@ -36,6 +36,14 @@ ENCODER_CENTRE_M = (0.0, 0.0, 0.04)
 
 FloatArray = NDArray[np.float32]
 
+# The kind of an event that marks a stretch as bad; whatever else was written about it may be free text.
+MARKED_BAD = "bad"
+
+
+def is_marked_bad(text: str) -> bool:
+    """Whether an annotation says that its stretch is bad, as MNE understands it: it begins with "bad" in any case."""
+    return text.strip().lower().startswith(MARKED_BAD)
+
 
 @dataclass(frozen=True)
 class Event:

@@ -356,6 +356,19 @@ def test_stems_that_are_not_there(recording_file: Path, tiny_checkpoint: Path, t
     assert not (tmp_path / "out").exists()
 
 
+def test_how_much_memory_it_takes_is_said_before_the_models_are_loaded(
+    recording_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("eeg2music.memory.UNSAID_GB", 0.0)
+    monkeypatch.setattr("eeg2music.generation.load_pipeline", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run_generate(recording_file, tmp_path / "out", CONFIG, device="cpu")
+    assert "of music take roughly 2 GB of memory; --start and --stop" in caplog.messages[0]
+
+
 # -- the same music for the same brain -----------------------------------------------------------
 
 

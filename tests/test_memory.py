@@ -1,4 +1,4 @@
-"""Freed memory is kept: buffers taken again cost no page faults."""
+"""Freed memory is kept: buffers taken again cost no page faults. How much music takes is said where it is much."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+
+from eeg2music.memory import warn_of_length
 
 FAULTS = """
 import resource, sys
@@ -32,3 +34,12 @@ def test_buffers_that_were_freed_cost_no_page_faults_again() -> None:
         return int(ran.stdout)
 
     assert faults("keep") < 0.2 * faults("give back")
+
+
+def test_how_much_a_long_recording_takes_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_length(300.0, 10_000_000)
+    assert caplog.messages == []
+    warn_of_length(1800.0, 1_000_000_000)
+    assert caplog.messages == [
+        "30.0 min of music take roughly 8 GB of memory; --start and --stop take a stretch of the recording"
+    ]

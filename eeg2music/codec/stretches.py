@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 # Longer sound runs in stretches of this length; anything shorter in one pass.
@@ -67,12 +66,16 @@ def _run(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
 
 def _joined(part: Callable[[int, int], Tensor], total: int, frames: int, reach: int, scale: int) -> Tensor:
     """Parts of `frames` frames, each computed with `reach` more on either side; `scale` values per frame come out."""
-    pieces = []
+    out: Tensor | None = None
     for start, stop in _stretches(total, frames):
         first = max(0, start - reach)
         piece = part(first, min(total, stop + reach))
-        pieces.append(piece[..., (start - first) * scale : (stop - first) * scale])
-    return torch.cat(pieces, dim=-1)
+        if out is None:
+            out = piece.new_empty(*piece.shape[:-1], total * scale)
+        # At once into its place: pieces kept until the end would hold all twice.
+        out[..., start * scale : stop * scale] = piece[..., (start - first) * scale : (stop - first) * scale]
+    assert out is not None
+    return out
 
 
 def _stretches(total: int, frames: int) -> Iterator[tuple[int, int]]:

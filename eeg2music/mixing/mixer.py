@@ -46,7 +46,8 @@ class MixResult:
     Attributes
     ----------
     stereo : (2, samples) float32, left and right
-    stems : (stem, samples) float32 after corrections of key and tempo, before gain, fades and pan
+    stems : (stem, samples) float32 after corrections of key and tempo, before gain, fades and pan; where there was
+        none, the very array that was given
     report : JSON-ready: `key`, `tempo_bpm`, `stems` (each with its estimates, gain and pan), `corrections` and
         `left_alone` (sentences), `by_chance` (what `chance` says of such a clip), `sounding`, `loudness_lufs` (-70 for
         silence), `true_peak_dbtp`, `limiter_db`, `notes`
@@ -87,13 +88,15 @@ def mix(
     corrected = _corrected(audio, pitch, tempo, labels, config)
     loudness = [integrated_loudness(stem) for stem in corrected]
     gains_db = _balance(loudness, labels, config)
-    levelled = corrected * (10.0 ** (gains_db / 20.0)).astype(np.float32)[:, None]
+    sound = corrected * (10.0 ** (gains_db / 20.0)).astype(np.float32)[:, None]
     surety = np.array([max(h.confidence, r.confidence) for h, r in zip(harmonies, rhythms, strict=True)])
-    faded, sounding = _limit_sounding(levelled, surety, config)
+    # Under one name, so that of long stems no earlier state is held.
+    sound, sounding = _limit_sounding(sound, surety, config)
     pans = [pan_position(region, config) for region in regions]
     places = np.stack([pan_gains(pan) for pan in pans], axis=1).astype(np.float32)
+    sound = places @ sound
     final = master(
-        places @ faded,
+        sound,
         target_lufs=config.loudness_lufs,
         ceiling_dbtp=config.true_peak_dbtp,
         max_gain_db=config.max_gain_db,
@@ -145,7 +148,9 @@ def _middle(stem: FloatArray) -> FloatArray:
 
 
 def _corrected(audio: FloatArray, pitch: Plan, tempo: Plan, labels: Sequence[str], config: MixerConfig) -> FloatArray:
-    """Apply the plans; a stem without a correction is copied as it is."""
+    """Apply the plans; the very same array where there is no correction."""
+    if not any(pitch.change) and all(factor == 1.0 for factor in tempo.change):
+        return audio
     changed = [
         change(stem, semitones=semitones, tempo_factor=factor, percussive=label in config.untuned)
         for stem, semitones, factor, label in zip(audio, pitch.change, tempo.change, labels, strict=True)
@@ -173,8 +178,8 @@ def _limit_sounding(audio: FloatArray, surety: Float64, config: MixerConfig) -> 
     """
     hop = round(BLOCK_S * SAMPLE_RATE_HZ)
     blocks = -(-audio.shape[1] // hop)
-    padded = np.pad(audio, ((0, 0), (0, blocks * hop - audio.shape[1])))
-    power = np.mean(np.square(padded.reshape(len(audio), blocks, hop)), axis=-1, dtype=np.float64)
+    # Stem by stem, here and below: of long stems everything at once would take many times their own memory.
+    power = np.stack([_power(stem, blocks, hop) for stem in audio])
     # Three blocks together: a rest between two notes is no reason to give way.
     power = uniform_filter1d(power, 3, axis=1, mode="constant")
     level = 10.0 * np.log10(np.maximum(power, 1e-12))
@@ -191,12 +196,21 @@ def _limit_sounding(audio: FloatArray, surety: Float64, config: MixerConfig) -> 
     report["switches"] = int(np.abs(np.diff(keep.astype(int), axis=1)).sum())
     fade = max(3, round(config.crossfade_s * SAMPLE_RATE_HZ)) | 1
     shape = np.hanning(fade + 2)[1:-1]
-    gate = np.repeat(keep, hop, axis=1)[:, : audio.shape[1]].astype(np.float64)
-    edged = np.pad(gate, ((0, 0), (fade // 2, fade // 2)), mode="edge")
-    gain = np.clip(oaconvolve(edged, (shape / shape.sum())[None], mode="valid", axes=-1), 0.0, 1.0)
-    # The convolution leaves rounding where there should be silence.
-    gain[gain < 1e-9] = 0.0
-    return np.asarray(audio * gain, dtype=np.float32), report
+    faded = np.empty_like(audio)
+    for stem, kept, out in zip(audio, keep, faded, strict=True):
+        gate = np.repeat(kept, hop)[: stem.size].astype(np.float64)
+        edged = np.pad(gate, (fade // 2, fade // 2), mode="edge")
+        gain = np.clip(oaconvolve(edged, shape / shape.sum(), mode="valid"), 0.0, 1.0)
+        # The convolution leaves rounding where there should be silence.
+        gain[gain < 1e-9] = 0.0
+        out[:] = stem * gain
+    return faded, report
+
+
+def _power(stem: FloatArray, blocks: int, hop: int) -> Float64:
+    """(block,) mean power."""
+    padded = np.pad(stem, (0, blocks * hop - stem.size)).reshape(blocks, hop)
+    return np.asarray(np.mean(np.square(padded), axis=-1, dtype=np.float64))
 
 
 def _stem_report(

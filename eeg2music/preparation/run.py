@@ -7,7 +7,7 @@ import logging
 import multiprocessing
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from pathlib import Path
 from eeg2music.errors import ConfigError, DataError, InputError
 from eeg2music.files import check_new_folder, read_json, sha256_json, write_json, write_text
 from eeg2music.preparation.config import PrepareConfig
-from eeg2music.preparation.single import Facts, prepare_one
+from eeg2music.preparation.single import Facts, counted, prepare_one
 from eeg2music.preparation.sources import Source, find_sources, stimuli_folder
 from eeg2music.recordings.declared import participant_sites, stimulus_works
 from eeg2music.recordings.montages import resolve_montage
@@ -68,10 +68,13 @@ def prepare(
     if failures:
         _warn([source for source, result in zip(sources, results, strict=True) if "error" in result], len(sources))
     done = sorted((r for r in results if "error" not in r), key=lambda r: str(r["recording"]))
+    marked = sum(facts["left_out_windows"] for facts in done)
     if not any(facts["rows"] for facts in done):
         if new:
             shutil.rmtree(cache)  # the remedy is another config, which such a cache would not take
-        raise _no_window(config)
+        raise _no_window(config, marked)
+    if marked:
+        _LOG.warning("left out %d windows that overlap stretches marked bad", marked)
     _finish(cache, config, done, len(failures), stimuli_folder(root))
     return cache
 
@@ -179,7 +182,13 @@ def _warn(left_out: Sequence[Source], count: int) -> None:
     )
 
 
-def _no_window(config: PrepareConfig) -> DataError:
+def _no_window(config: PrepareConfig, marked: int) -> DataError:
+    if marked:
+        return DataError(
+            f"All {marked} windows of {config.window_s:g} s overlap stretches marked bad",
+            allowed="windows without such a stretch",
+            remedy="set a shorter window_s, or correct the annotations",
+        )
     return DataError(
         f"No window of {config.window_s:g} s lies inside a stimulus",
         allowed="stimuli at least as long as a window",
@@ -205,7 +214,7 @@ def _finish(cache: Path, config: PrepareConfig, done: Sequence[Facts], left_out:
     """Write the list of windows, then meta.json: its presence says that the cache is complete."""
     _refuse_copies(done)
     done = _with_declared(done, stimuli.parent)
-    rows = [row for facts in done for row in _counted(facts["rows"])]
+    rows = [row for facts in done for row in counted(facts["rows"])]
     located = (_located(row, stimuli, cache) for row in rows)
     lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) for row in located]
     write_text(cache / "windows.jsonl", "".join(f"{line}\n" for line in lines))
@@ -242,6 +251,7 @@ def _meta(config: PrepareConfig, done: Sequence[Facts], rows: Sequence[Facts], l
         "n_windows": len(rows),
         "n_channels_max": max(len(facts["channels"]["names"]) for facts in done),
         "left_out_recordings": left_out,
+        "left_out_windows": sum(facts["left_out_windows"] for facts in done),
         "config": config.identity(),
         "content_hash": sha256_json([[f["recording"], f["signal_sha256"], f["channels"], f["rows"]] for f in done]),
         "channels_by_recording": {facts["recording"]: facts["channels"] for facts in done},
@@ -257,15 +267,3 @@ def _located(row: Facts, stimuli: Path, cache: Path) -> Facts:
     if stim_file is not None and (stimuli / stim_file).is_file():
         row["stimulus_file"] = Path(os.path.relpath((stimuli / stim_file).absolute(), cache.absolute())).as_posix()
     return row
-
-
-def _counted(rows: Sequence[Facts]) -> Iterator[Facts]:
-    """Fill in how often a stimulus has been heard in its recording, this time included, where no column says it."""
-    heard: dict[str, list[int]] = {}
-    for row in rows:
-        if row["stimulus"] is not None and row["repeat"] is None:
-            trials = heard.setdefault(row["stimulus"], [])
-            if row["trial"] not in trials:
-                trials.append(row["trial"])
-            row = {**row, "repeat": trials.index(row["trial"]) + 1}
-        yield row

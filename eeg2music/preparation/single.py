@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,10 +13,11 @@ from eeg2music.files import atomic_path, read_json, sha256_file, sha256_json, wr
 from eeg2music.preparation.config import PrepareConfig
 from eeg2music.preparation.sources import Source, hash_files
 from eeg2music.preprocess.eeg import channel_mask, preprocess
+from eeg2music.preprocess.gaps import bad_stretches
 from eeg2music.preprocess.windows import cover, stimulus_windows
 from eeg2music.recordings.declared import work_label
 from eeg2music.recordings.read import content_key, read_recording
-from eeg2music.types import Recording
+from eeg2music.types import EEG_RATE_HZ, Recording
 
 Facts = dict[str, Any]
 
@@ -35,14 +36,14 @@ def prepare_one(source: Source, *, cache: Path, config: PrepareConfig) -> Facts:
             raw = read_recording(source.path, channels=config.channels, montage=config.montage)
             recording = preprocess(raw, config.preprocess)
         named = recording.replace(key=_safe(source.key or recording.key))
-        rows = list(_rows(named, source, config))
+        rows, left_out = without_marked(list(_rows(named, source, config)), bad_stretches(named))
     except Eeg2MusicError as error:
         return {"error": str(error)}
     content = content_key(raw.signal_v, raw.sfreq_hz, raw.channel_names)
-    return _store(named, content, rows, fingerprint, cache)
+    return _store(named, {"content": content, "fingerprint": fingerprint}, rows, left_out, cache)
 
 
-def _store(recording: Recording, content: str, rows: list[Facts], fingerprint: str, cache: Path) -> Facts:
+def _store(recording: Recording, hashes: Facts, rows: list[Facts], left_out: int, cache: Path) -> Facts:
     # From here on the list of windows no longer describes the signals, until it is written anew.
     (cache / "meta.json").unlink(missing_ok=True)
     signal_file = cache / "signals" / f"{recording.key}.npy"
@@ -50,12 +51,12 @@ def _store(recording: Recording, content: str, rows: list[Facts], fingerprint: s
         np.save(handle, recording.signal_v, allow_pickle=False)
     facts = {
         "recording": recording.key,
-        "fingerprint": fingerprint,
-        "content": content,
+        **hashes,
         "signal_sha256": sha256_file(signal_file),
         "subject": recording.subject,
         "channels": _channel_facts(recording),
         "rows": rows,
+        "left_out_windows": left_out,
     }
     write_json(cache / "recordings" / f"{recording.key}.json", facts)
     return facts
@@ -68,12 +69,15 @@ def _finished(cache: Path, source: Source, fingerprint: str) -> Facts | None:
     for file in candidates:
         if file.is_file():
             facts: Facts = read_json(file)
-            if facts["fingerprint"] == fingerprint and (cache / "signals" / f"{facts['recording']}.npy").is_file():
+            # Facts that do not tell how many windows are left out were found without regard to what is marked bad.
+            same = facts["fingerprint"] == fingerprint and "left_out_windows" in facts
+            if same and (cache / "signals" / f"{facts['recording']}.npy").is_file():
                 return facts
     return None
 
 
 def _channel_facts(recording: Recording) -> Facts:
+    stretches = bad_stretches(recording)
     places = [place if np.isfinite(place).all() else None for place in recording.positions_m]
     return {
         "names": list(recording.channel_names),
@@ -83,6 +87,7 @@ def _channel_facts(recording: Recording) -> Facts:
         "left_out": dict(recording.left_out),
         "kind": recording.kind,
         "notes": list(recording.notes),
+        **({"marked_bad_s": [list(stretch) for stretch in stretches]} if stretches else {}),
     }
 
 
@@ -115,6 +120,33 @@ def _rows(recording: Recording, source: Source, config: PrepareConfig) -> Iterat
             "snr_db": _decibels(event.fields.get("snr_db")),
             "work_id": work_label(event.fields, f"the events of {recording.key}"),
         }
+
+
+def without_marked(rows: list[Facts], stretches: Sequence[tuple[float, float]]) -> tuple[list[Facts], int]:
+    """The windows that no stretch (start, stop) in seconds overlaps, and how many others there were.
+
+    Repeats are counted first: what was heard was heard, also where its windows are left out.
+    """
+    if not stretches:
+        return rows, 0
+    kept = []
+    for row in counted(rows):
+        first, last = row["start_sample"] / EEG_RATE_HZ, (row["start_sample"] + row["n_samples"]) / EEG_RATE_HZ
+        if not any(start < last and stop > first for start, stop in stretches):
+            kept.append(row)
+    return kept, len(rows) - len(kept)
+
+
+def counted(rows: Sequence[Facts]) -> Iterator[Facts]:
+    """Fill in how often a stimulus has been heard in its recording, this time included, where no column says it."""
+    heard: dict[str, list[int]] = {}
+    for row in rows:
+        if row["stimulus"] is not None and row["repeat"] is None:
+            trials = heard.setdefault(row["stimulus"], [])
+            if row["trial"] not in trials:
+                trials.append(row["trial"])
+            row = {**row, "repeat": trials.index(row["trial"]) + 1}
+        yield row
 
 
 def stimulus_id(stim_file: str) -> str:

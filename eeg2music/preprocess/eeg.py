@@ -1,6 +1,6 @@
 """From a raw recording to what the encoder takes: 64 Hz, 0.5–25 Hz, each channel of unit deviation.
 
-Bridging of gaps, mains notch, zero-phase band-pass, average reference over the good channels,
+Bridging of gaps and of what is marked bad, mains notch, zero-phase band-pass, average reference over the good channels,
 robust scaling. A recording is treated by itself: nothing is learned from another one. Delays
 nothing: sample k of the result is k/64 s into the recording.
 """
@@ -16,12 +16,13 @@ from scipy import signal as dsp
 
 from eeg2music.config import Config
 from eeg2music.errors import InputError
-from eeg2music.preprocess.gaps import bridge, find_gaps
+from eeg2music.preprocess.gaps import bridge, find_gaps, marked_bad
 from eeg2music.preprocess.quality import assess, is_constant, signal_notes
 from eeg2music.types import EEG_RATE_HZ, FloatArray, Recording
 
 ALGORITHM_VERSION = 1
 MIN_GOOD_CHANNELS = 4
+MIN_UNMARKED_S = 2.0
 _MID_HZ = 2 * EEG_RATE_HZ
 _LOWPASS_TAPS = 129
 _SCALE_BLOCK_S = 2.0
@@ -57,20 +58,23 @@ def preprocess(recording: Recording, config: PreprocessConfig | None = None) -> 
     Raises
     ------
     InputError
-        If fewer than four good channels are left, or the recording is too short to filter.
+        If fewer than four good channels are left, nearly all is marked bad, or the recording is too short to filter.
     """
     config = config or PreprocessConfig()
+    marked = marked_bad(recording)
+    check_unmarked(marked, recording.sfreq_hz)
     bad = assess(recording)
     good = np.array([name not in bad for name in recording.channel_names])
-    check_good_channels(recording, bad, good)
+    check_good_channels(bad, good)
     gaps = find_gaps(recording.signal_v, recording.sfreq_hz, usable=good & ~is_constant(recording.signal_v))
-    whole = bridge(recording.signal_v[good], gaps, copy=False)  # indexing has copied
+    lost = gaps | marked
+    whole = bridge(recording.signal_v[good], lost, copy=False)  # indexing has copied
     line = config.line_freq_hz or recording.line_freq_hz or detect_line(whole, recording.sfreq_hz)
     filtered = band_limit(whole, recording.sfreq_hz, config.highpass_hz, config.lowpass_hz, line)
     if config.reference == "average" and recording.kind != "meg":
         filtered -= filtered.mean(axis=0, keepdims=True)
-    gaps_64 = _at_rate(gaps, recording.sfreq_hz, filtered.shape[1])
-    scaled = robust_scale(filtered, ~gaps_64, clip=config.clip_sigma)
+    lost_64 = _at_rate(lost, recording.sfreq_hz, filtered.shape[1])
+    scaled = robust_scale(filtered, ~lost_64, clip=config.clip_sigma)
     out = np.zeros((len(good), scaled.shape[1]), dtype=np.float32)
     out[good] = scaled
     return recording.replace(
@@ -82,12 +86,23 @@ def preprocess(recording: Recording, config: PreprocessConfig | None = None) -> 
     )
 
 
+def check_unmarked(marked: NDArray[np.bool_], sfreq_hz: float) -> None:
+    """Refuse a recording that is marked bad (time,) but for less than two seconds."""
+    left_s = np.count_nonzero(~marked) / sfreq_hz
+    if marked.any() and left_s < MIN_UNMARKED_S:
+        raise InputError(
+            f"All but {left_s:.2f} s of the recording are marked bad",
+            allowed=f"at least {MIN_UNMARKED_S:g} s that are not",
+            remedy="correct its annotations, or take another stretch with --start and --stop",
+        )
+
+
 def channel_mask(recording: Recording) -> NDArray[np.bool_]:
     """(channel,) True for good channels."""
     return np.array([name not in recording.bad_channels for name in recording.channel_names])
 
 
-def check_good_channels(recording: Recording, bad: dict[str, str], good: NDArray[np.bool_]) -> None:
+def check_good_channels(bad: dict[str, str], good: NDArray[np.bool_]) -> None:
     """Refuse a recording with fewer than four good channels."""
     if good.sum() >= MIN_GOOD_CHANNELS:
         return

@@ -1,7 +1,8 @@
-"""Stretches of a recording in which nothing was recorded.
+"""Stretches of a recording in which nothing was recorded, or that somebody marked as bad.
 
 Recorders pad with zeros or hold a value; lost packets become NaN. Left alone, the step at such an
 edge rings through every filter. Gaps are bridged by a straight line, and left out of every statistic.
+So are stretches marked bad: an artefact that was cut out after the filters would have rung into its neighbours.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from eeg2music.types import FloatArray
+from eeg2music.types import MARKED_BAD, FloatArray, Recording
 
 MIN_GAP_S = 0.1
 
@@ -29,6 +30,26 @@ def find_gaps(signal: FloatArray, sfreq_hz: float, *, usable: NDArray[np.bool_])
     still[:] = False
     still[candidates] = True
     return _long_runs(still, max(2, round(MIN_GAP_S * sfreq_hz)))
+
+
+def bad_stretches(recording: Recording) -> list[tuple[float, float]]:
+    """(start, stop) in seconds of what is marked bad, in order and merged; of a mere cut both are the same."""
+    merged: list[tuple[float, float]] = []
+    for event in sorted((e for e in recording.events if e.kind == MARKED_BAD), key=lambda e: e.onset_s):
+        start, stop = max(0.0, event.onset_s), min(recording.duration_s, event.onset_s + event.duration_s)
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], stop))
+        elif start <= stop:
+            merged.append((start, stop))
+    return merged
+
+
+def marked_bad(recording: Recording) -> NDArray[np.bool_]:
+    """(time,) True where the recording is marked bad."""
+    marked = np.zeros(recording.signal_v.shape[1], dtype=bool)
+    for start, stop in bad_stretches(recording):
+        marked[round(start * recording.sfreq_hz) : round(stop * recording.sfreq_hz)] = True
+    return marked
 
 
 def _long_runs(flags: NDArray[np.bool_], shortest: int) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import signal as dsp
 
-from eeg2music.preprocess.gaps import find_gaps
+from eeg2music.preprocess.gaps import bad_stretches, find_gaps, marked_bad
 from eeg2music.types import EEG_RATE_HZ, FloatArray, Recording
 
 _BLOCKS = 12
@@ -25,6 +25,7 @@ _COARSE_LEVELS = 64
 _ENOUGH = 20_000
 _LONELY = 0.3
 _Z = 6.0
+_SHOWN = 3
 # Decades. Homogeneous recordings have a tiny spread, in which harmless differences would look extreme.
 _MIN_SPREAD = 0.12
 
@@ -49,14 +50,18 @@ def assess(recording: Recording) -> dict[str, str]:
     """{channel name: why it is bad}, with what the file itself marked as bad.
 
     A verdict looks at the brain channels only. Statistics are medians over blocks of 5 s spread over
-    the recording, so that one bad stretch does not condemn a channel.
+    the recording, so that one bad stretch does not condemn a channel. What is marked bad is not looked at.
     """
     found = dict(recording.bad_channels)
     names = recording.channel_names
-    lost = np.array([1.0 - np.count_nonzero(np.isfinite(row)) / row.size for row in recording.signal_v])
+    marked = marked_bad(recording)
+    if marked.all():
+        marked[:] = False  # there is nothing else to look at
+    heard: slice | NDArray[np.bool_] = ~marked if marked.any() else slice(None)
+    lost = np.array([1.0 - np.isfinite(row[heard]).mean(dtype=float) for row in recording.signal_v])
     usable = lost < 0.5
     gaps = find_gaps(recording.signal_v, recording.sfreq_hz, usable=usable & ~is_constant(recording.signal_v))
-    blocks = judged_blocks(recording.signal_v, recording.sfreq_hz, gaps)
+    blocks = judged_blocks(recording.signal_v, recording.sfreq_hz, gaps, marked)
     flat = _flat(blocks, _FLAT_MEG_T if recording.kind == "meg" else _FLAT_V)
     for row, name in enumerate(names):
         if lost[row] == 1.0:
@@ -65,7 +70,7 @@ def assess(recording: Recording) -> dict[str, str]:
             found.setdefault(name, f"{100 * lost[row]:.0f} % of its samples are no number (NaN or infinite)")
         elif flat[row]:
             found.setdefault(name, "flat")
-        elif (share := saturated(recording.signal_v[row, ~gaps])) > 0.02:
+        elif (share := saturated(recording.signal_v[row, ~(gaps | marked)])) > 0.02:
             found.setdefault(name, f"saturated for {100 * share:.0f} % of the time")
     rows = np.array([i for i, name in enumerate(names) if name not in found], dtype=int)
     if rows.size >= 4:
@@ -76,19 +81,34 @@ def assess(recording: Recording) -> dict[str, str]:
 
 
 def signal_notes(recording: Recording, gaps: NDArray[np.bool_] | None = None) -> tuple[str, ...]:
-    """What should be known about a recording as a whole: gaps, coarse digitizing, a low rate."""
+    """What should be known about a recording as a whole: gaps, what is marked bad, coarse digitizing, a low rate."""
     if gaps is None:
         moving = ~is_constant(recording.signal_v)
         gaps = find_gaps(recording.signal_v, recording.sfreq_hz, usable=moving)
+    gaps = gaps & ~marked_bad(recording)
     notes: tuple[str, ...] = ()
     if gaps.any():
         notes += (f"{gaps.sum() / recording.sfreq_hz:.2f} s hold no signal (padding or lost data) and are bridged",)
+    notes += _marked_note(recording)
     step = coarse_step(recording.signal_v)
     if step is not None:
         notes += (f"coarsely digitized in steps of {1e6 * step:.2g} µV: little of the brain can be in it",)
     if recording.sfreq_hz < EEG_RATE_HZ:
         notes += (f"recorded at {recording.sfreq_hz:g} Hz: nothing above {recording.sfreq_hz / 2:g} Hz",)
     return notes
+
+
+def _marked_note(recording: Recording) -> tuple[str, ...]:
+    stretches = [(start, stop) for start, stop in bad_stretches(recording) if stop > start]
+    if not stretches:
+        return ()
+    total, whole = sum(stop - start for start, stop in stretches), recording.duration_s
+    places = ", ".join(f"{start:.1f} to {stop:.1f} s" for start, stop in stretches[:_SHOWN])
+    more = f" and {len(stretches) - _SHOWN} more" if len(stretches) > _SHOWN else ""
+    return (
+        f"{total:.2f} s of {whole:.2f} s ({100 * total / whole:.0f} %) are marked bad ({places}{more}): muted before "
+        "decoding like lost data, and left out of every statistic",
+    )
 
 
 def is_constant(signal: FloatArray) -> NDArray[np.bool_]:
@@ -132,13 +152,22 @@ def coarse_step(signal: FloatArray) -> float | None:
     return float(np.median(steps)) if levels and np.median(levels) <= _COARSE_LEVELS else None
 
 
-def judged_blocks(signal: FloatArray, sfreq_hz: float, gaps: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
-    """Up to 12 stretches (channel, time) of 5 s without gaps, spread over the recording."""
+def judged_blocks(
+    signal: FloatArray, sfreq_hz: float, gaps: NDArray[np.bool_], marked: NDArray[np.bool_] | None = None
+) -> list[NDArray[np.float64]]:
+    """Up to 12 stretches (channel, time) of 5 s without gaps and without what is marked bad, spread over the recording.
+
+    Where there is none, they are cut out of the stretches. `gaps`, `marked` : (time,)
+    """
+    if marked is not None and marked.any():
+        gaps = gaps | marked
     length = min(int(_BLOCK_S * sfreq_hz), signal.shape[1])
     last = signal.shape[1] - length
     count = min(_BLOCKS, max(1, signal.shape[1] // length))
     starts = np.unique(np.linspace(0, last, count).astype(int))
     whole = [start for start in starts if not gaps[start : start + length].any()]
+    if marked is not None and marked.any() and not whole:
+        whole = [start for start in starts if (~gaps[start : start + length]).sum() >= sfreq_hz / 2]
     blocks = []
     for start in whole or starts:
         keep = ~gaps[start : start + length]

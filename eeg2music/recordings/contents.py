@@ -66,8 +66,12 @@ class Reader(ABC):
     title: ClassVar[str]
 
     @abstractmethod
-    def read(self, path: Path) -> FileContents:
+    def read(self, path: Path, wanted: Sequence[str] = ()) -> FileContents:
         """Read the header and prepare loading.
+
+        Parameters
+        ----------
+        wanted : names of channels; of several recordings in one file, the one that has them is read
 
         Raises
         ------

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+# Labels of the signal that holds annotations instead of samples.
+ANNOTATION_LABELS = ("EDF Annotations", "BDF Annotations")
 _ONSET = re.compile(rb"^\s*([+-]\d+(?:\.\d*)?)[\x14\x15]")
 
 
@@ -32,7 +34,7 @@ def record_onsets(
     labels, samples : of each signal; samples per record
     width : bytes per sample
     """
-    row = next((i for i, label in enumerate(labels) if label in ("EDF Annotations", "BDF Annotations")), None)
+    row = next((i for i, label in enumerate(labels) if label in ANNOTATION_LABELS), None)
     if row is None:
         return np.empty(0)
     size, first = width * sum(samples), width * sum(samples[:row])

@@ -33,7 +33,9 @@ _ALIASES = {
     "standard_primed": "colin27_primed",
 }
 _BIOSEMI = {"A": 32, "AB": 64, "ABCD": 128, "ABCDE": 160, "ABCDEFGH": 256}
-_EGI = {32: "GSN-HydroCel-32", 65: "GSN-HydroCel-65_1.0", 129: "GSN-HydroCel-129", 257: "GSN-HydroCel-257"}
+_BANK = 32
+# By the number of electrodes with the reference.
+_EGI = {33: "GSN-HydroCel-32", 65: "GSN-HydroCel-65_1.0", 129: "GSN-HydroCel-129", 257: "GSN-HydroCel-257"}
 # The 10-05 names without the fiducials, so that names can be judged without importing MNE.
 _STANDARD = re.compile(
     r"^(?:(?:FP|AF|AFP|AFF|F|FFC|FFT|FTT|FCC|FC|FT|C|CCP|CP|CPP|T|TP|TPP|TTP|P|PPO|PO|POO|O|OI|I)"
@@ -42,7 +44,7 @@ _STANDARD = re.compile(
 
 
 def bare_name(name: str) -> str:
-    """Take off what recorders add: "EEG Fp1-REF", "Fc5.", "POL C3" become "Fp1", "Fc5", "C3"."""
+    """Take off what recorders add: "EEG Fp1-REF", "Fc5.", "POL C3", "EEGO2" become "Fp1", "Fc5", "C3", "O2"."""
     text = re.sub(r"^(?:EEG|SEEG|ECOG|POL)[\s:_-]+(?=\S)", "", name.strip(), flags=re.IGNORECASE)
     text = re.sub(
         r"[\s_-]+(?:REF|LE|RE|AR|AVG|AVE|CAR|G\d|GND|REF\d|A1A2|M1M2|LER|A1|A2|M1|M2|CZ)$",
@@ -50,7 +52,9 @@ def bare_name(name: str) -> str:
         text,
         flags=re.IGNORECASE,
     )
-    return text.strip(" .'\"")
+    text = text.strip(" .'\"")
+    # Without a separator the rest has to be a place: EEG1 is a number.
+    return text[3:] if text.upper().startswith("EEG") and _STANDARD.match(text[3:].upper()) else text
 
 
 def is_standard_name(name: str) -> bool:
@@ -124,46 +128,91 @@ def match_montage(names: Sequence[str], montage: str) -> FloatArray:
 def bipolar(name: str) -> tuple[str, str] | None:
     """The two electrodes of a bipolar derivation of standard names, in capitals."""
     text = re.sub(r"^EEG[\s:_-]+", "", name.strip(), flags=re.IGNORECASE).upper()
-    ends = tuple(part.strip() for part in text.split("-"))
+    ends = tuple(bare_name(part) for part in text.split("-"))
     if len(ends) == 2 and all(is_standard_name(end) for end in ends) and ends[1] not in ("A1", "A2", "M1", "M2"):
         return ends[0], ends[1]
     return None
 
 
 def guess_positions(names: Sequence[str]) -> tuple[FloatArray, str | None]:
-    """Positions by matching names: 10-05 first, then the letter-number caps of BioSemi and EGI.
+    """Positions by matching names: the nets of EGI and the caps of BioSemi by letter and number, then 10-05.
 
-    Returns (channel, 3) and the montage's name, or None where most names match nothing.
+    Returns (channel, 3) and the montage's name, or None where the names match nothing or only number the channels.
     """
-    letters = _letters_of_biosemi(names)
-    if letters:
-        return _biosemi(names, letters), f"biosemi{_BIOSEMI[letters]}"
+    net = _size_of_net(names)
+    if net is not None:
+        return match_montage(names, _EGI[net]), _EGI[net]
+    banks = _banks_of_biosemi(names)
+    if banks is not None:
+        return _biosemi(names, banks), f"biosemi{_BIOSEMI[banks]}"
     standard = match_montage(names, DEFAULT)
-    if np.isfinite(standard).all(axis=1).sum() > 0.5 * len(names):
-        return standard, DEFAULT
-    numbers = [int(match.group(1)) for name in names if (match := re.match(r"^E(\d{1,3})$", bare_name(name).upper()))]
-    if len(numbers) > 0.8 * len(names) and len(numbers) >= 16:
-        size = next((size for size in _EGI if max(numbers) <= size), None)
-        if size is not None:
-            return match_montage(names, _EGI[size]), _EGI[size]
-    if np.isfinite(standard).any():
-        return standard, DEFAULT
-    return standard, None
+    known = np.isfinite(standard).all(axis=1)
+    if counting(names):
+        return np.full_like(standard, np.nan), None
+    return standard, DEFAULT if known.any() else None
 
 
-def _letters_of_biosemi(names: Sequence[str]) -> str | None:
-    """The banks of a BioSemi cap (A1..A32, B1..B32, ...) if that is what the names are."""
-    split = [re.match(r"^([A-H])(\d{1,2})$", bare_name(name).upper()) for name in names]
-    hits = [(match.group(1), int(match.group(2))) for match in split if match]
-    if len(hits) < 0.8 * len(names) or len(hits) < 16 or max((number for _, number in hits), default=99) > 32:
+def counting(names: Sequence[str]) -> tuple[str, ...]:
+    """The names that number the channels instead of placing them, if nearly all do: C1, C2, C3, ... C64.
+
+    A prefix only counts where its numbers run from 1 and some of its names are no places, whatever the others are.
+    """
+    numbered: dict[str, dict[int, str]] = {}
+    for name in names:
+        match = re.match(r"^(\D*?)0*([1-9]\d{0,2})$", bare_name(name).upper())
+        if match:
+            numbered.setdefault(match.group(1), {})[int(match.group(2))] = name
+    places = template()
+    found: list[str] = []
+    for prefix, of_number in numbered.items():
+        runs = len(of_number) >= 0.8 * max(of_number)
+        if runs and any(f"{prefix}{number}" not in places for number in of_number):
+            found += of_number.values()
+    return tuple(found) if len(found) > 0.8 * len(names) else ()
+
+
+def _lettered(names: Sequence[str], letters: str) -> dict[str, set[int]]:
+    """{letter: numbers} of names such as A1, where nearly all names and at least 16 are of this kind."""
+    split = [re.match(rf"^([{letters}])(\d{{1,3}})$", bare_name(name).upper()) for name in names]
+    found: dict[str, set[int]] = {}
+    for match in split:
+        if match:
+            found.setdefault(match.group(1), set()).add(int(match.group(2)))
+    count = sum(len(numbers) for numbers in found.values())
+    return found if count >= max(16, 0.8 * len(names)) else {}
+
+
+def _fills(numbers: set[int], size: int) -> bool:
+    """Whether numbers are those of `size` electrodes, the last of which may be a reference of another name.
+
+    Some may be missing, less than half, but not just all from some number on: then there are fewer electrodes.
+    """
+    largest = max(numbers)
+    return largest <= size and 2 * len(numbers) > size and (largest >= size - 1 or len(numbers) < largest)
+
+
+def _size_of_net(names: Sequence[str]) -> int | None:
+    """The key of an EGI net in `_EGI` if E1, E2, ... are its electrodes."""
+    numbers = _lettered(names, "E").get("E")
+    return None if numbers is None else next((size for size in _EGI if _fills(numbers, size)), None)
+
+
+def _banks_of_biosemi(names: Sequence[str]) -> str | None:
+    """The banks of the smallest BioSemi cap (A1..A32, B1..B32, ...) that has the electrodes named.
+
+    Banks are plugged in order: a cap without its bank A is none.
+    """
+    found = _lettered(names, "A-H")
+    letters = "".join(sorted(found))
+    if not letters or letters != "ABCDEFGH"[: len(letters)]:
         return None
-    letters = "".join(sorted({letter for letter, _ in hits}))
-    # A smaller cap is not a bigger one with banks missing, except that banks are filled in order.
-    return next((banks for banks in _BIOSEMI if set(letters) <= set(banks)), None)
+    if not all(_fills(numbers, _BANK) for numbers in found.values()):
+        return None
+    return next(banks for banks in _BIOSEMI if banks.startswith(letters))
 
 
-def _biosemi(names: Sequence[str], letters: str) -> FloatArray:
-    size = _BIOSEMI[letters]
+def _biosemi(names: Sequence[str], banks: str) -> FloatArray:
+    size = _BIOSEMI[banks]
     table = template(f"biosemi{size}")
     if size > 64:
         return match_montage(names, f"biosemi{size}")
@@ -173,5 +222,5 @@ def _biosemi(names: Sequence[str], letters: str) -> FloatArray:
     for row, name in enumerate(names):
         match = re.match(r"^([A-H])(\d{1,2})$", bare_name(name).upper())
         if match:
-            positions[row] = order[32 * letters.index(match.group(1)) + int(match.group(2)) - 1]
+            positions[row] = order[_BANK * banks.index(match.group(1)) + int(match.group(2)) - 1]
     return positions

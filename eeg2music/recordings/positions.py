@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from eeg2music.errors import InputError
 from eeg2music.recordings.contents import no_positions
-from eeg2music.recordings.montages import guess_positions, match_montage
+from eeg2music.recordings.montages import counting, guess_positions, match_montage
 from eeg2music.types import HEAD_CENTRE_M, FloatArray
 
 # How every note on positions begins.
@@ -65,9 +65,10 @@ def locate(
             return placed, (_said(f"positions from {origin}{how}", known, len(names)),)
     positions, matched = guess_positions(names)
     if matched is None:
+        numbers = ", ".join(counting(names)[:3])
+        why = f"names such as {numbers} only number the channels" if numbers else "the names match no standard montage"
         return positions, (
-            "positions unknown: the file has none and the names match no standard montage; global decoding only "
-            "(name a montage with --montage)",
+            f"positions unknown: the file has none and {why}; global decoding only (name a montage with --montage)",
         )
     found = int(np.isfinite(positions).all(axis=1).sum())
     return positions, (_said(f"positions by matching names with {matched}", found, len(names)),)

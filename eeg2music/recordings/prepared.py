@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from eeg2music.errors import DataError
 from eeg2music.files import read_json
-from eeg2music.types import EEG_RATE_HZ, FloatArray, Recording, SignalSpec, Window
+from eeg2music.types import EEG_RATE_HZ, MARKED_BAD, Event, FloatArray, Recording, SignalSpec, Window
 
 SCHEMA = 3
 
@@ -112,10 +112,16 @@ class PreparedDataset:
         return self._channels[recording]
 
     def recording(self, recording: str, first: int = 0, last: int | None = None) -> Recording:
-        """A recording as preprocessing left it, from sample `first` to before `last`; its signal is a copy."""
+        """A recording as preprocessing left it, from sample `first` to before `last`; its signal is a copy.
+
+        Of its events those come along that mark bad stretches.
+        """
         facts = self.meta["channels_by_recording"][recording]
+        signal = np.array(self.signal(recording)[:, first:last], dtype=np.float32)
+        start_s, duration_s = first / EEG_RATE_HZ, signal.shape[1] / EEG_RATE_HZ
+        marked = [(begin - start_s, end - begin) for begin, end in facts.get("marked_bad_s", ())]
         return Recording(
-            signal_v=np.array(self.signal(recording)[:, first:last], dtype=np.float32),
+            signal_v=signal,
             sfreq_hz=float(EEG_RATE_HZ),
             channel_names=tuple(facts["names"]),
             positions_m=self.channels(recording)[0].copy(),
@@ -124,6 +130,7 @@ class PreparedDataset:
             subject=self.subject(recording),
             bad_channels=dict(facts["bad"]),
             left_out=dict(facts["left_out"]),
+            events=tuple(Event(*place, MARKED_BAD) for place in marked if -place[1] < place[0] < duration_s),
             notes=tuple(facts["notes"]),
         )
 

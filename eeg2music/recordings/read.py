@@ -21,7 +21,7 @@ from eeg2music.recordings.electrodes_tsv import head_positions
 from eeg2music.recordings.montages import resolve_montage
 from eeg2music.recordings.positions import locate
 from eeg2music.recordings.sidecars import Sidecars
-from eeg2music.types import Event, FloatArray, Recording
+from eeg2music.types import MARKED_BAD, Event, FloatArray, Recording
 
 MIN_DURATION_S = 2.0
 MAX_RATE_HZ = 100_000.0
@@ -65,7 +65,7 @@ def read_recording(
         For a BIDS folder whose files are missing.
     """
     file = check_recording(path, montage=montage, start_s=start_s, stop_s=stop_s, line_freq_hz=line_freq_hz)
-    contents = reader_of(file).read(file)
+    contents = reader_of(file).read(file, channels or ())
     sidecars = Sidecars.of(file)
     contents = _with_sidecars(contents, sidecars)
     _check_rate(file, contents.sfreq_hz)
@@ -183,9 +183,21 @@ def _with_sidecars(contents: FileContents, sidecars: Sidecars | None) -> FileCon
         types=tuple(types),
         units=tuple(units),
         marked_bad=bad,
-        events=sidecars.events() or contents.events,
+        events=_told(sidecars.events(), contents.events),
         line_freq_hz=sidecars.line_freq_hz or contents.line_freq_hz,
     )
+
+
+def _told(by_table: tuple[Event, ...], by_file: tuple[Event, ...]) -> tuple[Event, ...]:
+    """The events of events.tsv where it has any, and what is marked bad there or in the file."""
+    if not by_table:
+        return by_file
+    known = {_place(event) for event in by_table if event.kind == MARKED_BAD}
+    return by_table + tuple(event for event in by_file if event.kind == MARKED_BAD and _place(event) not in known)
+
+
+def _place(event: Event) -> tuple[float, float]:
+    return round(event.onset_s, 3), round(event.duration_s, 3)
 
 
 def _check_rate(path: Path, sfreq_hz: float) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from eeg2music.errors import DataError
-from eeg2music.types import Event
+from eeg2music.types import MARKED_BAD, Event, is_marked_bad
 
 KINDS = ("eeg", "ieeg", "meg")
 _NAME = re.compile(r"^(?P<entities>sub-[A-Za-z0-9+]+(?:_[a-zA-Z]+-[A-Za-z0-9+]+)*)_(?P<suffix>eeg|ieeg|meg)\.")
@@ -113,20 +113,25 @@ class Sidecars:
         return places, system
 
     def events(self) -> tuple[Event, ...]:
-        """Rows of events.tsv. A `stim_file` column makes an event the onset of a stimulus."""
+        """Rows of events.tsv. A `stim_file` column makes an event the onset of a stimulus.
+
+        Other rows whose trial_type begins with "bad" mark bad stretches, as MNE-BIDS writes and reads them.
+        """
         events = []
         for row in self._table("events"):
             onset, duration = _number(row.get("onset")), _number(row.get("duration"))
             if not math.isfinite(onset):
                 continue
-            stimulus = row.get("stim_file", "n/a").strip()
+            stim_file = row.get("stim_file", "n/a").strip()
+            stimulus = None if stim_file in ("", "n/a") else stim_file
+            kind = row.get("trial_type", "event")
             others = {key: value for key, value in row.items() if key not in ("onset", "duration", "stim_file")}
             events.append(
                 Event(
                     onset_s=onset,
                     duration_s=duration if math.isfinite(duration) and duration > 0 else 0.0,
-                    kind=row.get("trial_type", "event"),
-                    stimulus=None if stimulus in ("", "n/a") else stimulus,
+                    kind=MARKED_BAD if stimulus is None and is_marked_bad(kind) else kind,
+                    stimulus=stimulus,
                     fields=others,
                 )
             )

@@ -16,13 +16,13 @@ import numpy as np
 
 from eeg2music.errors import InputError
 from eeg2music.recordings.contents import FileContents, no_positions
-from eeg2music.types import Event, FloatArray
+from eeg2music.types import MARKED_BAD, Event, FloatArray, is_marked_bad
 
 _CHUNK_S = 30.0
 _DAMAGE = re.compile(r"truncat|incomplete|corrupt|unexpected end|not match|fewer|less (data|samples)", re.IGNORECASE)
 # Annotations are free text of a header. Only what reads like a marker is kept.
 _MARKER = re.compile(
-    r"^(stimulus|response|trigger|marker|event|comment|new segment|boundary|bad[ _]\w*|edge[ _]\w*|[a-z]{1,2})"
+    r"^(stimulus|response|trigger|marker|event|comment|new segment|boundary|edge[ _]\w*|[a-z]{1,2})"
     r"?[\s/,:_-]*[a-z]?\s*\d{0,6}$",
     re.IGNORECASE,
 )
@@ -156,9 +156,14 @@ def _annotations(raw: Any) -> tuple[Event, ...]:
     for onset, duration, text in zip(
         raw.annotations.onset, raw.annotations.duration, raw.annotations.description, strict=True
     ):
-        kind = str(text).strip() if _MARKER.match(str(text).strip()) else "annotation"
-        events.append(Event(float(onset - shift), float(duration), kind))
+        events.append(Event(float(onset - shift), float(duration), _kind(str(text).strip())))
     return tuple(events)
+
+
+def _kind(text: str) -> str:
+    if is_marked_bad(text):
+        return MARKED_BAD
+    return text if _MARKER.match(text) else "annotation"
 
 
 def _stim_events(raw: Any) -> tuple[Event, ...]:

@@ -19,6 +19,7 @@ from eeg2music.audio import write_audio
 from eeg2music.files import atomic_folder, check_result_folder, write_json
 from eeg2music.mixing.mixer import MixResult
 from eeg2music.preprocess.eeg import channel_mask
+from eeg2music.preprocess.gaps import bad_stretches
 from eeg2music.regions.electrodes import coverage
 from eeg2music.report import figures, words
 from eeg2music.report.html import Picture, write_page
@@ -114,6 +115,7 @@ def recording_report(recording: Recording, clean: Recording, reading: Reading | 
         "channels": list(recording.channel_names),
         "left_out": dict(recording.left_out),
         "bad_channels": dict(clean.bad_channels),
+        "marked_bad_s": [list(stretch) for stretch in bad_stretches(recording)],
         "coverage": covered.in_words(regions_known=regions_known),
         "regions_known": regions_known,
         "listener_known": reading is not None and reading.listener_known,

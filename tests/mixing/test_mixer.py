@@ -15,6 +15,7 @@ from eeg2music.metrics.audio import log_mel_distance
 from eeg2music.mixing.loudness import true_peak_dbtp
 from eeg2music.mixing.mixer import MixerConfig, mix, pan_gains, pan_position
 from eeg2music.mixing.settings import of_our_stems
+from eeg2music.seeding import numpy_rng
 from eeg2music.types import REGIONS, STEMS
 
 
@@ -239,3 +240,11 @@ def test_names_that_the_pipeline_does_not_have(values: dict, message: str) -> No
 def test_numbers_that_are_not_finite(values: dict) -> None:
     with pytest.raises(ConfigError, match="finite"):
         build_config(MixerConfig, values)
+
+
+def test_without_a_correction_the_stems_are_not_copied() -> None:
+    stems = 0.1 * numpy_rng(0, "kept").standard_normal((4, 48_000)).astype(np.float32)
+    before = stems.copy()
+    made = mix(stems, MixerConfig(transpose=False, stretch=False, max_sounding=2), regions=REGIONS)
+    assert made.stems is stems
+    np.testing.assert_array_equal(stems, before)

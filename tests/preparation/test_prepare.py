@@ -265,6 +265,60 @@ def test_songs_shorter_than_a_window_give_nothing(study: Path, tmp_path: Path) -
         prepare(study, tmp_path / "c", PrepareConfig(window_s=12.0, workers=1))
 
 
+def mark_bad(study: Path, copy: Path, *marks: tuple[float, float]) -> Path:
+    """A copy of the study with stretches (onset, duration) marked bad in one recording."""
+    shutil.copytree(study, copy)
+    table = copy / "sub-b/eeg/sub-b_task-listen_run-1_events.tsv"
+    rows = [f"{onset}\t{duration}\tBAD_by_lovelace\tn/a\tn/a\n" for onset, duration in marks]
+    table.write_text(table.read_text() + "".join(rows))
+    return copy
+
+
+def test_windows_that_overlap_what_is_marked_bad_are_left_out(
+    study: Path, cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # The windows begin at 2.25, 4.75, 14.5 and 17 s: one ends where the first mark begins, one holds a mere cut.
+    source = mark_bad(study, tmp_path / "bids", (7.25, 2.0), (20.0, 0.0))
+    out = prepare(source, tmp_path / "c", ONE)
+    assert caplog.messages == ["left out 2 windows that overlap stretches marked bad"]
+    data, before = PreparedDataset(out), PreparedDataset(cache)
+    key = "sub-b_task-listen_run-1"
+
+    def listed(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+        return [{name: value for name, value in row.items() if name != "stimulus_file"} for row in rows]
+
+    gone = {f"{key}/{start}" for start in (304, 1088)}
+    assert listed(data.rows) == [row for row in listed(before.rows) if row["window_id"] not in gone]
+    assert data.meta["left_out_windows"] == 2
+    assert [event.onset_s for event in data.recording(key).events] == [7.25, 20.0]
+    assert [event.onset_s for event in data.recording(key, 64 * 8).events] == [-0.75, 12.0]
+    for other in set(data.recordings) - {key}:
+        np.testing.assert_array_equal(data.signal(other), before.signal(other))
+        assert data.meta["channels_by_recording"][other] == before.meta["channels_by_recording"][other]
+    told = caplog.text + "".join(path.read_text() for path in [*out.glob("*.json*"), *out.glob("recordings/*")])
+    assert "lovelace" not in told
+
+
+def test_a_cache_from_before_marks_counted_is_done_again(study: Path, tmp_path: Path) -> None:
+    source = mark_bad(study, tmp_path / "bids", (3.0, 1.0))
+    out = prepare(source, tmp_path / "c", ONE)
+    content = sha256_folder(out)
+    facts = out / "recordings" / "sub-b_task-listen_run-1.json"
+    old = json.loads(facts.read_text())
+    del old["left_out_windows"]
+    facts.write_text(json.dumps(old))
+    prepare(source, out, ONE)
+    assert sha256_folder(out) == content
+
+
+def test_where_all_windows_are_marked_bad_there_is_none(study: Path, tmp_path: Path) -> None:
+    source = mark_bad(study, tmp_path / "bids", (3.0, 4.0), (10.0, 1.0), (15.0, 6.0))
+    alone = source / "sub-b/eeg/sub-b_task-listen_run-1_eeg.edf"
+    with pytest.raises(DataError, match="All 4 windows of 5 s overlap stretches marked bad"):
+        prepare(alone, tmp_path / "c", ONE)
+    assert not (tmp_path / "c").exists()
+
+
 def test_sources_without_recordings(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Nothing at"):
         prepare(tmp_path / "gone", tmp_path / "c")

@@ -17,7 +17,7 @@ from eeg2music.preprocess.eeg import (
     robust_scale,
 )
 from eeg2music.seeding import numpy_rng
-from eeg2music.types import EEG_RATE_HZ, Recording
+from eeg2music.types import EEG_RATE_HZ, MARKED_BAD, Event, Recording
 
 RATES = (100.0, 256.0, 500.0, 1000.0, 92.67358, 2048.0)
 
@@ -212,3 +212,52 @@ def test_rates_whose_half_lies_between_the_mains_frequencies(sfreq_hz: float) ->
 def test_60_hz_is_found_where_it_lies_just_below_half_the_rate(sfreq_hz: float) -> None:
     hum = pink(8, 20.0, sfreq_hz) + 4e-5 * sine(60.0, sfreq_hz, 20.0)
     assert detect_line(hum.astype(np.float32), sfreq_hz) == 60.0
+
+
+MOVEMENT = Event(20.0, 6.0, MARKED_BAD)
+
+
+@pytest.mark.parametrize("artefact", [200.0, np.nan, 0.0])
+def test_what_happened_in_a_stretch_marked_bad_changes_nothing(artefact: float) -> None:
+    signal = pink(8, 60.0, 256.0)
+    spoilt = signal.copy()
+    spoilt[:, 20 * 256 : 26 * 256] *= artefact
+    spoilt[3, 20 * 256 : 26 * 256] = 1.0
+    one, other = (preprocess(recording(one, events=(MOVEMENT,))) for one in (signal, spoilt))
+    np.testing.assert_array_equal(one.signal_v, other.signal_v)
+    assert one.bad_channels == other.bad_channels == {}
+    assert one.notes == other.notes
+    assert one.notes == (
+        "6.00 s of 60.00 s (10 %) are marked bad (20.0 to 26.0 s): muted before decoding like lost data, and left out "
+        "of every statistic",
+    )
+
+
+def test_a_stretch_marked_bad_is_muted_and_does_not_reach_its_neighbours() -> None:
+    signal = pink(8, 60.0, 256.0)
+    plain, marked = preprocess(recording(signal)), preprocess(recording(signal, events=(MOVEMENT,)))
+    inside, far = slice(21 * EEG_RATE_HZ, 25 * EEG_RATE_HZ), slice(30 * EEG_RATE_HZ, 60 * EEG_RATE_HZ)
+    assert np.abs(marked.signal_v[:, inside]).mean() < 0.1 * np.abs(plain.signal_v[:, inside]).mean()
+    np.testing.assert_allclose(marked.signal_v[:, far], plain.signal_v[:, far], atol=0.15)
+    assert marked.signal_v.shape == plain.signal_v.shape
+    cut = preprocess(recording(signal, events=(Event(20.0, 0.0, MARKED_BAD), Event(1.0, 5.0, "music"))))
+    np.testing.assert_array_equal(cut.signal_v, plain.signal_v)
+    assert cut.notes == ()
+
+
+def test_a_channel_is_judged_by_what_is_not_marked_bad() -> None:
+    signal = pink(8, 30.0, 256.0)
+    often = tuple(Event(4.0 * i + 1.0, 3.0, MARKED_BAD) for i in range(7))
+    for event in often:
+        signal[2, round(event.onset_s * 256) : round((event.onset_s + event.duration_s) * 256)] *= 1000
+    assert "E3" in preprocess(recording(signal)).bad_channels
+    found = preprocess(recording(signal, events=often))
+    assert found.bad_channels == {}
+    assert found.notes[0].startswith("21.00 s of 30.00 s (70 %) are marked bad (1.0 to 4.0 s, 5.0 to 8.0 s, 9.0 to 12")
+    assert "and 4 more)" in found.notes[0]
+
+
+def test_a_recording_that_is_marked_bad_is_refused() -> None:
+    signal = recording(pink(8, 30.0, 256.0), events=(Event(1.5, 40.0, MARKED_BAD),))
+    with pytest.raises(InputError, match=r"All but 1\.50 s of the recording are marked bad.*at least 2 s.*--start"):
+        preprocess(signal)

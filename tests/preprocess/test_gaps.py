@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from eeg2music.preprocess.gaps import bridge, find_gaps
+from eeg2music.preprocess.gaps import bad_stretches, bridge, find_gaps, marked_bad
 from eeg2music.seeding import numpy_rng
+from eeg2music.types import MARKED_BAD, Event, Recording
 
 ALL = np.ones(4, dtype=bool)
 
@@ -55,3 +56,22 @@ def test_single_lost_samples_are_bridged_without_a_gap() -> None:
     broken = signal.copy()
     broken[1, [5, 50]] = np.nan
     np.testing.assert_allclose(bridge(broken, np.zeros(100, dtype=bool)), signal, atol=1e-4)
+
+
+def test_what_is_marked_bad_is_merged_and_kept_inside_the_recording() -> None:
+    marks = [(7.0, 1.0), (2.0, 1.0), (2.5, 2.0), (6.0, 0.0), (-1.0, 1.5), (9.0, 5.0), (30.0, 1.0)]
+    found = Recording(
+        signal_v=noise(),
+        sfreq_hz=100.0,
+        channel_names=tuple("abcd"),
+        positions_m=np.full((4, 3), np.nan, np.float32),
+        kind="eeg",
+        key="r",
+        events=(Event(3.0, 4.0, "music"), *(Event(onset, length, MARKED_BAD) for onset, length in marks)),
+    )
+    assert bad_stretches(found) == [(0.0, 0.5), (2.0, 4.5), (6.0, 6.0), (7.0, 8.0), (9.0, 10.0)]
+    expected = np.zeros(1000, dtype=bool)
+    for first, last in ((0, 50), (200, 450), (700, 800), (900, 1000)):
+        expected[first:last] = True
+    np.testing.assert_array_equal(marked_bad(found), expected)
+    assert not marked_bad(found.replace(events=())).any()

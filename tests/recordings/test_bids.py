@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,29 @@ def test_a_file_inside_a_data_set_is_read_with_its_sidecars(dataset: Path) -> No
     path = dataset / "sub-02/eeg/sub-02_task-listen_run-1_eeg.vhdr"
     assert read_recording(path).key == "sub-02_task-listen_run-1"
     assert read_recording(path).bad_channels == {"T7": "marked bad in channels.tsv"}
+
+
+def test_bad_stretches_are_those_of_the_table_and_of_the_file(dataset: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "study"
+    shutil.copytree(dataset, copy)
+    folder = copy / "sub-01/eeg"
+    table = folder / "sub-01_task-listen_run-1_events.tsv"
+    rows = read_tsv(table)
+    columns = list(rows[0])
+
+    def row(onset: str, duration: str, trial_type: str, stimulus: str = "n/a") -> str:
+        named = {"onset": onset, "duration": duration, "trial_type": trial_type, "stim_file": stimulus}
+        return "\t".join(named.get(column, "n/a") for column in columns)
+
+    added = [row("2", "1.5", "BAD_movement of Ada"), row("6", "1", "bad moon rising", "b/mix.wav")]
+    table.write_text(table.read_text() + "".join(f"{line}\n" for line in added))
+    markers = folder / "sub-01_task-listen_run-1_eeg.vmrk"
+    count = len(re.findall(r"^Mk\d+=", markers.read_text(), flags=re.MULTILINE))
+    marks = [f"Mk{count + 1}=Bad Interval,movement,513,384,0", f"Mk{count + 2}=Bad Interval,Ada,1793,128,0"]
+    markers.write_text(markers.read_text() + "\n".join(marks) + "\n")
+    events = read_recording(folder / "sub-01_task-listen_run-1_eeg.vhdr").events
+    assert [(e.onset_s, e.duration_s) for e in events if e.kind == "bad"] == [(2.0, 1.5), (7.0, 0.5)]
+    assert [e.stimulus for e in events if e.kind == "bad moon rising"] == ["b/mix.wav"]
 
 
 def test_a_folder_of_several_recordings_is_ambiguous(dataset: Path) -> None:

@@ -14,7 +14,10 @@ from eeg2music.recordings.channels import ChannelChoice, choose_channels, judge,
 from eeg2music.recordings.montages import is_standard_name
 from eeg2music.seeding import numpy_rng
 
-BRAIN = ["Fp1", "EEG Fz-REF", "Fc5.", "T3", "M1", "A1", "AFF5h", "G12", "DAMT3", "E77", "B14", "EEG 003", "Ch4", "LA12"]
+BRAIN = [
+    "Fp1", "EEG Fz-REF", "EEGC3", "Fc5.", "T3", "M1", "A1", "AFF5h", "G12", "DAMT3", "E77", "B14", "EEG 003", "Ch4",
+    "LA12",
+]  # fmt: skip
 OTHERS = {
     "HEOG": "eye", "VEOG": "eye", "EOG left": "eye", "EOG horizontal": "eye", "LOC": "eye", "EMG1": "muscle",
     "ChinEMG": "muscle", "ECG": "heart", "EKGL": "heart", "AUX69": "auxiliary", "BIP65": "auxiliary",
@@ -116,6 +119,8 @@ def test_a_cap_comes_before_other_brain_signals() -> None:
         ([f"A{i}" for i in range(1, 33)] + [f"B{i}" for i in range(1, 33)], False),
         ([f"E{i}" for i in range(1, 129)], False),
         ([f"EEG {i:03d}" for i in range(32)], False),
+        ([f"EEG{name}" for name in ("Fp1", "Fp2", "F3", "F4", "F7", "F8", "C3", "C4", "P3", "P4", "O1", "O2")], False),
+        ([f"EEG{place}{i}" for place in "FCPO" for i in range(1, 5)], False),
     ],
 )
 def test_contacts_are_told_by_their_shafts(names: list[str], intracranial: bool) -> None:

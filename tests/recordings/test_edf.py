@@ -122,6 +122,22 @@ def test_signals_without_a_unit_are_microvolts_where_they_cannot_be_volts(tmp_pa
     np.testing.assert_allclose(volts.signal_v, named.signal_v, atol=2e-8)
 
 
+def test_signals_of_one_label_are_told_apart_by_their_order(tmp_path: Path) -> None:
+    labels = ("Fp1", "C3", "Fp1", "C4", "Oz", "Fp1")
+    slow = ("Resp", "uV", 10, 200)
+    named, bare = (
+        read_recording(write(tmp_path / f"in_{unit}.edf", slow, *((label, unit, 256, 200) for label in labels)))
+        for unit in ("uV", "")
+    )
+    assert bare.channel_names == named.channel_names == ("Fp1-0", "C3", "Fp1-1", "C4", "Oz", "Fp1-2")
+    np.testing.assert_allclose(bare.signal_v, named.signal_v, rtol=1e-5)
+    assert "the file names no unit; microvolts assumed" in bare.notes
+    mixed = [("O2", "%", 256, 100), ("O2", "uV", 256, 200), *((label, "", 256, 200) for label in ("C3", "C4"))]
+    found = read_recording(write(tmp_path / "oxygen.edf", *mixed))
+    assert found.channel_names == ("O2-1", "C3", "C4")
+    assert found.left_out == {"O2-0": "its unit is %, no voltage"}
+
+
 def test_another_unit_is_no_voltage(tmp_path: Path) -> None:
     brain = [(f"DAMT{i}", "uV", 256, 200) for i in range(6)]
     found = read_recording(write(tmp_path / "a.edf", *brain, ("X1", "bpm", 256, 200), ("O2", "%", 256, 100)))

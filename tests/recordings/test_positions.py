@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 
@@ -35,8 +37,9 @@ CAP = (
 
 
 def test_names_are_freed_of_what_recorders_add() -> None:
-    for name in ("EEG Fp1-REF", "Fp1.", "Fp1..", "EEG Fp1-LE", "POL Fp1", " Fp1 ", "Fp1-A2"):
+    for name in ("EEG Fp1-REF", "Fp1.", "Fp1..", "EEG Fp1-LE", "POL Fp1", " Fp1 ", "Fp1-A2", "EEGFp1", "eegFp1-REF"):
         assert bare_name(name) == "Fp1"
+    assert [bare_name(name) for name in ("EEG1", "EEG", "EEGX")] == ["EEG1", "EEG", "EEGX"]
 
 
 def test_the_head_frame_has_x_right_y_front_z_up() -> None:
@@ -56,8 +59,9 @@ def test_old_and_new_names_are_the_same_place() -> None:
 def test_bipolar_derivations_lie_between_their_electrodes() -> None:
     assert bipolar("Fp1-F7") == ("FP1", "F7")
     assert bipolar("C3-A2") is None
-    ends = match_montage(["Fp1", "F7", "Fp1-F7"], "10-05")
-    np.testing.assert_allclose(ends[2], ends[:2].mean(axis=0), atol=1e-6)
+    ends = match_montage(["Fp1", "F7", "Fp1-F7", "EEGFp1-F7", "EEGFp1-EEGF7"], "10-05")
+    for between in ends[2:]:
+        np.testing.assert_allclose(between, ends[:2].mean(axis=0), atol=1e-6)
 
 
 @pytest.mark.parametrize(("count", "size"), [(32, 32), (64, 64), (128, 128)])
@@ -73,10 +77,64 @@ def test_biosemi_plugs_are_placed_in_order(count: int, size: int) -> None:
         np.testing.assert_allclose(positions[names.index("A32")], table["CPZ"], atol=1e-6)
 
 
-def test_nets_are_placed_by_their_size() -> None:
-    positions, montage = guess_positions([f"E{i}" for i in range(1, 129)])
-    assert montage == "GSN-HydroCel-129"
-    assert np.isfinite(positions).all()
+@pytest.mark.parametrize(
+    ("numbers", "montage"),
+    [
+        (range(1, 33), "GSN-HydroCel-32"),
+        (range(1, 65), "GSN-HydroCel-65_1.0"),
+        (range(1, 129), "GSN-HydroCel-129"),
+        (sorted({*range(1, 129)} - {17, 43, 48, 49, 119, 120, 125, 126, 127, 128}), "GSN-HydroCel-129"),
+        (range(1, 257), "GSN-HydroCel-257"),
+    ],
+)
+def test_nets_are_placed_by_their_size(numbers: Iterable[int], montage: str) -> None:
+    names = [f"E{i}" for i in numbers]
+    positions, found = guess_positions([*names, "Cz"])
+    assert found == montage
+    table = template(montage)
+    np.testing.assert_allclose(positions, [table[name.upper()] for name in [*names, "Cz"]], atol=1e-6)
+
+
+def numbered(*prefixes: str, count: int = 32) -> list[str]:
+    return [f"{prefix}{i}" for prefix in prefixes for i in range(1, count + 1)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        numbered("C", count=64),
+        numbered("P", count=20),
+        [name for name in numbered("C", count=64) if name not in ("C1", "C17")],
+        [*numbered("P", count=20), "Cz"],
+        numbered("EEGP", count=20),
+        numbered("EEG ", count=32),
+        numbered("F", count=16),
+        numbered("A", count=16),
+        numbered("E", count=16),
+        numbered("E", count=100),
+        numbered("C"),
+        numbered("B", "C"),
+        numbered("A", "C"),
+        numbered("A", "B", "D"),
+    ],
+    ids=lambda names: f"{names[0]}-{names[-1]}",
+)
+def test_numbers_are_no_places(names: list[str]) -> None:
+    """Some of the names are also those of places, of electrodes of a net, or of plugs of a cap."""
+    positions, notes = locate(names, no_positions(len(names)), origin="the file", fiducials=False, kind="eeg")
+    assert np.isnan(positions).all()
+    shown = ", ".join([name for name in names if name != "Cz"][:3])
+    assert notes == (
+        f"positions unknown: the file has none and names such as {shown} only number the channels; global decoding "
+        "only (name a montage with --montage)",
+    )
+
+
+def test_places_that_happen_to_count_stay_places() -> None:
+    for names in (numbered("P", count=10), [*CAP, *numbered("T", count=6)], numbered("C", "CP", "FC", count=6)):
+        positions, montage = guess_positions(names)
+        assert montage == "colin27_1005"
+        np.testing.assert_array_equal(positions, match_montage(names, "10-05"))
 
 
 def test_unknown_names_stay_unknown() -> None:

@@ -36,6 +36,22 @@ def test_what_was_written_comes_back(make_raw: Any, write: Write, name: str, ste
     assert found.duration_s == 4.0
 
 
+def test_a_brainvision_header_may_stand_for_its_own_name(make_raw: Any, write: Write, tmp_path: Path) -> None:
+    import mne
+
+    raw = make_raw()
+    raw.set_annotations(mne.Annotations([1.0], [0.5], ["Stimulus/S  7"]))
+    plain = read_recording(write(raw, "a.run.vhdr"))
+    header = tmp_path / "a.run.vhdr"
+    text = header.read_text(encoding="utf-8")
+    assert "DataFile=a.run.eeg" in text
+    header.write_text(text.replace("a.run.", "$b."), encoding="utf-8")
+    found = read_recording(header)
+    assert_same(found, plain)
+    assert found.events == plain.events
+    assert "Stimulus/S  7" in [event.kind for event in found.events]
+
+
 @pytest.mark.parametrize("name", ["a.edf", "a.vhdr", "a_raw.fif", "a.set"])
 def test_nobodys_name_date_or_remark_comes_along(make_raw: Any, write: Write, name: str) -> None:
     raw = make_raw(secret=True)
@@ -72,6 +88,22 @@ def test_events_count_from_the_first_sample(make_raw: Any, write: Write) -> None
     ]
     later = read_recording(write(cropped, "cropped_raw.fif"), start_s=4.0)
     assert [round(e.onset_s, 6) for e in later.events] == [3.0]
+
+
+@pytest.mark.parametrize("text", ["BAD_movement", "bad", "Bad Interval by Ada Lovelace", "BAD boundary"])
+def test_of_what_is_marked_bad_only_the_word_and_the_time_are_kept(make_raw: Any, write: Write, text: str) -> None:
+    import mne
+
+    raw = make_raw()
+    raw.set_annotations(mne.Annotations([1.0, 2.0, 3.0], [0.5, 0, 0], [text, "not bad", "Stimulus/S  1"]))
+    found = read_recording(write(raw, "marked_raw.fif"))
+    assert [(event.onset_s, event.duration_s, event.kind) for event in found.events] == [
+        (1.0, 0.5, "bad"),
+        (2.0, 0.0, "annotation"),
+        (3.0, 0.0, "Stimulus/S  1"),
+    ]
+    later = read_recording(write(raw, "marked_raw.fif"), start_s=1.25)
+    assert [(event.onset_s, event.kind) for event in later.events][:1] == [(-0.25, "bad")]
 
 
 def test_steps_of_a_trigger_channel_are_events(make_raw: Any, write: Write) -> None:

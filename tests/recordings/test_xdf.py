@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,12 @@ def stream(kind: str, samples: Any, stamps: Any, labels: list[tuple[str, str, st
 def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Read made-up streams as if pyxdf had found them in a file."""
 
-    def read(*streams: dict[str, Any]) -> Any:
+    def read(*streams: dict[str, Any], channels: Sequence[str] | None = None) -> Any:
         import pyxdf
 
         monkeypatch.setattr(pyxdf, "load_xdf", lambda *_, **__: (list(streams), {}))
         (tmp_path / "a.xdf").write_bytes(b"XDF:")
-        return read_recording(tmp_path / "a.xdf")
+        return read_recording(tmp_path / "a.xdf", channels=channels)
 
     return read
 
@@ -70,6 +71,54 @@ def test_labels_units_and_markers_of_streams(load: Any) -> None:
     np.testing.assert_allclose(found.signal_v[1], 1e-3 * samples[:, 1], rtol=1e-5)
     assert [(round(e.onset_s, 6), e.kind) for e in found.events] == [(1.0, "trigger 7"), (2.0, "marker")]
     assert np.isfinite(found.positions_m).all()
+    assert found.notes[:2] == (
+        "1 other stream(s) of the XDF file were used for events only",
+        "not used: 1 stream(s) of other signals (Audio)",
+    )
+
+
+CAP = ("Fp1", "Fp2", "C3", "C4", "Pz", "Oz")
+EAR = ("L1", "L2", "R1", "R2")
+
+
+def brain(names: Sequence[str], sfreq_hz: int, seconds: float = 10.0, type_: str = "EEG") -> dict[str, Any]:
+    count = round(seconds * sfreq_hz)
+    samples = numpy_rng(0, "xdf", len(names), sfreq_hz).standard_normal((count, len(names))).astype(np.float32)
+    found = stream("EEG", samples, np.arange(count) / sfreq_hz, [(name, type_, "uV") for name in names])
+    found["info"]["nominal_srate"] = [str(sfreq_hz)]
+    return found
+
+
+@pytest.mark.parametrize("cap_first", [True, False])
+def test_of_two_brain_streams_the_one_with_more_electrodes_is_read(load: Any, cap_first: bool) -> None:
+    both = [brain(CAP, 250), brain(EAR, 2000)]
+    found = load(*(both if cap_first else both[::-1]))
+    assert (found.channel_names, found.sfreq_hz) == (CAP, pytest.approx(250))
+    assert found.notes[0] == (
+        "not used: another brain stream of 4 channels at 2000 Hz (name its channels, --channels L1,…, to decode it)"
+    )
+    assert not any("events" in note for note in found.notes)
+
+
+def test_the_channels_asked_for_choose_the_stream(load: Any) -> None:
+    found = load(brain(CAP, 250), brain(EAR, 2000), channels=("l1", "L2", "R1", "R2"))
+    assert (found.channel_names, found.sfreq_hz) == (EAR, pytest.approx(2000))
+    assert "another brain stream of 6 channels at 250 Hz (name its channels, --channels Fp1,…," in found.notes[0]
+    with pytest.raises(InputError, match="No channel named 'L1' in the file"):
+        load(brain(CAP, 250), brain(EAR, 2000), channels=("L1", "Fp1"))
+
+
+def test_streams_of_one_size_and_one_set_of_names(load: Any) -> None:
+    found = load(brain(CAP, 250), brain(CAP, 500))
+    assert found.sfreq_hz == pytest.approx(500), "then the one with more samples"
+    assert "channels at 250 Hz (save it as a file of its own to decode it)" in found.notes[0]
+
+
+def test_channels_that_are_no_electrodes_do_not_make_a_cap(load: Any) -> None:
+    amplifier = brain([*EAR, *(f"X{i}" for i in range(9))], 500)
+    for channel in amplifier["info"]["desc"][0]["channels"][0]["channel"][len(EAR) :]:
+        channel["type"] = ["misc"]
+    assert load(amplifier, brain(CAP, 250)).channel_names == CAP
 
 
 def test_a_file_without_an_eeg_stream(load: Any) -> None:

@@ -25,7 +25,7 @@ from eeg2music.report.result import (
     write_sound,
 )
 from eeg2music.seeding import numpy_rng
-from eeg2music.types import REGIONS, STEMS, Recording
+from eeg2music.types import REGIONS, STEMS, Event, Recording
 
 
 def test_new_empty_and_earlier_results_may_be_replaced(tmp_path: Path) -> None:
@@ -97,6 +97,15 @@ def test_a_clip_and_its_companion_are_scaled_alike_and_the_report_says_so(tmp_pa
     assert read_audio(tmp_path / "stems/drums.wav")[7] == pytest.approx(0.25, abs=1 / 32768)
     assert read_audio(tmp_path / "no_brain/stems/drums.wav")[7] == pytest.approx(1.0, abs=1 / 32768)
     assert "by the factor 0.500 (-6.0 dB), so that none clips" in (tmp_path / "report.html").read_text()
+
+
+def test_what_is_marked_bad_stands_in_the_report() -> None:
+    recording = Recording(
+        np.zeros((1, 640), np.float32), 64.0, ("Cz",), np.full((1, 3), np.nan, np.float32), kind="eeg", key="a"
+    )
+    assert recording_report(recording, recording, None)["marked_bad_s"] == []
+    marked = recording.replace(events=(Event(1.0, 2.0, "bad"), Event(2.5, 1.0, "bad"), Event(5.0, 1.0, "music")))
+    assert recording_report(marked, marked, None)["marked_bad_s"] == [[1.0, 3.5]]
 
 
 def test_time_adds_up_by_stage(monkeypatch: pytest.MonkeyPatch) -> None:

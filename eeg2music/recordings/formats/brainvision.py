@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from eeg2music.errors import InputError
 from eeg2music.recordings.contents import READERS, FileContents, Reader
@@ -19,19 +21,30 @@ class BrainVisionReader(Reader):
     suffixes = (".vhdr", ".ahdr")
     title = "BrainVision"
 
-    def read(self, path: Path) -> FileContents:
+    def read(self, path: Path, wanted: Sequence[str] = ()) -> FileContents:
         import mne
 
         _check(path)
-        return read_through_mne(path, mne.io.read_raw_brainvision, title=self.title)
+        return read_through_mne(path, mne.io.read_raw_brainvision, title=self.title, **_resolved(path))
+
+
+def _resolved(path: Path) -> dict[str, Any]:
+    """Options for MNE, which does not know that `$b` in a header stands for the header's own name."""
+    keys = {"data_fname": "datafile", "marker_fname": "markerfile"}
+    fields = _fields(path)
+    names = {option: _named(path, fields[key]) for option, key in keys.items() if "$b" in fields.get(key, "")}
+    return {"overrides": names} if names else {}
 
 
 def companions(path: Path) -> list[Path]:
     """The data and marker files that a header names."""
     fields = _fields(path)
-    base = path.with_suffix("").name
     named = [fields.get("datafile"), fields.get("markerfile")]
-    return [path.parent / name.replace("$b", base) for name in named if name]
+    return [path.parent / _named(path, name) for name in named if name]
+
+
+def _named(path: Path, name: str) -> str:
+    return name.replace("$b", path.with_suffix("").name)
 
 
 def _fields(path: Path) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from eeg2music.errors import InputError
 from eeg2music.recordings.channel_words import BRAIN_TYPES, reason_by_name, volts_per
 from eeg2music.recordings.contents import MIN_RATE_HZ, READERS, FileContents, Reader
-from eeg2music.recordings.edf_records import is_interrupted, longest_run, record_onsets
+from eeg2music.recordings.edf_records import ANNOTATION_LABELS, is_interrupted, longest_run, record_onsets
 from eeg2music.recordings.montages import is_standard_name
 from eeg2music.recordings.through_mne import read_through_mne
 
@@ -141,7 +142,7 @@ class EdfReader(Reader):
     suffixes = (".edf", ".bdf", ".rec")
     title = "EDF/BDF"
 
-    def read(self, path: Path) -> FileContents:
+    def read(self, path: Path, wanted: Sequence[str] = ()) -> FileContents:
         import mne
 
         header = read_header(path)
@@ -153,7 +154,7 @@ class EdfReader(Reader):
         if path.stat().st_size >= header.expected_bytes(_width(path)) + header.record_bytes(_width(path)):
             note = "the header does not tell the length; it was taken from the file's size"
             contents = contents.replace(notes=(*contents.notes, note))
-        return _uninterrupted(_with_units(contents, header).replace(dropped=dropped), path, header)
+        return _uninterrupted(_with_units(contents.replace(dropped=dropped), header), path, header)
 
 
 def _other_rates(header: EdfHeader) -> dict[str, str]:
@@ -188,14 +189,20 @@ def _with_units(contents: FileContents, header: EdfHeader) -> FileContents:
     """The header's own units: MNE does not say whether a unit is blank or one that it does not know.
 
     MNE takes numbers without a unit for volts. Where a signal can exceed a volt they are microvolts, as in XDF.
+    Signals are matched by their order: of several with one label, MNE changes the names.
     """
-    about = {label: (unit, reach) for label, unit, reach in zip(header.labels, header.units, header.reach, strict=True)}
+    kept = [
+        signal
+        for signal, label in enumerate(header.labels)
+        if label not in contents.dropped and label not in ANNOTATION_LABELS
+    ]
     units, factors = list(contents.units), np.ones(len(contents.names), dtype=np.float32)
-    for row, name in enumerate(contents.names):
-        unit, reach = about.get(name, ("", 0.0))
-        if units[row] is None and unit:
-            units[row] = unit
-        elif units[row] is None and contents.types[row] in BRAIN_TYPES and reach > 1.0:
+    for row, signal in zip(range(len(units)), kept, strict=True):
+        if units[row] is not None:
+            continue
+        if header.units[signal]:
+            units[row] = header.units[signal]
+        elif contents.types[row] in BRAIN_TYPES and header.reach[signal] > 1.0:
             factors[row] = 1e-6
     if (factors == 1.0).all():
         return contents.replace(units=tuple(units))

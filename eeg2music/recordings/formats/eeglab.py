@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from eeg2music.recordings.contents import READERS, FileContents, Reader
@@ -15,7 +16,7 @@ class EeglabReader(Reader):
     suffixes = (".set",)
     title = "EEGLAB"
 
-    def read(self, path: Path) -> FileContents:
+    def read(self, path: Path, wanted: Sequence[str] = ()) -> FileContents:
         import mne
 
         return read_through_mne(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from eeg2music.recordings.contents import READERS, FileContents, Reader
@@ -16,7 +17,7 @@ class FifReader(Reader):
     suffixes = (".fif", ".fif.gz")
     title = "FIF"
 
-    def read(self, path: Path) -> FileContents:
+    def read(self, path: Path, wanted: Sequence[str] = ()) -> FileContents:
         import mne
 
         return read_through_mne(path, mne.io.read_raw_fif, title=self.title, allow_maxshield="yes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from eeg2music.recordings.contents import READERS, FileContents, Reader
@@ -35,7 +36,7 @@ class OtherReader(Reader):
     )
     title = "a recording"
 
-    def read(self, path: Path) -> FileContents:
+    def read(self, path: Path, wanted: Sequence[str] = ()) -> FileContents:
         import mne
 
         title = path.suffix.lstrip(".").upper()

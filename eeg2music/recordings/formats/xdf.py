@@ -7,7 +7,7 @@ uniform grid where its time stamps are not uniform, and the notes say so.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeg2music.errors import InputError
-from eeg2music.recordings.channel_words import type_in_words, volts_per
+from eeg2music.recordings.channel_words import BRAIN_TYPES, type_in_words, volts_per
 from eeg2music.recordings.contents import READERS, FileContents, Reader, no_positions
 from eeg2music.recordings.through_mne import unreadable
 from eeg2music.types import Event
@@ -30,7 +30,7 @@ class XdfReader(Reader):
     suffixes = (".xdf", ".xdfz")
     title = "XDF"
 
-    def read(self, path: Path) -> FileContents:
+    def read(self, path: Path, wanted: Sequence[str] = ()) -> FileContents:
         import pyxdf
 
         previous = logging.getLogger("pyxdf").level
@@ -41,8 +41,13 @@ class XdfReader(Reader):
             raise unreadable(path, self.title, error) from None
         finally:
             logging.getLogger("pyxdf").setLevel(previous)
-        stream = _choose(path, streams)
-        return _contents(path, stream, [other for other in streams if other is not stream])
+        brain = _brain_streams(path, streams)
+        stream = _choose(brain, wanted)
+        rest = [other for other in streams if all(other is not one for one in brain)]
+        markers = [other for other in rest if not _is_signal(other)]
+        notes = [f"{len(markers)} other stream(s) of the XDF file were used for events only"] if markers else []
+        notes += _not_used(stream, brain, [other for other in rest if _is_signal(other)])
+        return _contents(stream, markers, notes)
 
 
 def _text(value: Any) -> str:
@@ -52,7 +57,8 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _choose(path: Path, streams: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _brain_streams(path: Path, streams: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The streams that can be decoded, in the order of the file."""
     numeric = [
         stream
         for stream in streams
@@ -69,13 +75,51 @@ def _choose(path: Path, streams: Sequence[dict[str, Any]]) -> dict[str, Any]:
             allowed="an XDF file with a stream of type EEG",
             remedy="record the EEG stream too",
         )
-    return max(brain, key=lambda stream: stream["time_series"].size)
+    return brain
 
 
-def _contents(path: Path, stream: dict[str, Any], others: Sequence[dict[str, Any]]) -> FileContents:
+def _choose(brain: Sequence[dict[str, Any]], wanted: Sequence[str]) -> dict[str, Any]:
+    """The stream with the channels asked for; of those the one with most brain channels, then with most samples.
+
+    Channels before samples: a fast stream of a few electrodes is not the cap.
+    """
+    asked = _as_asked(wanted)
+    having = [stream for stream in brain if asked <= _as_asked(_names(stream))]
+
+    def size(stream: dict[str, Any]) -> tuple[int, int]:
+        samples, count = stream["time_series"].shape
+        return sum(kind in BRAIN_TYPES for kind in _channels(stream, count)[1]), samples
+
+    return max(having or brain, key=size)
+
+
+def _as_asked(names: Sequence[str]) -> set[str]:
+    return {name.strip().upper() for name in names}
+
+
+def _names(stream: dict[str, Any]) -> tuple[str, ...]:
+    return _channels(stream, stream["time_series"].shape[1])[0]
+
+
+def _not_used(
+    stream: dict[str, Any], brain: Sequence[dict[str, Any]], signals: Sequence[dict[str, Any]]
+) -> Iterator[str]:
+    """What is left lying: other brain streams, and how to have them instead, and other signals."""
+    for other in brain:
+        if other is stream:
+            continue
+        names, rate = _names(other), 1.0 / float(np.median(np.diff(other["time_stamps"])))
+        same = _as_asked(names) <= _as_asked(_names(stream))
+        how = "save it as a file of its own" if same else f"name its channels, --channels {names[0]},…,"
+        yield f"not used: another brain stream of {len(names)} channels at {rate:.4g} Hz ({how} to decode it)"
+    if signals:
+        kinds = sorted({type_in_words(_text(other["info"]["type"])) for other in signals})
+        yield f"not used: {len(signals)} stream(s) of other signals ({', '.join(kinds)})"
+
+
+def _contents(stream: dict[str, Any], markers: Sequence[dict[str, Any]], notes: list[str]) -> FileContents:
     stamps = np.asarray(stream["time_stamps"], dtype=float)
     first, last, gaps = longest_stretch(stamps, _GAP_S)
-    notes = [f"{len(others)} other stream(s) of the XDF file were used for events only"] if others else []
     if gaps:
         notes.append(
             f"the stream has {gaps} gap(s) or clock reset(s); the longest stretch was used "
@@ -102,7 +146,7 @@ def _contents(path: Path, stream: dict[str, Any], others: Sequence[dict[str, Any
         units=tuple(units),
         positions_m=no_positions(len(names)),
         format="XDF",
-        events=_markers(others, stamps[0], stamps[-1]),
+        events=_markers(markers, stamps[0], stamps[-1]),
         notes=tuple(notes),
     )
 
@@ -158,14 +202,9 @@ def _scale(unit: str | None) -> float:
 
 
 def _markers(streams: Sequence[dict[str, Any]], first_s: float, last_s: float) -> tuple[Event, ...]:
-    """Markers of other streams inside the stretch. Their text is free, so only numbers are kept.
-
-    Markers are texts, or come at no regular rate; numbers at a regular rate are a signal of their own.
-    """
+    """Markers inside the stretch. Their text is free, so only numbers are kept."""
     events: list[Event] = []
     for stream in streams:
-        if _is_signal(stream):
-            continue
         for stamp, value in zip(stream["time_stamps"], stream["time_series"], strict=True):
             text = _text(value if isinstance(value, list) else list(np.atleast_1d(value)))
             if first_s <= stamp <= last_s:
@@ -174,6 +213,7 @@ def _markers(streams: Sequence[dict[str, Any]], first_s: float, last_s: float) -
 
 
 def _is_signal(stream: dict[str, Any]) -> bool:
+    """Whether a stream is a signal of its own, not markers: these are texts, or integers at no regular rate."""
     values = stream["time_series"]
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
         return False
