@@ -57,7 +57,7 @@ class _Moments(NamedTuple):
         )  # fmt: skip
 
     def solution(self, penalty: float) -> tuple[Tensor, Tensor]:
-        """Weights and means of the curves. Only they are centred: over many windows band-passed signals have no mean."""
+        """Weights, and means of the curves. They alone are centred: band-passed signals have next to no mean."""
         mean = self.y / self.frames
         centred = self.cross - torch.outer(self.x, mean)
         return ridge_solution(self.gram / self.frames, centred / self.frames, penalty), mean
