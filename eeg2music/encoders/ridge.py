@@ -37,6 +37,7 @@ OUTPUTS = len(STEMS) * len(CURVES)
 RHYTHM_LAGS = 32
 # What `fit_choosing` chooses from, for curves and for embeddings. Neighbouring virtual channels and lags are alike, so
 # that most directions of the curves' predictors have far less than the mean variance: good penalties are small.
+# Decoded embeddings hardly change beyond the largest, because their spread is restored.
 PENALTIES = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 
 

@@ -60,11 +60,11 @@ def at_the_edge(penalties: Mapping[str, float]) -> str:
     """Says which chosen penalties are the least or the largest of those tried; empty where none is.
 
     >>> at_the_edge({"curve_penalty": 0.1, "embedding_penalty": 1000.0})
-    'the embedding penalty 1000 is the largest tried: a better one may lie beyond'
+    'the embedding penalty 1000 is the largest of those tried'
     """
     ends = {min(PENALTIES): "least", max(PENALTIES): "largest"}
     return "; ".join(
-        f"the {name.replace('_', ' ')} {penalty:g} is the {ends[penalty]} tried: a better one may lie beyond"
+        f"the {name.replace('_', ' ')} {penalty:g} is the {ends[penalty]} of those tried"
         for name, penalty in penalties.items()
         if penalty in ends
     )
