@@ -2,11 +2,15 @@
 
 Curves come from the virtual channels of the 400 ms that follow each frame (a backward model,
 Crosse et al. 2016, eq. 5); embeddings from the window's band power and from the mean, spread and
-rhythm of the curves so decoded. Fitted in closed form; knows no people and needs positions.
+rhythm of the curves so decoded. Decoded embeddings are spread about their mean as widely as true ones, as
+Ozcelik and VanRullen (2023) spread their latents: least squares draws them to the mean, and by the cosine all that
+lie near the mean are nearest to the same few songs. Curves stay as they are.
+Fitted in closed form; knows no people and needs positions.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -31,8 +35,10 @@ from eeg2music.types import CURVES, EMBEDDING_DIM, STEMS
 OUTPUTS = len(STEMS) * len(CURVES)
 # Rhythm: the onset curves' autocorrelation up to one second.
 RHYTHM_LAGS = 32
-# What `fit_choosing` chooses from, for curves and for embeddings.
-PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
+# What `fit_choosing` chooses from, for curves and for embeddings. Neighbouring virtual channels and lags are alike, so
+# that most directions of the curves' predictors have far less than the mean variance: good penalties are small.
+# Decoded embeddings hardly change beyond the largest, because their spread is restored.
+PENALTIES = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 
 
 class _Moments(NamedTuple):
@@ -52,9 +58,10 @@ class _Moments(NamedTuple):
         )  # fmt: skip
 
     def solution(self, penalty: float) -> tuple[Tensor, Tensor]:
-        """Weights and means of the curves. Band-passed signals have no mean, so that only targets are centred."""
-        weight = ridge_solution(self.gram / self.frames, self.cross / self.frames, penalty)
-        return weight, self.y / self.frames
+        """Weights, and means of the curves. They alone are centred: band-passed signals have next to no mean."""
+        mean = self.y / self.frames
+        centred = self.cross - torch.outer(self.x, mean)
+        return ridge_solution(self.gram / self.frames, centred / self.frames, penalty), mean
 
     def error(self, weight: Tensor, mean: Tensor) -> float:
         """Squared error of a solution on these frames, as a share of the mean's; averaged over curves."""
@@ -62,6 +69,15 @@ class _Moments(NamedTuple):
         moved = (weight * (self.gram @ weight)).sum(0) - 2.0 * (weight * self.cross).sum(0)
         whole = of_mean + moved + 2.0 * mean * (self.x @ weight)
         return float((whole / of_mean.clamp_min(1e-12)).mean())
+
+
+class _Signals(NamedTuple):
+    """What is kept of a batch while fitting: channels as `_signals` gives them, curves and embeddings to decode."""
+
+    slow: Tensor
+    power: Tensor
+    curves: Tensor
+    embedding: Tensor
 
 
 @ENCODERS.add("ridge")
@@ -92,10 +108,10 @@ class RidgeEncoder(Encoder):
     def __init__(
         self,
         signal_spec: Mapping[str, Any],
-        points: int = 32,
+        points: int = 64,
         lags: int = 13,
-        curve_penalty: float = 0.1,
-        embedding_penalty: float = 0.3,
+        curve_penalty: float = 1e-5,
+        embedding_penalty: float = 3.0,
         embedding_dim: int = EMBEDDING_DIM,
         training_manifest: Mapping[str, Any] | None = None,
     ) -> None:
@@ -112,8 +128,8 @@ class RidgeEncoder(Encoder):
     def forward(self, eeg: Tensor, positions_m: Tensor, channel_mask: Tensor, subject: Tensor) -> BrainConditions:
         """See `Encoder.forward`. Raises InputError for windows without electrode positions."""
         check_subjects(subject, len(self.config["signal_spec"]["subjects"]))
-        lagged, power = self._predictors(eeg, positions_m, channel_mask, subject)
-        flat = self._decode(lagged)
+        slow, power = self._signals(eeg, positions_m, channel_mask, subject)
+        flat = self._decode(slow)
         embedding = self._embed(_summary(flat, power))
         curves = flat.transpose(1, 2).reshape(len(eeg), len(STEMS), len(CURVES), -1)
         known = torch.ones(len(eeg), dtype=torch.bool, device=eeg.device)
@@ -121,12 +137,11 @@ class RidgeEncoder(Encoder):
 
     @torch.no_grad()
     def fit(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
-        """See `Encoder.fit`. Walks through `batches` twice: curves first, embeddings from what they give."""
-        kept = list(batches)
+        """See `Encoder.fit`. Curves first, embeddings from what they give."""
+        kept = self._kept(batches)
         if not kept:
             raise DataError("There is nothing to fit the ridge regression on")
-        self._fit_curves(kept)
-        self._fit_embeddings(kept)
+        self._fit(kept, _sum(self._moments(batch) for batch in kept))
 
     @torch.no_grad()
     def fit_choosing(self, batches: Iterable[Mapping[str, Tensor]], folds: Sequence[int]) -> dict[str, float]:
@@ -140,16 +155,13 @@ class RidgeEncoder(Encoder):
         -------
         {"curve_penalty", "embedding_penalty"}, which become the config's
         """
-        kept = list(batches)
+        kept = self._kept(batches)
         if len(folds) != len(kept) or len(set(folds)) < 2:
             raise InputError(
                 f"{len(kept)} batches in {len(set(folds))} folds", allowed="a fold for each batch, two folds or more"
             )
-        parts: dict[int, _Moments] = {}
-        for batch, fold in zip(kept, folds, strict=True):
-            found = self._moments(batch)
-            parts[fold] = parts[fold].plus(found) if fold in parts else found
-        others = {fold: _sum([part for other, part in parts.items() if other != fold]) for fold in parts}
+        whole, parts = self._moments_by_fold(kept, folds)
+        others = {fold: _sum(part for other, part in parts.items() if other != fold) for fold in parts}
         curve = _least({p: [parts[f].error(*others[f].solution(p)) for f in parts] for p in PENALTIES})
         errors: dict[float, list[float]] = {p: [] for p in PENALTIES}
         for fold, rest in others.items():
@@ -162,39 +174,50 @@ class RidgeEncoder(Encoder):
                 errors[penalty].append(self._embedding_error(*_stack(held)))
         chosen = {"curve_penalty": curve, "embedding_penalty": _least(errors)}
         self.register_to_config(**chosen)
-        self.fit(kept)
+        self._fit(kept, whole)
         return chosen
 
-    def _fit_curves(self, batches: list[Mapping[str, Tensor]]) -> None:
-        found = _sum([self._moments(batch) for batch in batches])
-        self._set_curves(*found.solution(self.config["curve_penalty"]))
+    def _kept(self, batches: Iterable[Mapping[str, Tensor]]) -> list[_Signals]:
+        return [_Signals(*self._signals(*_inputs(batch)), batch["curves"], batch["embedding"]) for batch in batches]
 
-    def _moments(self, batch: Mapping[str, Tensor]) -> _Moments:
-        lagged, _ = self._predictors(*_inputs(batch))
-        x = lagged.flatten(0, 1).double()
-        y = batch["curves"].flatten(1, 2).transpose(1, 2).flatten(0, 1).double()
+    def _fit(self, kept: Sequence[_Signals], moments: _Moments) -> None:
+        """By the config's penalties. moments : of all that is kept."""
+        self._set_curves(*moments.solution(self.config["curve_penalty"]))
+        self._set_embeddings(*_stack([self._rows(batch) for batch in kept]), self.config["embedding_penalty"])
+
+    def _moments_by_fold(self, kept: Sequence[_Signals], folds: Sequence[int]) -> tuple[_Moments, dict[int, _Moments]]:
+        """Of everything, summed in the batches' order, and of each fold."""
+        whole: _Moments | None = None
+        parts: dict[int, _Moments] = {}
+        for batch, fold in zip(kept, folds, strict=True):
+            found = self._moments(batch)
+            whole = found if whole is None else whole.plus(found)
+            parts[fold] = parts[fold].plus(found) if fold in parts else found
+        assert whole is not None  # the caller refused an empty fit
+        return whole, parts
+
+    def _moments(self, batch: _Signals) -> _Moments:
+        x = self._lagged(batch.slow).flatten(0, 1).double()
+        y = batch.curves.flatten(1, 2).transpose(1, 2).flatten(0, 1).double()
         return _Moments(x.T @ x, x.T @ y, x.sum(0), y.sum(0), y.square().sum(0), len(x))
 
     def _set_curves(self, weight: Tensor, mean: Tensor) -> None:
         self.curve_weight.copy_(weight)
         self.curve_mean.copy_(mean)
 
-    def _fit_embeddings(self, batches: list[Mapping[str, Tensor]]) -> None:
-        self._set_embeddings(*_stack([self._rows(batch) for batch in batches]), self.config["embedding_penalty"])
-
-    def _rows(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def _rows(self, batch: _Signals) -> tuple[Tensor, Tensor]:
         """Summaries of the curves as they are decoded now (batch, summary), and embeddings (batch, target)."""
-        lagged, power = self._predictors(*_inputs(batch))
-        return _summary(self._decode(lagged), power).double(), batch["embedding"].flatten(1).double()
+        return _summary(self._decode(batch.slow), batch.power).double(), batch.embedding.flatten(1).double()
 
     def _set_embeddings(self, x: Tensor, y: Tensor, penalty: float) -> None:
         mean, scale = x.mean(0), x.std(0, unbiased=False).clamp_min(1e-6)
         standard, centred = (x - mean) / scale, y - y.mean(0)
         weight = ridge_solution(standard.T @ standard / len(x), standard.T @ centred / len(x), penalty)
+        spread = (standard @ weight).square().mean().sqrt()
         self.summary_mean.copy_(mean)
         self.summary_scale.copy_(scale)
         self.embedding_mean.copy_(y.mean(0))
-        self.embedding_weight.copy_(weight)
+        self.embedding_weight.copy_(weight * (centred.square().mean().sqrt() / spread.clamp_min(1e-12)))
 
     def _embedding_error(self, x: Tensor, y: Tensor) -> float:
         """One less the mean cosine of predicted and true embeddings."""
@@ -207,8 +230,8 @@ class RidgeEncoder(Encoder):
         embedding = scaled @ self.embedding_weight + self.embedding_mean
         return F.normalize(embedding.reshape(len(summary), 1 + len(STEMS), -1), dim=-1)
 
-    def _predictors(self, eeg: Tensor, positions_m: Tensor, mask: Tensor, subject: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, frame, point * lag) and log power (batch, point)."""
+    def _signals(self, eeg: Tensor, positions_m: Tensor, mask: Tensor, subject: Tensor) -> tuple[Tensor, Tensor]:
+        """Virtual channels at the curves' rate (batch, point, frame) and their log power (batch, point)."""
         eeg, positioned = clean_inputs(eeg, positions_m, mask, subject)
         if not bool((positioned.sum(1) >= MIN_POSITIONED_CHANNELS).all()):
             raise InputError(
@@ -219,14 +242,16 @@ class RidgeEncoder(Encoder):
         virtual = self.spline(eeg.float(), positions_m, positioned)
         frames = virtual.shape[-1] // FRAME_STRIDE
         slow = virtual[..., : frames * FRAME_STRIDE].unflatten(-1, (frames, FRAME_STRIDE)).mean(-1)
-        lags = int(self.config["lags"])
-        lagged = F.pad(slow, (0, lags - 1)).unfold(-1, lags, 1)
-        power = slow.square().mean(-1).clamp_min(1e-6).log()
-        return lagged.permute(0, 2, 1, 3).flatten(2), power
+        return slow, slow.square().mean(-1).clamp_min(1e-6).log()
 
-    def _decode(self, lagged: Tensor) -> Tensor:
-        """(batch, frame, point * lag) -> (batch, frame, stem * curve)."""
-        return lagged @ self.curve_weight + self.curve_mean
+    def _lagged(self, slow: Tensor) -> Tensor:
+        """(batch, point, frame) -> (batch, frame, point * lag), zeros after the end."""
+        lags = int(self.config["lags"])
+        return F.pad(slow, (0, lags - 1)).unfold(-1, lags, 1).permute(0, 2, 1, 3).flatten(2)
+
+    def _decode(self, slow: Tensor) -> Tensor:
+        """(batch, point, frame) -> (batch, frame, stem * curve)."""
+        return self._lagged(slow) @ self.curve_weight + self.curve_mean
 
 
 def ridge_solution(gram: Tensor, cross: Tensor, penalty: float) -> Tensor:
@@ -235,11 +260,8 @@ def ridge_solution(gram: Tensor, cross: Tensor, penalty: float) -> Tensor:
     return torch.linalg.solve(gram + amount * torch.eye(len(gram), dtype=gram.dtype), cross)
 
 
-def _sum(parts: Sequence[_Moments]) -> _Moments:
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = whole.plus(part)
-    return whole
+def _sum(parts: Iterable[_Moments]) -> _Moments:
+    return functools.reduce(_Moments.plus, parts)
 
 
 def _stack(rows: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

@@ -37,7 +37,7 @@ from eeg2music.evaluation.lesson import (
     make_lesson,
     refuse_taught,
 )
-from eeg2music.evaluation.linear_decoder import fit_linear_decoder
+from eeg2music.evaluation.linear_decoder import at_the_edge, fit_linear_decoder
 from eeg2music.evaluation.material import ListeningConfig, composed
 from eeg2music.evaluation.signal_blind import genre_guess_accuracy, genre_oracle, signal_blind, song_oracle
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS, WINDOW_S, Conditions, FloatArray, Window
@@ -173,12 +173,13 @@ def _ridge(evidence: Evidence, lesson: Lesson, listening: ListeningConfig, fit: 
     decoded = evidence.pipeline.with_encoder(cast(BrainEncoder, encoder)).encode(evidence.heard.windows)
     subjects = sorted({window.subject for window in windows})
     refuse_taught([lesson.songs[row] for row in rows], subjects, evidence.heard)
+    edge = at_the_edge(penalties)
     words = (
-        f"{len(windows)} windows of {len(set(rows))} other songs by {len(subjects)} other listeners at the same "
-        "signal-to-noise ratio; penalties chosen on them alone, over whole songs"
+        f"{len(windows)} windows of {len(set(rows))} other songs of the style by {len(subjects)} other listeners at "
+        "the same signal-to-noise ratio; penalties chosen on them alone, over whole songs"
     )
-    figures = {"windows": len(windows), "songs": len(set(rows)), "listeners": subjects, **penalties}
-    return Known(decoded, {"words": words, **figures})
+    figures = {"windows": len(windows), "songs": len(set(rows)), "listeners": subjects, **penalties, "edge": edge}
+    return Known(decoded, {"words": f"{words}; {edge}" if edge else words, **figures})
 
 
 def session_positions(windows: Sequence[Window]) -> list[float]:

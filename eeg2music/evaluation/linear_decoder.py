@@ -6,11 +6,12 @@ Closed form throughout; penalties are chosen over whole songs of the fit alone. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
-from eeg2music.encoders.ridge import RidgeEncoder
+from eeg2music.encoders.ridge import PENALTIES, RidgeEncoder
 from eeg2music.errors import DataError
 from eeg2music.evaluation.heard import take
 from eeg2music.metrics.ridge import group_folds
@@ -53,6 +54,31 @@ def fit_linear_decoder(
     dim = int(conditions.global_embedding.shape[-1])
     encoder = RidgeEncoder.build(spec, embedding_dim=dim).eval()
     return encoder, encoder.fit_choosing(batches, folds)
+
+
+def at_the_edge(penalties: Mapping[str, float]) -> str:
+    """Says which chosen penalties are the least or the largest of those tried; empty where none is.
+
+    >>> at_the_edge({"curve_penalty": 0.1, "embedding_penalty": 1000.0})
+    'the embedding penalty 1000 is the largest of those tried'
+    """
+    ends = {min(PENALTIES): "least", max(PENALTIES): "largest"}
+    return "; ".join(
+        f"the {name.replace('_', ' ')} {penalty:g} is the {ends[penalty]} of those tried"
+        for name, penalty in penalties.items()
+        if penalty in ends
+    )
+
+
+def edge_remarks(levels: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence for each linear decoder, by level and seed, whose penalties lie at the edge of those tried."""
+    return [
+        f"{level['name']}, {name}, seed {seeded['seed']}: {seeded['given']['edge']}"
+        for level in levels
+        for name, entry in level["scores"].items()
+        for seeded in entry["seeds"]
+        if seeded.get("given", {}).get("edge")
+    ]
 
 
 def _batch(pipeline: BrainToMusicPipeline, windows: Sequence[Window], heard: Conditions) -> dict[str, torch.Tensor]:

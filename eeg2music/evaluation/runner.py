@@ -25,6 +25,7 @@ from eeg2music.evaluation.expectations import judge
 from eeg2music.evaluation.followed import followed_conditions
 from eeg2music.evaluation.heard import scorer_vectors
 from eeg2music.evaluation.known import check_split, refuse_known
+from eeg2music.evaluation.linear_decoder import edge_remarks
 from eeg2music.evaluation.material import further_songs, further_stems
 from eeg2music.evaluation.page import write_scores
 from eeg2music.evaluation.parts import Parts
@@ -93,7 +94,11 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
             *circular,
             *(text for level in levels for text in small_stamps(level["name"], level["distances"])),
         ],
-        "remarks": [*seed_remarks(len(config.seeds), "The evaluation has"), *_work_remarks(split["test"])],
+        "remarks": [
+            *seed_remarks(len(config.seeds), "The evaluation has"),
+            *edge_remarks(levels),
+            *_work_remarks(split["test"]),
+        ],
         "warnings": split["look_alikes"]["warnings"],
     }
     hook("writing")

@@ -14,6 +14,7 @@ from eeg2music.encoders.spatial import spread_points
 from eeg2music.errors import DataError, InputError
 from eeg2music.types import SignalSpec
 
+INPUTS = ("eeg", "positions_m", "channel_mask", "subject")
 SPEC = SignalSpec(kind="eeg", sfreq_hz=64.0, subjects=("sub-01",))
 
 
@@ -94,13 +95,37 @@ def test_penalties_are_chosen_by_rows_that_were_not_fitted_on() -> None:
     assert torch.equal(encoder.embedding_weight, again.embedding_weight)
 
 
-def test_where_nothing_can_be_learned_the_largest_penalty_is_chosen() -> None:
+def test_where_nothing_can_be_learned_a_large_penalty_is_chosen() -> None:
     batches = [planted(seed, batch=6) for seed in range(4)]
     strangers = [{**batch, **{key: planted(50 + n, batch=6)[key] for key in ("curves", "embedding")}}
                  for n, batch in enumerate(batches)]  # fmt: skip
     chosen = RidgeEncoder.build(SPEC, points=8, lags=8).fit_choosing(strangers, [0, 1, 2, 3])
-    assert chosen["curve_penalty"] == max(PENALTIES)
+    assert chosen["curve_penalty"] >= 100.0
     assert chosen["embedding_penalty"] >= 10.0
+
+
+def test_how_high_curves_lie_decides_nothing() -> None:
+    """Slow signals have a mean in every window: without centring, curves far from zero would be fitted to it."""
+    batches, folds = [planted(seed, batch=6) for seed in range(4)], [0, 1, 0, 1]
+    for batch in batches:
+        batch["eeg"] = batch["eeg"] + 0.5 * torch.randn(6, 32, 1, generator=torch.Generator().manual_seed(4))
+    higher = [{**batch, "curves": batch["curves"] + 20.0} for batch in batches]
+    low, high = (RidgeEncoder.build(SPEC, points=8, lags=8) for _ in range(2))
+    assert low.fit_choosing(batches, folds)["curve_penalty"] == high.fit_choosing(higher, folds)["curve_penalty"]
+    torch.testing.assert_close(high.curve_weight, low.curve_weight, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(high.curve_mean, low.curve_mean + 20.0)
+
+
+@pytest.mark.parametrize("penalty", [1e-3, 1.0, 1e3])
+def test_decoded_embeddings_are_spread_as_true_ones_are(penalty: float) -> None:
+    """However much they were shrunk: those near the mean of all would be nearest to the same few songs."""
+    batches = [planted(seed) for seed in range(4)]
+    encoder = RidgeEncoder.build(SPEC, points=8, lags=8, embedding_penalty=penalty)
+    encoder.fit(batches)
+    with torch.no_grad():
+        decoded = torch.cat([encoder(*(batch[key] for key in INPUTS)).stem_embedding for batch in batches])
+    true = torch.cat([batch["embedding"][:, 1:] for batch in batches])
+    assert float(decoded.std(0).norm()) == pytest.approx(float(true.std(0).norm()), rel=0.05)
 
 
 def test_one_fold_is_refused() -> None:

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 import torch
 
+from eeg2music.encoders.ridge import PENALTIES
 from eeg2music.encoders.spatial import spread_points
 from eeg2music.errors import DataError, LeakError
 from eeg2music.evaluation import baselines, lesson
@@ -26,7 +27,7 @@ from eeg2music.evaluation.brain import Evidence, embedding_score
 from eeg2music.evaluation.config import EvaluateConfig
 from eeg2music.evaluation.heard import Heard, audio_conditions, condition_vectors
 from eeg2music.evaluation.lesson import FitConfig, Lesson, heard_by, lesson_windows, make_lesson, refuse_taught
-from eeg2music.evaluation.linear_decoder import fit_linear_decoder
+from eeg2music.evaluation.linear_decoder import edge_remarks, fit_linear_decoder
 from eeg2music.evaluation.material import ListeningConfig, composed, listening_songs, simulated_heard
 from eeg2music.evaluation.parts import Parts
 from eeg2music.evaluation.units import Bench, Unit
@@ -271,6 +272,24 @@ def test_ridge_finds_a_planted_code_in_new_songs_and_listeners_and_none_where_th
     assert accuracy(rows) > 0.85
     strangers = list(numpy_rng(3).permutation(40)) * 3
     assert 0.2 < accuracy(strangers) < 0.75
+
+
+@pytest.mark.parametrize("penalty", [min(PENALTIES), max(PENALTIES)])
+def test_a_penalty_at_the_edge_of_those_tried_is_told(
+    taught: Baselines, evidence: Evidence, monkeypatch: pytest.MonkeyPatch, penalty: float
+) -> None:
+    inside = {"curve_penalty": 0.1, "embedding_penalty": 1.0}
+
+    def given(penalties: dict[str, float]) -> dict[str, Any]:
+        monkeypatch.setattr(baselines, "fit_linear_decoder", lambda *a: (fit_linear_decoder(*a)[0], penalties))
+        return taught.conditions("ridge", evidence, 0.0).given
+
+    quiet, told = given(inside), given({**inside, "curve_penalty": penalty})
+    assert quiet["edge"] == "" and "tried" not in quiet["words"]
+    assert f"curve penalty {penalty:g} is the " in told["edge"] and told["words"].endswith(told["edge"])
+    ridge = {"seeds": [{"seed": 4, "given": quiet}, {"seed": 5, "given": told}]}
+    levels = [{"name": "a", "scores": {"brain": {"seeds": [{"seed": 4}]}, "ridge": ridge, "codec": {"seeds": []}}}]
+    assert edge_remarks(levels) == [f"a, ridge, seed 5: {told['edge']}"]
 
 
 def test_too_few_songs_to_choose_penalties_with(evidence: Evidence) -> None:

@@ -66,6 +66,7 @@ def test_where_everything_sits_as_it_should_nothing_is_said() -> None:
         ("signal_blind", entry(0.5, 0.0), "signal blind (embedding, seed 0) should be at chance 0.50 but has"),
         ("shuffled", entry(0.0, 0.5), "shuffled (generated, seed 0) should be at chance"),
         ("ridge", entry(0.9, 0.2), "ridge (embedding, seed 0) should not be above the brain but is, by +0."),
+        ("ridge", entry(0.3, 0.6), "ridge (generated, seed 0) should not be above the brain but is, by +0."),
         ("time_shifted", entry(0.0, 0.6), "time shifted (generated, seed 0) should not be above the brain"),
         ("brain", entry(0.6, 0.8), "brain (generated, seed 0) should not be above the oracle"),
         ("song_oracle", entry(0.5, 0.9), "song oracle (generated, seed 0) should not be above the oracle"),

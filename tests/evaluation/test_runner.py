@@ -293,6 +293,8 @@ def test_the_quoted_evaluation_is_as_large_as_promised() -> None:
     assert config.levels[0].generated_windows >= 200
     assert set(config.levels[0].conditions) == {"brain", *CONTROLS, *BASELINES}
     assert any(level.snr == "real" for level in config.levels)
+    # The headline is of generated clips: there, too, the brain stands beside its linear rival.
+    assert all({"brain", "ridge"} <= set(level.generate) for level in config.levels)
 
 
 def test_the_oracle_of_the_real_level_is_the_clean_ones(tiny_checkpoint: Path, tmp_path: Path) -> None:
