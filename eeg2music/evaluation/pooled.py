@@ -1,4 +1,4 @@
-"""One figure of all seeds: every query's score is averaged over the seeds, and songs are its clusters.
+"""One figure of all seeds: every query's score is averaged over the seeds, and songs (works) are its clusters.
 
 Seeds share songs and listeners, so that they are no further songs: averaged within a query they only make its score
 less noisy. Interval and permutation test are then those of one run. Each seed's own figures stand beside.
@@ -53,9 +53,11 @@ def _pooled(scored: Sequence[tuple[Matched, Mapping[str, Any]]]) -> dict[str, An
     ):
         raise DataError("Seeds of other queries", allowed="the same windows with every seed")
     songs, subjects = query_names(first, score["cells"])
+    work_of = dict(zip(score["cells"]["song"], score["cells"].get("work", ()), strict=False))
+    works = [work_of[song] for song in songs] if work_of else None
     tables = [score_tables(similarity_matrix(matched.query, matched.gallery)) for matched, _ in scored]
     pairwise, top1 = (np.mean(kind, axis=0) for kind in zip(*tables, strict=True))
     return {
-        **figures_of(pairwise, top1, first.target, songs=songs, subjects=subjects, seed=score["seed"]),
+        **figures_of(pairwise, top1, first.target, songs=songs, subjects=subjects, works=works, seed=score["seed"]),
         "seeds": len(scored),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,18 @@ def test_the_mean_is_that_of_the_seeds_and_lies_in_its_interval() -> None:
     # Noise of single takes averages out; songs do not become more.
     assert np.diff(found["ci95"]) < max(np.diff(one["ci95"]) for one in own)
     assert found["p_value"] <= max(one["p_value"] for one in own)
+
+
+def test_versions_of_one_work_count_once() -> None:
+    works = [f"work-{n // 2}" for n in TARGET]
+    units = []
+    for one in (unit(0), unit(1)):
+        assert one.entry is not None and one.decoded is not None
+        score = identify(one.decoded.query, one.decoded.gallery, TARGET, **NAMES, works=works, seed=one.entry["seed"])
+        units.append(replace(one, entry={**one.entry, "embedding": score}))
+    found = pooled(*units)
+    assert (found["works"], found["songs"]) == (SONGS // 2, SONGS)
+    assert f"over {SONGS // 2} works" in found["interval"]
 
 
 def test_seeds_that_know_nothing_are_at_chance_together() -> None:
