@@ -100,10 +100,10 @@ def test_encoder_scores_are_those_of_truth_and_chance() -> None:
         assert constant[key]["low"] < chance < constant[key]["high"]
 
 
-def test_the_whole_command_is_measured_as_a_user_runs_it(tmp_path: Path) -> None:
+def test_the_whole_command_is_measured_as_a_user_runs_it(tiny_checkpoint: Path) -> None:
     module = load_file(FOLDER / "generation_speed.py")
-    found = module.measure_demo(tmp_path, 1, "--dry-run")
+    found = module.measure_demo(tiny_checkpoint, 1, "--dry-run")
     assert found["elapsed_seconds"] > 0.1 and found["processor_seconds"] > 0.1
     assert 20 < found["peak_memory_mib"] < 20_000
     with pytest.raises(SystemExit, match="demo ended with code 2"):
-        module.measure_demo(tmp_path, 1, "no_such_key=1")
+        module.measure_demo(tiny_checkpoint, 1, "no_such_key=1")

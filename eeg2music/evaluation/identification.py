@@ -85,6 +85,7 @@ def identify(
         one = of.removesuffix("s")
         raise DataError(f"Identification over one {one}", allowed=f"two {of} or more", remedy="add test songs")
     found = standing(similarity, target_index, tolerance=TIE_TOLERANCE)
+    hits = pairwise_score(found), topk_hit(found, 1)
     figures = figures_of(
         *score_tables(similarity),
         target_index,
@@ -99,7 +100,7 @@ def identify(
         "top5": float(topk_hit(found, min(5, size)).mean()),
         "median_rank": float(np.median(mean_rank(found))),
         "mrr": float(reciprocal_rank(found).mean()),
-        "cells": _cells(songs, works, subjects, pairwise_score(found), topk_hit(found, 1)),
+        "cells": _cells(songs, works, subjects, *hits),
     }
 
 
@@ -150,7 +151,7 @@ def figures_of(
         "gallery_size": size,
         "songs": len(set(songs)),
         **({} if works is None else {"works": independent}),
-        "subjects": len(set(subjects or ())),
+        "subjects": len(set(() if subjects is None else subjects)),
         "seed": seed,
         "permutations": permutations,
         "interval": interval.method,

@@ -68,7 +68,9 @@ def test_evaluate_refuses_before_it_scores_and_stamps_what_is_allowed(
     monkeypatch.setattr(runner, "_finish_units", lambda *_: None)
     monkeypatch.setattr(runner, "_results", lambda *_: {})
     monkeypatch.setattr(runner, "_level_scores", lambda *_: EMPTY)
-    monkeypatch.setattr(runner, "_split", lambda *_: {"look_alikes": {"warnings": []}})
+    monkeypatch.setattr(
+        runner, "_split", lambda *_: {"test": {"songs": [], "works": {}}, "look_alikes": {"warnings": []}}
+    )
     scores = run_evaluation(config.model_copy(update={"allow_circular": True}), tmp_path / "out", device="cpu")
     assert scores["stamps"][0].startswith("CIRCULAR: the scorer shares 1")
     for name in ("scores.md", "report.html"):
