@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from eeg2music.compat import quiet_libraries
 from eeg2music.errors import DataError, InputError
 from eeg2music.seeding import derive_seed
 from eeg2music.types import FloatArray
@@ -209,7 +210,8 @@ def _rebuild(model: nn.Module) -> nn.Module:
         reference = next(itertools.chain(model.parameters(), model.buffers()))
         # diffusers lists arguments given by position among the defaults, and leaves those out again.
         config = {key: value for key, value in dict(stored).items() if key != "_use_default_values"}
-        return from_config(config).to(device=reference.device, dtype=reference.dtype)
+        with quiet_libraries():  # diffusers warns of any type, also of the one that the model has
+            return from_config(config).to(device=reference.device, dtype=reference.dtype)
     fresh = copy.deepcopy(model)
     for module in fresh.modules():
         reset: Any = getattr(module, "reset_parameters", None)

@@ -10,9 +10,11 @@ import torch
 from scipy import signal
 from torch import nn
 
+from eeg2music.encoders.brain import BrainEncoder
 from eeg2music.errors import DataError, InputError
 from eeg2music.evaluation.controls import derangement, other_subject, phase_randomize, reinitialised, time_shift
 from eeg2music.seeding import numpy_rng
+from eeg2music.types import SignalSpec
 
 
 @pytest.fixture
@@ -154,6 +156,12 @@ def test_reinitialised_forgets_weights_and_keeps_data() -> None:
     assert torch.equal(fresh.positions, model.positions)
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name]), f"the trained model's {name} changed"
+
+
+def test_a_fresh_encoder_says_nothing_on_the_screen(capfd: pytest.CaptureFixture[str]) -> None:
+    encoder = BrainEncoder.build(SignalSpec(kind="eeg", sfreq_hz=64.0, subjects=()), points=16, filters=2, width=8)
+    reinitialised(encoder, seed=0)
+    assert "".join(capfd.readouterr()) == ""
 
 
 def test_reinitialised_depends_on_its_seed_and_leaves_torch_alone() -> None:
