@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, ClassVar
 
 import numpy as np
@@ -158,10 +159,17 @@ def test_reinitialised_forgets_weights_and_keeps_data() -> None:
         assert torch.equal(value, before[name]), f"the trained model's {name} changed"
 
 
-def test_a_fresh_encoder_says_nothing_on_the_screen(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_fresh_encoder_says_nothing_on_the_screen() -> None:
     encoder = BrainEncoder.build(SignalSpec(kind="eeg", sfreq_hz=64.0, subjects=()), points=16, filters=2, width=8)
-    reinitialised(encoder, seed=0)
-    assert "".join(capfd.readouterr()) == ""
+    said: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = said.append  # type: ignore[method-assign]
+    logging.getLogger("diffusers").addHandler(handler)
+    try:
+        reinitialised(encoder, seed=0)
+    finally:
+        logging.getLogger("diffusers").removeHandler(handler)
+    assert said == []
 
 
 def test_reinitialised_depends_on_its_seed_and_leaves_torch_alone() -> None:
