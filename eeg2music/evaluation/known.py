@@ -6,7 +6,6 @@ Goes by the names in the models' training manifests, so that a model without one
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +126,5 @@ def _seen(values: Mapping[str, Any]) -> Manifest:
     trained = Manifest.from_dict(values)
     valid = values.get("valid")
     chosen = Manifest.from_dict({"songs": [], **(valid if isinstance(valid, Mapping) else {})})
-    # Where manifests of codec and diffusion had those songs before `valid` was everybody's key.
-    chosen = replace(chosen, songs=chosen.songs | set(values.get("held_out_songs") or ()))
     works = {**chosen.works, **trained.works}
     return Manifest(trained.songs | chosen.songs, works, subjects=trained.subjects | chosen.subjects)
