@@ -238,7 +238,7 @@ def _pictures(scores: Mapping[str, Any]) -> Sequence[tuple[str, str, bytes]]:
     points = []
     for level in scores["levels"]:
         brain = level["scores"].get(BRAIN, {})
-        if level["snr_db"] is not None:
+        if level["snr_db"] is not None and brain.get("seeds"):
             points.append({"snr_db": level["snr_db"], **{kind: brain.get(kind) for kind in KINDS}})
         for kind in KINDS:
             bars = {

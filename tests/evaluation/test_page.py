@@ -122,6 +122,12 @@ def test_nothing_is_shown_of_an_embedding_without_a_brain(
     assert all("Seed 3 alone" in note and "20 queries, gallery of 5" in note for note in notes.values())
 
 
+def test_there_is_no_curve_over_difficulty_without_the_brain(level: dict[str, Any]) -> None:
+    del level["scores"]["brain"]
+    titles = [title for title, _, _ in _pictures({"levels": [level], "real_snr_db": -37.2})]
+    assert titles == ["clean: embedding", "clean: generated"]
+
+
 def test_following_stands_beside_oracle_and_null(level: dict[str, Any]) -> None:
     table = score_tables({"levels": [level]})[-1]
     assert table["rows"] == [
