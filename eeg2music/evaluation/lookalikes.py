@@ -11,7 +11,7 @@ have to be declared by `work_id`. Warns and refuses nothing, because it goes by 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -139,15 +139,6 @@ def look_alikes(
             if match.share >= share and match.landmarks >= landmarks and match.train != match.test:
                 found.append(match)
     return sorted(found, key=lambda match: -match.share)
-
-
-def look_alike_warnings(matches: Iterable[LookAlike]) -> list[str]:
-    """A sentence for each pair."""
-    return [
-        f"{match.test} (test) sounds like {match.train} (training): {match.share:.0%} of the landmarks "
-        f"of {match.overlap_s:.1f} s agree. If they are one work, declare it with work_id and split again."
-        for match in matches
-    ]
 
 
 def with_stimulus_hashes(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -16,15 +16,12 @@ import numpy as np
 import pytest
 
 from eeg2music.errors import CheckpointError, DataError, LeakError
+from eeg2music.evaluation.alike import Listened
 from eeg2music.evaluation.compare import compare_runs
 from eeg2music.evaluation.heard import Heard
 from eeg2music.evaluation.identification import identify
 from eeg2music.evaluation.known import MODELS, refuse_known
 from eeg2music.evaluation.lookalikes import (
-    fingerprint,
-    fingerprint_files,
-    look_alike_warnings,
-    look_alikes,
     with_stimulus_hashes,
 )
 from eeg2music.evaluation.splits import (
@@ -236,18 +233,23 @@ def test_renamed_song_is_caught(piece: np.ndarray, tmp_path: Path) -> None:
 
     write_audio(tmp_path / "hit.wav", piece)
     shutil.copy(tmp_path / "hit.wav", tmp_path / "new_song.wav")
-    names = {name: fingerprint_files({name: tmp_path / f"{name}.wav"}) for name in ("hit", "new_song")}
-    (text,) = look_alike_warnings(look_alikes(names["hit"], names["new_song"]))
-    assert "new_song (test) sounds like hit (training): 100%" in text
+    listened = Listened()
+    for name in ("hit", "new_song"):
+        listened.hear_file(name, str(tmp_path / f"{name}.wav"))
+    (text,) = listened.between(["hit"], ["new_song"])["warnings"]
+    assert "new_song sounds like hit: 100%" in text
 
 
 def test_trimmed_song_is_caught(piece: np.ndarray) -> None:
     """Another cut of it, quieter, with noise on top."""
     noise = 0.002 * numpy_rng(0, "noise").standard_normal(piece.size).astype(np.float32)
     cut = (0.4 * piece + noise)[int(2.3456 * SAMPLE_RATE_HZ) : int(7.9 * SAMPLE_RATE_HZ)]
-    other = fingerprint(render(compose("rock-1-0002", duration_s=9.0)).sum(axis=0))
-    found = look_alikes({"hit": fingerprint(piece), "other": other}, {"new": fingerprint(cut)})
-    assert [(match.train, match.test) for match in found] == [("hit", "new")]
+    listened = Listened()
+    other = render(compose("rock-1-0002", duration_s=9.0)).sum(axis=0)
+    for name, audio in {"hit": piece, "other": other, "new": cut}.items():
+        listened.hear(name, audio)
+    found = listened.between(["hit", "other"], ["new"])["pairs"]
+    assert [(match["train"], match["test"]) for match in found] == [("hit", "new")]
 
 
 def queries(noise: float = 1.5, songs: int = 12) -> dict[str, Any]:
