@@ -1,4 +1,4 @@
-"""What a study of this size can see: the smallest effect, the power for one, the songs one would need.
+"""What a study of this size can see: the smallest effect, and the power for one.
 
 Against chance it works from the null of the permutation test (`smallest_above_chance`), so that it says something about
 the songs, listeners and queries, and is not small only because a score is near its ceiling, where nothing varies.
@@ -22,7 +22,6 @@ POWER = 0.8
 LEVEL = 0.95
 # Of the permutation tests, one-sided.
 ALPHA = 0.05
-MOST_SONGS = 100_000
 
 
 def power_of(effect: float, standard_error: float, df: float, *, level: float = LEVEL) -> float:
@@ -59,40 +58,6 @@ def smallest_effect(standard_error: float, df: float, *, power: float = POWER, l
     if not 1.0 - level < power < 1.0:
         raise InputError(f"A power of {power}", allowed=f"above {1.0 - level:g} and below 1")
     return standard_error * _noncentrality(power, df, level)
-
-
-def songs_needed(
-    effect: float, standard_error: float, songs: int, *, power: float = POWER, level: float = LEVEL
-) -> int:
-    """How many songs like these it takes to see an effect with the given power.
-
-    Parameters
-    ----------
-    standard_error, songs : of the study that was made, or of a pilot
-
-    Raises
-    ------
-    InputError
-        For an effect of zero, or one that 100,000 songs do not show.
-    """
-    _check(standard_error, songs - 1, level)
-    if not abs(effect) > 0.0:
-        raise InputError(f"An effect of {effect}", allowed="anything but 0", remedy="say which effect would matter")
-
-    def short(count: int) -> bool:
-        return smallest_effect(standard_error * math.sqrt(songs / count), count - 1, power=power, level=level) > abs(
-            effect
-        )
-
-    few, many = 1, 2
-    while short(many):
-        few, many = many, 2 * many
-        if many > 2 * MOST_SONGS:
-            raise InputError(f"An effect of {effect:g}", allowed=f"one that {MOST_SONGS} songs can show")
-    while many - few > 1:
-        middle = (few + many) // 2
-        few, many = (middle, many) if short(middle) else (few, middle)
-    return many
 
 
 def smallest_above_chance(null: ArrayLike, *, highest: float = 1.0, power: float = POWER) -> float | None:

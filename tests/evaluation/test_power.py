@@ -11,7 +11,7 @@ from scipy import stats
 from eeg2music.errors import InputError
 from eeg2music.evaluation.clusters import ClusterSums
 from eeg2music.evaluation.identification import identify
-from eeg2music.evaluation.power import power_note, power_of, smallest_above_chance, smallest_effect, songs_needed
+from eeg2music.evaluation.power import power_note, power_of, smallest_above_chance, smallest_effect
 from eeg2music.evaluation.statistics import cluster_interval, cluster_limits
 
 
@@ -54,14 +54,6 @@ def test_windows_of_the_same_songs_do_not_help() -> None:
         return smallest_effect(found.standard_error, found.df)
 
     assert smallest(100) > 0.85 * smallest(10)
-
-
-def test_songs_needed() -> None:
-    """As many as a pilot needs to see just its own smallest effect are as many as it has."""
-    effect = smallest_effect(0.03, 11)
-    assert songs_needed(effect + 1e-9, 0.03, 12) == 12
-    assert songs_needed(effect / 2, 0.03, 12) == pytest.approx(4 * 12, abs=6)
-    assert songs_needed(10.0, 0.03, 12) == 2
 
 
 @pytest.mark.parametrize("power", [0.5, 0.8])
@@ -136,7 +128,3 @@ def test_bad_input_is_named() -> None:
         smallest_effect(0.1, 0)
     with pytest.raises(InputError, match="power of 1"):
         smallest_effect(0.1, 5, power=1.0)
-    with pytest.raises(InputError, match="anything but 0"):
-        songs_needed(0.0, 0.1, 5)
-    with pytest.raises(InputError, match="100000 songs"):
-        songs_needed(1e-6, 0.1, 5)
