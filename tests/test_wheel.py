@@ -27,7 +27,6 @@ SOURCES = (
     "eval",
     "tests",
 )
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +85,8 @@ def test_it_is_imported_from_there(site: Path) -> None:
 
 
 def test_version_and_shipped_configs(site: Path) -> None:
-    assert run(site, "-m", "eeg2music.cli", "--version").stdout.strip() == f"eeg2music {__version__}"
+    # The console script, as it is installed.
+    assert run(site, str(site / "bin" / "eeg2music"), "--version").stdout.strip() == f"eeg2music {__version__}"
     ran = run(site, "-m", "eeg2music.cli", "evaluate", "configs/eval/smoke.yaml", "--out", "x", "--dry-run")
     assert "listening:" in ran.stdout, ran.stderr
 
@@ -114,7 +114,8 @@ def test_the_demonstration_runs_from_the_root_folder(site: Path, tiny_checkpoint
         *overrides, "generate.sampling.steps=2",
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
-    assert ran.stderr == ""
+    # Progress, where it takes long, and nothing that a library says.
+    assert "arning" not in ran.stderr
     report = json.loads((out / "report.json").read_text())
     assert report["identification"]["embedding"]["gallery_size"] == 6
     assert (out / "mix.wav").is_file()
