@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.files import write_json
+from eeg2music.origin import made_with
 from eeg2music.recordings.openmiir import Piece, load_pieces
 from eeg2music.simulation.calibration import Scores, identification, reproducible_share
 from eeg2music.simulation.twin import make_twin
@@ -50,7 +51,7 @@ def main() -> None:
         result[kind] = {"simulated": levels, "agreement": agree(real, levels)}
         print(f"virtual channel of the twin: {kind}")
         print(table(real, levels, result[kind]["agreement"]))
-    write_json(arguments.out, result)
+    write_json(arguments.out, {"made_with": made_with(), **result})
 
 
 def describe(scores: Scores, pieces: list[Piece]) -> dict[str, Any]:

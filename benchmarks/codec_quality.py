@@ -33,6 +33,7 @@ from eeg2music.errors import DataError, LeakError
 from eeg2music.files import read_json, sha256_file, write_json, write_text
 from eeg2music.memory import keep_freed_memory
 from eeg2music.metrics.audio import log_mel_distance, multi_scale_stft_distance, si_sdr
+from eeg2music.origin import made_with
 from eeg2music.seeding import derive_seed
 from eeg2music.training.data import MIX, StimuliFolder
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS, FloatArray
@@ -69,7 +70,7 @@ def main() -> None:
         "stems": {name: {way: summary(rows) for way, rows in ways.items()} for name, ways in scores.items()},
     }
     print(table(report))
-    write_json(options.out, report)
+    write_json(options.out, {"made_with": made_with(Path(options.codec)), **report})
     write_text(options.out.with_suffix(".md"), table(report) + "\n")
     if options.figure:
         draw(music, scores, make_ways(codec)[CONTINUOUS], options.figure)

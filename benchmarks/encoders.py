@@ -32,6 +32,7 @@ from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.files import write_json
 from eeg2music.metrics.chance import PAIRWISE_CHANCE, topk_chance
 from eeg2music.metrics.retrieval import pairwise_score, similarity_matrix, standing, topk_hit
+from eeg2music.origin import made_with
 from eeg2music.pipeline import default_checkpoint
 from eeg2music.seeding import numpy_rng
 from eeg2music.training.config import resolve
@@ -61,7 +62,9 @@ def main() -> None:
                 rows.append({"encoder": name, "seed": seed, **row})
                 print(_line(rows[-1]), flush=True)
     if given.out is not None:
-        write_json(given.out, {"steps": given.steps, "batch_size": given.batch_size, "rows": rows})
+        write_json(
+            given.out, {"made_with": made_with(), "steps": given.steps, "batch_size": given.batch_size, "rows": rows}
+        )
 
 
 def compared(name: str, seed: int, given: argparse.Namespace) -> Iterator[dict[str, Any]]:

@@ -40,6 +40,7 @@ from eeg2music.diffusion.transformer import JointStemTransformer
 from eeg2music.files import write_json
 from eeg2music.generation import TITLE, GenerateConfig, Take, make_result
 from eeg2music.memory import keep_freed_memory
+from eeg2music.origin import made_with
 from eeg2music.pipeline import BrainToMusicPipeline, SamplingConfig, default_checkpoint, load_pipeline
 from eeg2music.report.result import write_clip
 from eeg2music.seeding import derive_seed, torch_noise
@@ -83,7 +84,7 @@ def main() -> None:
         figures["step"] = compare_steps(pipeline.transformer, options.seconds, options.repeats)
     figures["load_average_after"] = os.getloadavg()[0]
     if options.out is not None:
-        write_json(options.out, figures)
+        write_json(options.out, {"made_with": made_with(options.checkpoint), **figures})
     print(json.dumps(figures, indent=2))
 
 

@@ -32,6 +32,7 @@ from eeg2music.files import write_json
 from eeg2music.metrics import frechet
 from eeg2music.metrics.kernel import kernel_distance
 from eeg2music.metrics.retrieval import retrieval_scores
+from eeg2music.origin import made_with
 from eeg2music.seeding import numpy_rng
 
 Rows = NDArray[np.float64]
@@ -65,7 +66,7 @@ def main() -> None:
     for name in (*SCORES, "total"):
         print(f"{name:>10}: {_both(result['seconds'][name])}")
     if given.out:
-        write_json(given.out, result)
+        write_json(given.out, {"made_with": made_with(), **result})
 
 
 def measure(rows: int, dim: int, repeats: int) -> dict[str, Any]:

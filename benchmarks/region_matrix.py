@@ -30,6 +30,7 @@ from eeg2music.errors import CheckpointError
 from eeg2music.evaluation.splits import Manifest, refuse_leaks
 from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.files import read_json, write_json
+from eeg2music.origin import made_with
 from eeg2music.preprocess.eeg import channel_mask, preprocess
 from eeg2music.seeding import numpy_rng
 from eeg2music.simulation.library import song_ids
@@ -72,7 +73,7 @@ def main() -> None:
             for region, row in zip(REGIONS, matrix, strict=True):
                 print(f"{region:>16}  " + "  ".join(f"{value:8.4f}" for value in row))
     if given.out:
-        write_json(given.out, {"encoder": given.encoder.name, "snr_db": given.snr_db, **result})
+        write_json(given.out, {"made_with": made_with(given.encoder), "snr_db": given.snr_db, **result})
 
 
 def listener_names(count: int) -> list[str]:

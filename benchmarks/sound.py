@@ -50,6 +50,7 @@ from eeg2music.metrics.harmony import chroma_similarity, diatonic_collection, fi
 from eeg2music.metrics.nearest import nearest_song
 from eeg2music.mixing.harmony import analyse_harmony, scale_fit
 from eeg2music.mixing.rhythm import analyse_rhythm
+from eeg2music.origin import made_with
 from eeg2music.pipeline import BrainToMusicPipeline, SamplingConfig, default_checkpoint, load_pipeline
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.simulation.composer import compose
@@ -95,7 +96,7 @@ def main() -> None:
         report["replay"] = replay(clap, pipeline.codec, heard.stems, made, bank)
         print(replay_table(report["replay"]))
     if given.out:
-        write_json(given.out, report)
+        write_json(given.out, {"made_with": made_with(given.checkpoint), **report})
 
 
 def generate(pipeline: BrainToMusicPipeline, scorer: ScorerNet, heard: Heard, clap: Any) -> dict[str, FloatArray]:

@@ -41,6 +41,7 @@ from eeg2music.files import write_json
 from eeg2music.metrics.frechet import covariance_factor, frechet_infinity, root_trace
 from eeg2music.metrics.kernel import median_distance
 from eeg2music.metrics.kernel_songs import song_kernel_distance
+from eeg2music.origin import made_with
 from eeg2music.seeding import numpy_rng
 
 CLUSTERS = (8, 12, 25)
@@ -101,7 +102,7 @@ def main() -> None:
     print(f"{seconds:.0f} s of CPU; every row in use lies where it should: {'yes' if held else 'NO'}")
     described = [{**row._asdict(), "holds": row.holds} for row in rows]
     told = settings(arguments.data_sets, arguments.seed)
-    write_json(arguments.out, {**told, "cpu_s": round(seconds, 1), "rows": described})
+    write_json(arguments.out, {"made_with": made_with(), **told, "cpu_s": round(seconds, 1), "rows": described})
 
 
 def settings(data_sets: int = 2000, seed: int = 0) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from eeg2music.evaluation.heard import audio_conditions
 from eeg2music.evaluation.known import refuse_known
 from eeg2music.evaluation.material import ListeningConfig, gallery_stems, simulated_heard
 from eeg2music.files import write_json
+from eeg2music.origin import made_with
 from eeg2music.pipeline import default_checkpoint, load_pipeline
 from eeg2music.targets.pretrained import load_clap
 
@@ -59,7 +60,7 @@ def main() -> None:
             f"top-1 {np.mean(top1):.2f} (sd {np.std(top1, ddof=1):.2f}), n {of[0]['n']} of {of[0]['gallery_size']}"
         )
     if given.out:
-        write_json(given.out, rows)
+        write_json(given.out, {"made_with": made_with(given.checkpoint), "rows": rows})
 
 
 if __name__ == "__main__":

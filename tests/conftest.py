@@ -12,7 +12,7 @@ from support import load_file
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # Before numpy and torch are imported: two processes with as many threads each as there are cores wait for each other.
+    # Before numpy and torch are imported: processes with a thread for every core each wait for one another.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 

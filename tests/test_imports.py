@@ -30,6 +30,7 @@ FOUNDATION = (
     "files",
     "audio",
     "weights",
+    "origin",
     "memory",
 )
 # Each may import the foundation, none of them each other: they meet in what comes after.

@@ -76,6 +76,25 @@ def distance_tables(level: Mapping[str, Any]) -> list[dict[str, Any]]:
     return tables
 
 
+def centred_tables(level: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Identification of the embeddings less their mean, all seeds together; none without embeddings."""
+    rows = []
+    for name, of in level["scores"].items():
+        found = of.get("pooled", {}).get("embedding_centred")
+        if found is not None and (name, "embedding") != NO_FINDING:
+            cells = [number(found["accuracy"]), limits(found["ci95"])]
+            cells += [marked_p(found["p_value"], found["ci95"], found["chance"]), number(found["top1"])]
+            rows.append([_name(name), *cells, f"{found['n']}", f"{found['gallery_size']}"])
+    if not rows:
+        return []
+    note = (
+        "Queries less their mean and the gallery less its own. A model whose outputs hardly vary is at chance in the "
+        f"table above for that alone; here only if what varies tells nothing of what was heard. {DISAGREE}"
+    )
+    heads = ["condition", "pairwise", "95 % interval", "p", "top-1", "queries", "gallery"]
+    return [{"title": level_title(level, "embedding less its mean"), "note": note, "heads": heads, "rows": rows}]
+
+
 def breakdown_tables(level: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Identification of brain and oracle overall, by seed and by listener; a table for each kind."""
     tables = []

@@ -29,6 +29,9 @@ def pooled_scores(results: Sequence[UnitResult]) -> dict[str, dict[str, Any] | N
     -------
     {"embedding": figures, "generated": figures}: what `identify` gives but for ranks and cells, and `seeds`, how many;
     None where nothing was scored or no vectors are kept (without a brain there is no embedding). Of one seed, its own.
+    "embedding_centred": the same of embeddings less their mean, queries and gallery each by their own. Outputs that
+    hardly vary all rank the gallery alike, and are at chance for that; centred, they are there only if what varies in
+    them tells nothing of what was heard.
 
     Raises
     ------
@@ -43,7 +46,14 @@ def pooled_scores(results: Sequence[UnitResult]) -> dict[str, dict[str, Any] | N
             if result.entry is not None and result.entry[kind] and getattr(result, which) is not None
         ]
         found[kind] = _pooled(scored) if scored else None
+        if kind == "embedding":
+            found["embedding_centred"] = _pooled([(_centred(of), score) for of, score in scored]) if scored else None
     return found
+
+
+def _centred(matched: Matched) -> Matched:
+    query, gallery = (vectors - vectors.mean(axis=0) for vectors in (matched.query, matched.gallery))
+    return Matched(query, gallery, matched.target)
 
 
 def _pooled(scored: Sequence[tuple[Matched, Mapping[str, Any]]]) -> dict[str, Any]:

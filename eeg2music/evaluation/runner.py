@@ -37,6 +37,7 @@ from eeg2music.evaluation.splits import Manifest
 from eeg2music.evaluation.units import Unit, UnitResult, in_order, level_units, unit_of
 from eeg2music.evaluation.workers import score_units
 from eeg2music.files import check_result_folder
+from eeg2music.origin import made_with
 from eeg2music.pipeline import MAKING, SCORING, Hook, check_models, default_checkpoint, no_hook, pick_device
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.scoring.encoder import ScorerNet
@@ -79,7 +80,7 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
     split = _split(config, parts.read, folder, reference.listened)
     scores = {
         "schema": SCHEMA,
-        "checkpoint_sha256": checkpoint_sha256(folder),
+        **made_with(folder),
         "scorer_sha256": checkpoint_sha256(folder / "scorer"),
         # How many processes shared the work is no part of the result.
         "config": config.model_dump(mode="json", exclude={"workers"}),

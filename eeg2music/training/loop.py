@@ -24,6 +24,7 @@ from torch import Tensor
 from eeg2music import __version__
 from eeg2music.errors import ConfigError, DataError
 from eeg2music.files import atomic_folder, check_new_folder, read_json, write_json
+from eeg2music.origin import code_origin
 from eeg2music.seeding import derive_seed
 from eeg2music.training import checkpoint, runtime
 from eeg2music.training.config import RunConfig, check_same, identity, resolve
@@ -33,7 +34,6 @@ from eeg2music.training.gather import gather
 from eeg2music.training.history import History, finite
 from eeg2music.training.optimization import learning_rate, make_optimizer
 from eeg2music.training.order import Plan, micro_batches
-from eeg2music.training.origin import code_origin
 from eeg2music.training.registry import TASKS
 from eeg2music.training.signals import stop_requests
 from eeg2music.training.task import Batch

@@ -15,9 +15,9 @@ from safetensors.torch import load_file, save_file
 
 from eeg2music.errors import CheckpointError
 from eeg2music.files import atomic_folder, atomic_path, read_json, sha256_file, write_json, write_text
+from eeg2music.origin import code_origin, described
 from eeg2music.training.card_words import figure_words
 from eeg2music.training.first_stage import earlier_stages, stage_of
-from eeg2music.training.origin import code_origin, described
 from eeg2music.weights import MANIFEST_NAME
 
 CARD = "README.md"

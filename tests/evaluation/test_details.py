@@ -9,7 +9,7 @@ import pytest
 from support import seeds_together
 
 from eeg2music.evaluation.apart import distance, mean_of_seeds
-from eeg2music.evaluation.details import breakdown_tables, distance_tables, summary_table
+from eeg2music.evaluation.details import breakdown_tables, centred_tables, distance_tables, summary_table
 from eeg2music.evaluation.tables import DISAGREE, NO_EMBEDDING
 from eeg2music.metrics.breakdown import breakdown
 from eeg2music.seeding import numpy_rng
@@ -79,6 +79,15 @@ def test_clips_without_an_embedding_have_a_row() -> None:
     codec = cells(summary_table({"levels": [found]}), 2)
     assert (codec["condition"], codec["embedding: pairwise"], codec["generated: pairwise"]) == ("codec", "–", "1.000")
     assert (codec["queries"], codec["clips"], codec["gallery"]) == ("–", "8", "5")
+
+
+def test_embeddings_less_their_mean_have_a_table_where_there_are_any() -> None:
+    assert centred_tables(level()) == []
+    brain = condition(entry(0, 0.8, 0.6))
+    brain["pooled"]["embedding_centred"] = {**score(0.7), "n": 8}
+    (table,) = centred_tables(level(scores={"brain": brain, "other_subject": {"seeds": [], "why": "one listener"}}))
+    assert table["title"] == "clean (0 dB): embedding less its mean"
+    assert (len(table["rows"]), cells(table, 0)["pairwise"]) == (1, "0.700")
 
 
 def test_distances_stand_with_their_counts_and_intervals() -> None:

@@ -53,6 +53,23 @@ def test_the_mean_is_that_of_the_seeds_and_lies_in_its_interval() -> None:
     assert found["p_value"] <= max(one["p_value"] for one in own)
 
 
+def test_what_hardly_varies_is_found_once_its_mean_is_taken_away() -> None:
+    constant = 200.0 * numpy_rng(0, "constant").standard_normal(DIM)
+    units = []
+    for one in (unit(0), unit(1)):
+        assert one.entry is not None and one.decoded is not None
+        moved = one.decoded._replace(query=(one.decoded.query + constant).astype(np.float32))
+        score = identify(moved.query, moved.gallery, TARGET, **NAMES, seed=one.entry["seed"])
+        units.append(replace(one, entry={**one.entry, "embedding": score}, decoded=moved))
+    found = pooled_scores(units)
+    assert found["embedding"] is not None and found["embedding_centred"] is not None
+    assert found["embedding"]["top1"] < 0.12 < 0.25 < found["embedding_centred"]["top1"]
+    assert found["embedding_centred"]["accuracy"] > found["embedding"]["accuracy"]
+    # Alike for all queries, the mean is no finding: noise stays at chance.
+    blind = pooled_scores([unit(seed, 0.0) for seed in range(3)])["embedding_centred"]
+    assert blind is not None and blind["ci95"][0] < 0.5 < blind["ci95"][1]
+
+
 def test_versions_of_one_work_count_once() -> None:
     works = [f"work-{n // 2}" for n in TARGET]
     units = []

@@ -1,4 +1,5 @@
-"""Where a run's code came from: the commit of the checkout at its start, and whether files differed from it.
+"""Where a run's code came from, the commit of the checkout at its start and whether files differed from it, and what
+figures were made with.
 
 Best effort: an installed wheel knows neither. Changes nothing.
 """
@@ -9,7 +10,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+from eeg2music import __version__
+from eeg2music.weights import checkpoint_sha256
+
+_PACKAGE = Path(__file__).resolve().parent
 # What decides a run; notes and reports may change meanwhile.
 _CODE = ("eeg2music", "configs", "train")
 
@@ -33,6 +37,12 @@ def described(origin: dict[str, Any] | None) -> str:
     if origin is None:
         return "unknown"
     return f"{origin['commit']}, with uncommitted changes" if origin["dirty"] else str(origin["commit"])
+
+
+def made_with(models: Path | None = None) -> dict[str, Any]:
+    """What stands beside figures: version, code, and the weights below the folder `models`, where there are any."""
+    found: dict[str, Any] = {"version": __version__, "code": code_origin()}
+    return found if models is None else {**found, "checkpoint_sha256": checkpoint_sha256(models)}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

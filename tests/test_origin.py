@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from eeg2music.training.origin import code_origin, described
+from eeg2music.origin import code_origin, described
 
 
 def git(folder: Path, *arguments: str) -> str:
