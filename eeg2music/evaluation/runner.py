@@ -16,6 +16,7 @@ import numpy as np
 from eeg2music.errors import ConfigError
 from eeg2music.evaluation.alike import Listened, hear_heard
 from eeg2music.evaluation.apart import distance, mean_of_seeds, small_stamps
+from eeg2music.evaluation.brain_map import brain_map
 from eeg2music.evaluation.breakdowns import level_breakdown
 from eeg2music.evaluation.card import CARD_FILE
 from eeg2music.evaluation.circular import check_judge
@@ -103,7 +104,7 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
         "warnings": split["look_alikes"]["warnings"],
     }
     hook("writing")
-    write_scores(out, scores, split, pictures, sounds.waves)
+    write_scores(out, scores, split, [*pictures, brain_map(config, folder)], sounds.waves)
     parts.remove()
     return scores
 

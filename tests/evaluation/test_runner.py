@@ -75,7 +75,7 @@ def test_what_is_written(scores: dict[str, Any]) -> None:
     page = (out / "report.html").read_text()
     # Against difficulty; bars: clean two, hard one; matrix and ranks of both, the map of the level that has clips.
     assert page.count("data:image/png;base64,") == 4 + 5
-    for title in ("clean (0 dB): map of the embeddings", "hard (-12 dB): retrieval matrix"):
+    for title in ("clean (0 dB): map of the embeddings", "hard (-12 dB): retrieval matrix", "Brain maps"):
         assert f"<h2>{title}</h2>" in page
     table = (out / "scores.md").read_text()
     assert next(line for line in table.splitlines() if line.startswith("## ")) == "## Summary"
