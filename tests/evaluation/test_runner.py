@@ -323,6 +323,7 @@ def test_recordings_are_scored_without_a_ratio_and_say_what_is_missing(
     monkeypatch.setattr(units, "prepared_heard", prepared)
     monkeypatch.setattr("eeg2music.evaluation.parts._material", lambda config: {})
     monkeypatch.setattr("eeg2music.evaluation.runner.PreparedDataset", lambda cache: None)
+    monkeypatch.setattr("eeg2music.evaluation.runner.brain_map", lambda *_: ("Brain maps", "", None))
     alike = make_heard(1).stems[0]
 
     def hear(listened: Listened, listening: object, cache: str | None) -> None:
