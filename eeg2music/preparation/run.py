@@ -19,7 +19,7 @@ from eeg2music.preparation.single import Facts, counted, prepare_one
 from eeg2music.preparation.sources import Source, find_sources, stimuli_folder
 from eeg2music.recordings.declared import participant_sites, stimulus_works
 from eeg2music.recordings.montages import resolve_montage
-from eeg2music.recordings.prepared import SCHEMA
+from eeg2music.recordings.prepared import MIXED, SCHEMA
 from eeg2music.types import EEG_RATE_HZ
 
 _LOG = logging.getLogger(__name__)
@@ -246,7 +246,7 @@ def _meta(config: PrepareConfig, done: Sequence[Facts], rows: Sequence[Facts], l
     return {
         "schema": SCHEMA,
         "sfreq_hz": EEG_RATE_HZ,
-        "kind": kinds[0] if len(kinds) == 1 else "mixed",
+        "kind": kinds[0] if len(kinds) == 1 else MIXED,
         "subjects": sorted({facts["subject"] for facts in done}),
         "n_windows": len(rows),
         "n_channels_max": max(len(facts["channels"]["names"]) for facts in done),

@@ -26,6 +26,8 @@ from eeg2music.files import read_json
 from eeg2music.types import EEG_RATE_HZ, MARKED_BAD, Event, FloatArray, Recording, SignalSpec, Window
 
 SCHEMA = 3
+# The kind of a cache that holds recordings of several.
+MIXED = "mixed"
 
 
 class PreparedDataset:
