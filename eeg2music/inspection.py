@@ -140,7 +140,7 @@ def _describe_cache(place: Path) -> Description:
         "n_recordings": len(data.recordings),
         "subjects": list(data.subjects),
         "n_stimuli": len(songs),
-        "left_out_windows": data.meta.get("left_out_windows", 0),
+        "left_out_windows": data.meta["left_out_windows"],
         "kind": data.spec.kind,
     }
     line = (

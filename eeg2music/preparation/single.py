@@ -69,9 +69,7 @@ def _finished(cache: Path, source: Source, fingerprint: str) -> Facts | None:
     for file in candidates:
         if file.is_file():
             facts: Facts = read_json(file)
-            # Facts that do not tell how many windows are left out were found without regard to what is marked bad.
-            same = facts["fingerprint"] == fingerprint and "left_out_windows" in facts
-            if same and (cache / "signals" / f"{facts['recording']}.npy").is_file():
+            if facts["fingerprint"] == fingerprint and (cache / "signals" / f"{facts['recording']}.npy").is_file():
                 return facts
     return None
 

@@ -299,18 +299,6 @@ def test_windows_that_overlap_what_is_marked_bad_are_left_out(
     assert "lovelace" not in told
 
 
-def test_a_cache_from_before_marks_counted_is_done_again(study: Path, tmp_path: Path) -> None:
-    source = mark_bad(study, tmp_path / "bids", (3.0, 1.0))
-    out = prepare(source, tmp_path / "c", ONE)
-    content = sha256_folder(out)
-    facts = out / "recordings" / "sub-b_task-listen_run-1.json"
-    old = json.loads(facts.read_text())
-    del old["left_out_windows"]
-    facts.write_text(json.dumps(old))
-    prepare(source, out, ONE)
-    assert sha256_folder(out) == content
-
-
 def test_where_all_windows_are_marked_bad_there_is_none(study: Path, tmp_path: Path) -> None:
     source = mark_bad(study, tmp_path / "bids", (3.0, 4.0), (10.0, 1.0), (15.0, 6.0))
     alone = source / "sub-b/eeg/sub-b_task-listen_run-1_eeg.edf"
