@@ -99,7 +99,7 @@ def _check_cache(cache: Path, config: PrepareConfig) -> bool:
     file = cache / "config.json"
     identity = config.identity()
     if file.is_file():
-        theirs = read_json(file)
+        theirs = _config_in(file)
         if theirs != identity:
             keys = sorted(key for key in identity.keys() | theirs.keys() if identity.get(key) != theirs.get(key))
             raise ConfigError(
@@ -113,6 +113,17 @@ def _check_cache(cache: Path, config: PrepareConfig) -> bool:
             f"{cache} is there already and is no prepared cache", allowed="a new or empty folder", remedy="change --out"
         )
     return True
+
+
+def _config_in(file: Path) -> Facts:
+    try:
+        return dict(read_json(file))
+    except (ValueError, TypeError):
+        raise DataError(
+            f"{file} is damaged",
+            allowed="what `eeg2music prepare` wrote",
+            remedy="delete its folder, or name another --out",
+        ) from None
 
 
 def _claim(cache: Path, config: PrepareConfig) -> bool:
