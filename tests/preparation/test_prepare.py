@@ -222,6 +222,7 @@ def test_whoever_is_left_out_is_not_named(study: Path, tmp_path: Path, caplog: p
     people.mkdir()
     shutil.copy(broken, people / "ada_lovelace.edf")
     shutil.copy(next(study.rglob("sub-b*.edf")), people / "grace_hopper.edf")
+    (people / "._grace_hopper.edf").write_text("what another system keeps beside it")
     out = prepare(people, tmp_path / "d", loose)
     assert "left out 1 of 2 recordings that cannot be used" in caplog.text
     told = caplog.text + "".join(path.read_text() for path in [*out.glob("*.json*"), *out.glob("recordings/*")])
@@ -297,6 +298,23 @@ def test_windows_that_overlap_what_is_marked_bad_are_left_out(
         assert data.meta["channels_by_recording"][other] == before.meta["channels_by_recording"][other]
     told = caplog.text + "".join(path.read_text() for path in [*out.glob("*.json*"), *out.glob("recordings/*")])
     assert "lovelace" not in told
+
+
+def test_damaged_files_of_a_cache_are_named_or_made_again(study: Path, tmp_path: Path) -> None:
+    source = study / "sub-a/eeg/sub-a_task-listen_run-1_eeg.edf"
+    out = prepare(source, tmp_path / "c", ONE)
+    content = sha256_folder(out)
+    for name in ("meta.json", "windows.jsonl"):
+        (out / name).write_text("[")
+        with pytest.raises(DataError, match=rf"{name} is missing or damaged.*delete it and run"):
+            PreparedDataset(out)
+        (out / name).unlink()
+        (out / "recordings" / "sub-a_task-listen_run-1.json").write_text("{")
+        prepare(source, out, ONE)
+        assert sha256_folder(out) == content
+    (out / "config.json").write_text("{")
+    with pytest.raises(DataError, match=r"config\.json is damaged.*name another --out"):
+        prepare(source, out, ONE)
 
 
 def test_where_all_windows_are_marked_bad_there_is_none(study: Path, tmp_path: Path) -> None:
