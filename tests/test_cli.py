@@ -97,7 +97,9 @@ def test_simulate_says_how_far_it_is(run: Run, tmp_path: Path, monkeypatch: pyte
     steps: list[str] = []
     monkeypatch.setattr(console.Steps, "__call__", lambda self, step, artefact=None: steps.append(step))
     small = ("--subjects", 1, "--songs", 2, "song_seconds=3", "runs=1", "montage=eeg32", "workers=1")
-    assert run("simulate", tmp_path / "data", *small).code == 0
+    ran = run("simulate", tmp_path / "named", *small, f"out={tmp_path / 'data'}")
+    assert (ran.code, ran.out) == (0, f"Wrote {tmp_path / 'data'}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
     assert steps == ["songs", "song 1 of 2", "song 2 of 2", "subject 1 of 1"]
 
 
@@ -146,7 +148,8 @@ def in_place(word: str, names: Mapping[str, object]) -> str:
     [
         (["demo", "--out", "OUT", "--seed", "5", "clips=3"], {"seed": 5, "clips": 3}),
         (["simulate", "OUT", "--subjects", "2", "--snr", "-12", "--seed", "5"], {"subjects": 2, "seed": 5}),
-        (["prepare", "RECORDING", "--out", "OUT", "window_s=4"], {"window_s": 4.0}),
+        (["prepare", "RECORDING", "--out", "OUT", "window_s=4", "--channels", "Cz, Pz", "--montage", "10-20"],
+         {"window_s": 4.0, "channels": ["Cz", "Pz"], "montage": "10-20"}),
         (["train", "codec", "configs/codec/smoke.yaml", "task.data=MUSIC", "--seed", "5"], {}),
         (["generate", "RECORDING", "--out", "OUT", "--channels", "1, 2", "--montage", "1020", "--start", "1.5"],
          {"channels": ["1", "2"], "montage": "1020", "start_s": 1.5, "seed": 0}),
@@ -280,6 +283,16 @@ def test_info_about_a_recording(run: Run, recording_file: Path) -> None:
     assert "8 brain channels" in ran.out
     assert "AUX1" in ran.out
     assert "ovelace" not in ran.out.replace(str(recording_file), "")
+
+
+def test_info_about_the_folder_of_a_run_is_about_what_it_exported(
+    run: Run, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    one_line(run("info", tmp_path), "is a folder but not a BIDS data set")
+    shutil.copytree(tiny_checkpoint / "clap", tmp_path / "export")
+    ran = run("info", tmp_path)
+    assert (ran.code, [line.split(":")[0] for line in ran.out.splitlines()]) == (0, ["export"])
 
 
 def test_info_about_a_checkpoint(run: Run, tiny_checkpoint: Path) -> None:
@@ -547,7 +560,7 @@ def test_mistakes_in_arguments(
         (["generate", "a.edf"], r"Missing option '--out'\. Allowed: a path \(Where the stems.*generate --help"),
         (["info"], r"Missing argument 'CHECKPOINT\|RECORDING'\. Allowed: a path"),
         (["generate", "a.edf", "--out", "b", "--sed", "3"], r"No such option: --sed\. .*did you mean '--seed'\?$"),
-        (["prepare", "a.edf", "--out", "b", "--channels", "Cz"], r"--channels.*settings are written key=value"),
+        (["prepare", "a.edf", "--out", "b", "--window", "4"], r"--window.*settings are written key=value"),
         (["generate", "a.edf", "--out", "b", "--seed", "x"], r"Invalid value for '--seed'\. Allowed: a whole number"),
         (["generate", "a.edf", "--out", "b", "--start", "x"], r"Invalid value for '--start'\. Allowed: a number"),
         (["train", "nothing", "configs/codec/smoke.yaml"], r"'nothing'\. Allowed: clap, codec, diffusion"),
