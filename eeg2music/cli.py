@@ -142,7 +142,7 @@ def simulate(
     with Steps() as hook:
         hook("songs")
         run(config, progress=lambda what, done, total: hook(f"{what} {done} of {total}"))
-    tell(f"Wrote {folder}")
+    tell(f"Wrote {config.out}")
     return None
 
 
@@ -152,6 +152,8 @@ def prepare(
     cache: Annotated[Path, typer.Option("--out", help="Folder of the prepared cache.")],
     overrides: Annotated[list[str] | None, options.overrides_like("window_s=4")] = None,
     config_file: Annotated[Path | None, typer.Option("--config", help="YAML file.")] = None,
+    channels: options.Channels = None,
+    montage: options.Montage = None,
     seed: options.IdleSeed = None,
     device: options.IdleDevice = "auto",
     dry_run: options.DryRun = False,
@@ -161,7 +163,8 @@ def prepare(
     from eeg2music.preparation import PrepareConfig, check_prepare
     from eeg2music.preparation import prepare as run
 
-    config = load_config(PrepareConfig, config_file, overrides or [])
+    given = options.given(channels=options.names(channels), montage=montage)
+    config = load_config(PrepareConfig, config_file, [*given, *(overrides or [])])
     options.check_device(device)
     if dry_run:
         return _dry_run(config, lambda: check_prepare(data, cache, config))
@@ -233,10 +236,8 @@ def generate(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Folder of models; the small shipped ones by default.")
     ] = None,
-    channels: Annotated[str | None, typer.Option(help="Comma-separated names of the channels to use.")] = None,
-    montage: Annotated[
-        str | None, typer.Option(help="Name of a standard montage, if the file has no positions.")
-    ] = None,
+    channels: options.Channels = None,
+    montage: options.Montage = None,
     start: Annotated[float | None, typer.Option(help="Start in seconds.")] = None,
     stop: Annotated[float | None, typer.Option(help="Stop in seconds.")] = None,
     line_freq: Annotated[float | None, typer.Option(help="50 or 60 Hz; found from the signal by default.")] = None,
@@ -428,8 +429,8 @@ def compare(
 def info(
     thing: Annotated[Path, typer.Argument(metavar="CHECKPOINT|RECORDING", help="A folder of models or a recording.")],
     overrides: Annotated[list[str] | None, options.overrides_like("montage=10-20")] = None,
-    channels: Annotated[str | None, typer.Option(help="Comma-separated names of the channels to use.")] = None,
-    montage: Annotated[str | None, typer.Option(help="Name of a standard montage.")] = None,
+    channels: options.Channels = None,
+    montage: options.Montage = None,
     seed: options.IdleSeed = None,
     device: options.IdleDevice = "auto",
     dry_run: options.DryRun = False,

@@ -289,9 +289,16 @@ def _config_in(annotation: Any) -> type[BaseModel] | None:
 
 
 def _remedy(value: Any, field: _Field | None) -> str:
+    if type(value) in (int, float) and field is not None and _takes_text(field.annotation):
+        return f"put it in quotes; on the command line '\"{value}\"', or the shell takes them off"
     close = did_you_mean(value, _choices(field.annotation)) if isinstance(value, str) and field is not None else None
     default = None if field is None else field.default
     return close or "correct it" + ("" if default is None else f", or leave it out for the default, {default}")
+
+
+def _takes_text(annotation: Any) -> bool:
+    union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    return annotation is str or (union and str in _alternatives(annotation))
 
 
 def _choices(annotation: Any) -> list[str]:

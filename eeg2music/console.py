@@ -15,8 +15,9 @@ from rich.console import Console
 # How a log is told of progress, in seconds.
 QUIET_S = 10.0
 EVERY_S = 10.0
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# Without emoji: a path may hold what rich takes for the code of one.
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 
 def tell(text: str) -> None:

@@ -20,6 +20,10 @@ IdleSeed = Annotated[int | None, typer.Option(help="Taken as every command takes
 IdleDevice = Annotated[
     str, typer.Option(help="Taken as every command takes it, and has to be there; nothing here depends on it.")
 ]
+Channels = Annotated[str | None, typer.Option(help="Comma-separated names of the channels to use.")]
+Montage = Annotated[
+    str | None, typer.Option(help="Name of a standard montage to take positions from, instead of the file's.")
+]
 DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Check what takes no work, print the resolved configuration and stop."),

@@ -8,7 +8,7 @@ import os
 import pickle
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import yaml
 
 from eeg2music import __version__, cli, console
 from eeg2music.seeding import numpy_rng
+from eeg2music.types import STEMS
 from eeg2music.weights import WEIGHTS_NAME
 
 COMMANDS = ("demo", "simulate", "prepare", "train", "generate", "evaluate", "info", "score", "compare", "split")
@@ -62,6 +63,17 @@ def cache(recording_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return prepare(recording_file, folder, PrepareConfig(window_s=2.0, workers=1))
 
 
+@pytest.fixture(scope="session")
+def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stimuli folder of two songs that nothing listens to."""
+    root = tmp_path_factory.mktemp("music")
+    for song in ("one", "other"):
+        (root / "stimuli" / song).mkdir(parents=True)
+        for name in (*STEMS, "mix"):
+            (root / "stimuli" / song / f"{name}.wav").touch()
+    return root
+
+
 @pytest.fixture
 def annexed(tmp_path: Path) -> Path:
     """A BIDS data set of which only the links are here, as after `datalad install`."""
@@ -85,7 +97,9 @@ def test_simulate_says_how_far_it_is(run: Run, tmp_path: Path, monkeypatch: pyte
     steps: list[str] = []
     monkeypatch.setattr(console.Steps, "__call__", lambda self, step, artefact=None: steps.append(step))
     small = ("--subjects", 1, "--songs", 2, "song_seconds=3", "runs=1", "montage=eeg32", "workers=1")
-    assert run("simulate", tmp_path / "data", *small).code == 0
+    ran = run("simulate", tmp_path / "named", *small, f"out={tmp_path / 'data'}")
+    assert (ran.code, ran.out) == (0, f"Wrote {tmp_path / 'data'}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
     assert steps == ["songs", "song 1 of 2", "song 2 of 2", "subject 1 of 1"]
 
 
@@ -124,13 +138,19 @@ def test_a_circular_scorer_has_to_be_allowed_by_name(run: Run, tmp_path: Path) -
     assert run(*protocol).code == 2
 
 
+def in_place(word: str, names: Mapping[str, object]) -> str:
+    """A word with paths for the names in capitals."""
+    return re.sub("[A-Z]{3,}", lambda name: str(names.get(name.group(), name.group())), word)
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         (["demo", "--out", "OUT", "--seed", "5", "clips=3"], {"seed": 5, "clips": 3}),
         (["simulate", "OUT", "--subjects", "2", "--snr", "-12", "--seed", "5"], {"subjects": 2, "seed": 5}),
-        (["prepare", "RECORDING", "--out", "OUT", "window_s=4"], {"window_s": 4.0}),
-        (["train", "codec", "configs/codec/smoke.yaml", "--seed", "5"], {}),
+        (["prepare", "RECORDING", "--out", "OUT", "window_s=4", "--channels", "Cz, Pz", "--montage", "10-20"],
+         {"window_s": 4.0, "channels": ["Cz", "Pz"], "montage": "10-20"}),
+        (["train", "codec", "configs/codec/smoke.yaml", "task.data=MUSIC", "--seed", "5"], {}),
         (["generate", "RECORDING", "--out", "OUT", "--channels", "1, 2", "--montage", "1020", "--start", "1.5"],
          {"channels": ["1", "2"], "montage": "1020", "start_s": 1.5, "seed": 0}),
         (["evaluate", "configs/eval/smoke.yaml", "--out", "OUT", "--seed", "5", "seeds=[1]"],
@@ -145,12 +165,13 @@ def test_a_dry_run_shows_the_config_and_does_nothing(
     monkeypatch: pytest.MonkeyPatch,
     recording_file: Path,
     cache: Path,
+    music: Path,
     arguments: list[str],
     expected: dict[str, Any],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    names = {"OUT": tmp_path / "out", "RECORDING": recording_file, "CACHE": cache}
-    ran = run(*(names.get(word, word) for word in arguments), "--dry-run")
+    names = {"OUT": tmp_path / "out", "RECORDING": recording_file, "CACHE": cache, "MUSIC": music}
+    ran = run(*(in_place(word, names) for word in arguments), "--dry-run")
     assert ran.code == 0, ran.err
     shown = yaml.safe_load(ran.out)
     assert {key: shown[key] for key in expected} == expected
@@ -177,6 +198,16 @@ def test_a_dry_run_shows_the_config_and_does_nothing(
         (["split", "CACHE", "--out", "FULL"], r"full is a folder\. Allowed: a file, such as split\.json"),
         (["split", "CACHE", "--out", "SOUND/a.json"], r"Nothing can be written in .*a\.wav"),
         (["train", "codec", "codec/smoke", "train.out=RECORDING"], "is a file"),
+        (["train", "codec", "codec/smoke", "--device", "cuda:99"], "No device 'cuda:99'"),
+        (["train", "codec", "codec/smoke", "task.data=gone"], "No music at gone"),
+        (["train", "codec", "codec/smoke", "task.data=MUSIC", "task.start_from=gone"], "No checkpoint at gone"),
+        (["train", "clap", "clap/smoke", "task.data=FULL"], "No complete song in full"),
+        (["train", "scorer", "scorer/smoke", "task.data=gone"], "No music at gone"),
+        (["train", "encoder", "encoder/smoke"], "No checkpoint at runs/clap-smoke/export"),
+        (["train", "encoder", "encoder/smoke", "task.clap=made/up"], "data/prepared is not a prepared cache"),
+        (["train", "encoder", "encoder/smoke", "task.clap=made/up", "task.caches=[CACHE]"], "holds no window of 5 s"),
+        (["train", "encoder", "encoder/smoke", "task.clap=made/up", "task.encoder=brian"], "No brain encoder named"),
+        (["train", "diffusion", "diffusion/smoke"], "No checkpoint at runs/codec-smoke/export"),
         (["generate", "gone.edf", "--out", "OUT"], r"No file at gone\.edf"),
         (["generate", "SOUND", "--out", "OUT"], r"a\.wav is not a recording"),
         (["generate", "ANNEXED", "--out", "OUT"], "1 recording.* are missing: .*datalad get"),
@@ -216,6 +247,7 @@ def test_a_dry_run_refuses_what_the_command_refuses_before_it_works(
     monkeypatch: pytest.MonkeyPatch,
     recording_file: Path,
     cache: Path,
+    music: Path,
     annexed: Path,
     arguments: list[str],
     message: str,
@@ -227,9 +259,9 @@ def test_a_dry_run_refuses_what_the_command_refuses_before_it_works(
         (tmp_path / name).write_text(text)
     names = {
         "OUT": "out", "FULL": "full", "SOUND": "a.wav", "EMPTY": "empty.csv", "GERMAN": "german.csv",
-        "RECORDING": str(recording_file), "CACHE": str(cache), "ANNEXED": str(annexed),
+        "RECORDING": recording_file, "CACHE": cache, "ANNEXED": annexed, "MUSIC": music,
     }  # fmt: skip
-    words = [re.sub("[A-Z]{3,}", lambda name: names.get(name.group(), name.group()), word) for word in arguments]
+    words = [in_place(word, names) for word in arguments]
     before = sorted(tmp_path.rglob("*"))
     for more in ([], ["--dry-run"]):
         one_line(run(*words, *more), message)
@@ -251,6 +283,16 @@ def test_info_about_a_recording(run: Run, recording_file: Path) -> None:
     assert "8 brain channels" in ran.out
     assert "AUX1" in ran.out
     assert "ovelace" not in ran.out.replace(str(recording_file), "")
+
+
+def test_info_about_the_folder_of_a_run_is_about_what_it_exported(
+    run: Run, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    one_line(run("info", tmp_path), "is a folder but not a BIDS data set")
+    shutil.copytree(tiny_checkpoint / "clap", tmp_path / "export")
+    ran = run("info", tmp_path)
+    assert (ran.code, [line.split(":")[0] for line in ran.out.splitlines()]) == (0, ["export"])
 
 
 def test_info_about_a_checkpoint(run: Run, tiny_checkpoint: Path) -> None:
@@ -518,7 +560,7 @@ def test_mistakes_in_arguments(
         (["generate", "a.edf"], r"Missing option '--out'\. Allowed: a path \(Where the stems.*generate --help"),
         (["info"], r"Missing argument 'CHECKPOINT\|RECORDING'\. Allowed: a path"),
         (["generate", "a.edf", "--out", "b", "--sed", "3"], r"No such option: --sed\. .*did you mean '--seed'\?$"),
-        (["prepare", "a.edf", "--out", "b", "--channels", "Cz"], r"--channels.*settings are written key=value"),
+        (["prepare", "a.edf", "--out", "b", "--window", "4"], r"--window.*settings are written key=value"),
         (["generate", "a.edf", "--out", "b", "--seed", "x"], r"Invalid value for '--seed'\. Allowed: a whole number"),
         (["generate", "a.edf", "--out", "b", "--start", "x"], r"Invalid value for '--start'\. Allowed: a number"),
         (["train", "nothing", "configs/codec/smoke.yaml"], r"'nothing'\. Allowed: clap, codec, diffusion"),
@@ -531,7 +573,7 @@ def test_words_it_does_not_know(run: Run, arguments: list[str], message: str) ->
 
 
 def test_the_example_of_an_override_in_a_help_is_one_that_the_command_takes(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recording_file: Path, cache: Path
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recording_file: Path, cache: Path, music: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("clips.csv").write_text("file,reference,song\na.wav,b.wav,c\n")
@@ -541,7 +583,8 @@ def test_the_example_of_an_override_in_a_help_is_one_that_the_command_takes(
     recording = [str(recording_file)]
     words = {
         "demo": [], "simulate": ["out"], "prepare": [*recording, "--out", "out"],
-        "split": [str(cache), "--out", "out"], "train": ["codec", "codec/smoke"], "info": recording,
+        "split": [str(cache), "--out", "out"], "train": ["codec", "codec/smoke", f"task.data={music}"],
+        "info": recording,
         "generate": [*recording, "--out", "out"], "evaluate": ["configs/eval/smoke.yaml", "--out", "out"],
         "score": ["clips.csv", "--out", "out"], "compare": [".", "."],
     }  # fmt: skip

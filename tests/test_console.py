@@ -40,6 +40,16 @@ def test_a_command_that_ends_at_once_leaves_the_log_alone(
     assert capsys.readouterr().err == ""
 
 
+def test_a_path_is_told_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    path = "out/:cat:/[red]mix.wav"
+    console.tell(path)
+    console.complain(f"No file at {path}")
+    console.say(path)
+    told = capsys.readouterr()
+    assert told.out == f"{path}\n"
+    assert told.err == f"error: No file at {path}\n{path}\n"
+
+
 def test_training_tells_a_log_its_step_loss_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
     from eeg2music.training.loop import Progress
 

@@ -19,7 +19,7 @@ from eeg2music.preparation.single import Facts, counted, prepare_one
 from eeg2music.preparation.sources import Source, find_sources, stimuli_folder
 from eeg2music.recordings.declared import participant_sites, stimulus_works
 from eeg2music.recordings.montages import resolve_montage
-from eeg2music.recordings.prepared import SCHEMA
+from eeg2music.recordings.prepared import MIXED, SCHEMA
 from eeg2music.types import EEG_RATE_HZ
 
 _LOG = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def _check_cache(cache: Path, config: PrepareConfig) -> bool:
     file = cache / "config.json"
     identity = config.identity()
     if file.is_file():
-        theirs = read_json(file)
+        theirs = _config_in(file)
         if theirs != identity:
             keys = sorted(key for key in identity.keys() | theirs.keys() if identity.get(key) != theirs.get(key))
             raise ConfigError(
@@ -113,6 +113,17 @@ def _check_cache(cache: Path, config: PrepareConfig) -> bool:
             f"{cache} is there already and is no prepared cache", allowed="a new or empty folder", remedy="change --out"
         )
     return True
+
+
+def _config_in(file: Path) -> Facts:
+    try:
+        return dict(read_json(file))
+    except (ValueError, TypeError):
+        raise DataError(
+            f"{file} is damaged",
+            allowed="what `eeg2music prepare` wrote",
+            remedy="delete its folder, or name another --out",
+        ) from None
 
 
 def _claim(cache: Path, config: PrepareConfig) -> bool:
@@ -246,7 +257,7 @@ def _meta(config: PrepareConfig, done: Sequence[Facts], rows: Sequence[Facts], l
     return {
         "schema": SCHEMA,
         "sfreq_hz": EEG_RATE_HZ,
-        "kind": kinds[0] if len(kinds) == 1 else "mixed",
+        "kind": kinds[0] if len(kinds) == 1 else MIXED,
         "subjects": sorted({facts["subject"] for facts in done}),
         "n_windows": len(rows),
         "n_channels_max": max(len(facts["channels"]["names"]) for facts in done),

@@ -35,7 +35,7 @@ def prepare_one(source: Source, *, cache: Path, config: PrepareConfig) -> Facts:
         with threadpool_limits(1):
             raw = read_recording(source.path, channels=config.channels, montage=config.montage)
             recording = preprocess(raw, config.preprocess)
-        named = recording.replace(key=_safe(source.key or recording.key))
+        named = recording.replace(key=source.key or recording.key)
         rows, left_out = without_marked(list(_rows(named, source, config)), bad_stretches(named))
     except Eeg2MusicError as error:
         return {"error": str(error)}
@@ -65,13 +65,14 @@ def _store(recording: Recording, hashes: Facts, rows: list[Facts], left_out: int
 def _finished(cache: Path, source: Source, fingerprint: str) -> Facts | None:
     """Facts of an earlier run, if files, config and algorithm are still the same."""
     folder = cache / "recordings"
-    candidates = [folder / f"{_safe(source.key)}.json"] if source.key else sorted(folder.glob("[!.]*.json"))
+    candidates = [folder / f"{source.key}.json"] if source.key else sorted(folder.glob("[!.]*.json"))
     for file in candidates:
         if file.is_file():
-            facts: Facts = read_json(file)
-            # Facts that do not tell how many windows are left out were found without regard to what is marked bad.
-            same = facts["fingerprint"] == fingerprint and "left_out_windows" in facts
-            if same and (cache / "signals" / f"{facts['recording']}.npy").is_file():
+            try:
+                facts: Facts = dict(read_json(file))
+            except (ValueError, TypeError):
+                continue  # damaged: done again
+            if facts.get("fingerprint") == fingerprint and (cache / "signals" / f"{facts['recording']}.npy").is_file():
                 return facts
     return None
 
@@ -179,7 +180,3 @@ def _decibels(text: Any) -> float | None:
     except (TypeError, ValueError):
         return None
     return value if np.isfinite(value) else None
-
-
-def _safe(key: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_+" else "-" for c in key)

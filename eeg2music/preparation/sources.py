@@ -84,6 +84,8 @@ def _single(path: Path) -> Source:
 def _search(root: Path) -> list[Path]:
     suffixes = all_suffixes()
     found = sorted(path for path in root.rglob("*") if path.name.lower().endswith(suffixes))
+    # Nothing hidden: what other systems leave ("._a.edf") is no recording, and in .git/annex everything lies again.
+    found = [path for path in found if not any(part.startswith(".") for part in path.relative_to(root).parts)]
     # Some formats are folders; what lies inside them is not a recording of its own.
     found = [path for path in found if path.is_file() or path.suffix.lower() in FOLDER_SUFFIXES]
     found = [path for path in found if not any(parent in found for parent in path.parents)]

@@ -44,7 +44,6 @@ class FileContents:
     types: tuple[str, ...]
     units: tuple[str | None, ...]
     positions_m: FloatArray
-    format: str
     fiducials: bool = False
     events: tuple[Event, ...] = ()
     marked_bad: Mapping[str, str] = field(default_factory=dict)

@@ -8,6 +8,7 @@ but declares which pieces are versions of one work.
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,18 +82,32 @@ def load_pieces(folder: str | os.PathLike[str]) -> list[Piece]:
 
 
 def _load_piece(file: Path) -> Piece:
-    number = int(file.stem.rpartition("_")[2])
+    try:
+        return _piece(int(file.stem.rpartition("_")[2]), file)
+    except (ValueError, EOFError, zipfile.BadZipFile):
+        raise DataError(
+            f"{file.name} cannot be read as a piece",
+            allowed="a whole stimulus_NUMBER.npz",
+            remedy="fetch it again",
+        ) from None
+
+
+def _piece(number: int, file: Path) -> Piece:
     with np.load(file, allow_pickle=False) as data:
         wanted = (*(f"eeg_{subject}" for subject in SUBJECTS), "cue_s", "onset_flux", "log_mel")
         missing = [key for key in wanted if key not in data]
         if missing:
-            raise DataError(f"{file.name} lacks {', '.join(missing)}", allowed=", ".join(wanted))
+            raise DataError(
+                f"{file.name} lacks {', '.join(missing)}", allowed=", ".join(wanted), remedy="fetch it again"
+            )
         eeg = np.stack([data[f"eeg_{subject}"] for subject in SUBJECTS]).astype(np.float64)
         cue = int(np.ceil(float(data["cue_s"]) * RATE_HZ))
         flux = data["onset_flux"].astype(np.float64)
         log_mel = data["log_mel"].astype(np.float64)
     if not all(np.isfinite(values).all() for values in (eeg, flux, log_mel)):
-        raise DataError(f"{file.name} holds values that are not finite", remedy="fetch it again")
+        raise DataError(
+            f"{file.name} holds values that are not finite", allowed="finite numbers", remedy="fetch it again"
+        )
     eeg = band_pass(eeg, RECORDED_RATE_HZ)[..., :: RECORDED_RATE_HZ // RATE_HZ]
     stop = min(eeg.shape[-1], flux.size)
     return Piece(number, SAME_WORK.get(number, number), flux[cue:stop], log_mel[:, cue:stop], eeg[..., cue:stop])

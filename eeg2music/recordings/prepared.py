@@ -26,6 +26,8 @@ from eeg2music.files import read_json
 from eeg2music.types import EEG_RATE_HZ, MARKED_BAD, Event, FloatArray, Recording, SignalSpec, Window
 
 SCHEMA = 3
+# The kind of a cache that holds recordings of several.
+MIXED = "mixed"
 
 
 class PreparedDataset:
@@ -156,11 +158,14 @@ class PreparedDataset:
     def _lines(self) -> list[str]:
         try:
             return (self.cache / "windows.jsonl").read_text(encoding="utf-8").splitlines()
-        except OSError:
-            raise DataError(f"{self.cache} has no windows.jsonl", remedy="run `eeg2music prepare` again") from None
+        except (OSError, ValueError):
+            raise _damaged(self.cache / "windows.jsonl") from None
 
     def _row(self, line: str) -> dict[str, Any]:
-        row: dict[str, Any] = json.loads(line)
+        try:
+            row = dict(json.loads(line))
+        except (ValueError, TypeError):
+            raise _damaged(self.cache / "windows.jsonl") from None
         if row["stimulus_file"] is not None:
             # Stored relative to the cache, so that data set and cache can be moved together.
             row["stimulus_file"] = os.path.normpath(self.cache.absolute() / row["stimulus_file"])
@@ -168,7 +173,11 @@ class PreparedDataset:
 
 
 def _damaged(path: Path) -> DataError:
-    return DataError(f"{path} is missing or damaged", remedy="run `eeg2music prepare` again; it redoes what is missing")
+    return DataError(
+        f"{path} is missing or damaged",
+        allowed="what `eeg2music prepare` wrote",
+        remedy="delete it and run the same `eeg2music prepare` command again; it redoes what is missing",
+    )
 
 
 def is_prepared(folder: str | os.PathLike[str]) -> bool:
@@ -187,11 +196,14 @@ def _read_meta(cache: Path) -> Mapping[str, Any]:
             if unfinished
             else "make one: eeg2music prepare DATA --out CACHE",
         )
-    meta = read_json(path)
+    try:
+        meta = dict(read_json(path))
+    except (ValueError, TypeError):
+        raise _damaged(path) from None
     if meta.get("schema") != SCHEMA:
         raise DataError(
             f"{cache} was prepared in format {meta.get('schema')!r}",
             allowed=f"format {SCHEMA}",
             remedy="prepare the data again into a new folder: eeg2music prepare DATA --out NEW_CACHE",
         )
-    return dict(meta)
+    return meta

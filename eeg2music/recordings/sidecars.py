@@ -177,16 +177,18 @@ def read_tsv(path: Path) -> list[dict[str, str]]:
         with path.open(encoding="utf-8-sig", newline="") as handle:
             rows = list(csv.DictReader(handle, delimiter="\t"))
     except (UnicodeDecodeError, csv.Error):
-        raise DataError(f"{path} is not a table of tab-separated UTF-8 text", remedy="write it anew") from None
+        raise DataError(
+            f"{path} cannot be read as a table", allowed="tab-separated UTF-8 text", remedy="write it anew"
+        ) from None
     return [{key: value or "" for key, value in row.items() if key is not None} for row in rows]
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError):
-        raise DataError(f"{path} is not valid JSON", remedy="write it anew") from None
-    return values if isinstance(values, dict) else {}
+        return dict(values)
+    except (ValueError, TypeError):
+        raise DataError(f"{path} is not valid JSON", allowed="a JSON object", remedy="write it anew") from None
 
 
 def _number(text: str | None) -> float:

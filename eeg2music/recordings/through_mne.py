@@ -102,7 +102,6 @@ def contents_of(raw: Any, path: Path, title: str) -> FileContents:
         units=tuple(_unit(units.get(name)) for name in names),
         positions_m=positions,
         fiducials=fiducials,
-        format=title,
         events=_annotations(raw) + _stim_events(raw),
         marked_bad={str(name): "marked bad in the file" for name in info["bads"]},
         line_freq_hz=None if info.get("line_freq") is None else float(info["line_freq"]),

@@ -11,8 +11,8 @@ from eeg2music.config import Config
 from eeg2music.errors import CheckpointError, InputError
 from eeg2music.files import read_json
 from eeg2music.recordings.prepared import is_prepared
-from eeg2music.recordings.read import check_recording
-from eeg2music.weights import MANIFEST_NAME, read_manifest, refuse_pickle
+from eeg2music.recordings.read import FOLDER_SUFFIXES, check_recording
+from eeg2music.weights import MANIFEST_NAME, PICKLE_SUFFIXES, read_manifest, refuse_pickle
 
 
 class InfoConfig(Config):
@@ -35,7 +35,7 @@ def describe(thing: Path, *, channels: Sequence[str] | None = None, montage: str
         return list(_describe_checkpoint(thing))
     from eeg2music.inspection import describe_recording
 
-    return describe_recording(thing, channels=channels, montage=montage).lines
+    return describe_recording(thing, channels=channels, montage=montage)
 
 
 def check_describe(thing: Path, *, montage: str | None = None) -> None:
@@ -48,13 +48,15 @@ def check_describe(thing: Path, *, montage: str | None = None) -> None:
     if not thing.exists() and not thing.is_symlink():
         raise InputError(f"Nothing at {thing}", allowed="a recording or a folder of models", remedy="check the path")
     refuse_pickle(thing)
-    if not thing.is_dir():
+    if not thing.is_dir() or thing.suffix.lower() in FOLDER_SUFFIXES:
         check_recording(thing, montage=montage)
 
 
 def _models_in(folder: Path) -> list[Path]:
-    here = [folder] if (folder / "config.json").is_file() else []
-    return here + sorted(path.parent for path in folder.glob("*/config.json"))
+    # A run and an unfinished cache have a config too, but no weights beside it.
+    weights = (".safetensors", *PICKLE_SUFFIXES)
+    is_model = (folder / "config.json").is_file() and any(file.suffix in weights for file in folder.iterdir())
+    return ([folder] if is_model else []) + sorted(path.parent for path in folder.glob("*/config.json"))
 
 
 def _describe_checkpoint(folder: Path) -> Iterator[str]:

@@ -18,7 +18,7 @@ import yaml
 
 from eeg2music.errors import Eeg2MusicError
 from eeg2music.training.config import resolve
-from eeg2music.training.loop import train
+from eeg2music.training.loop import check_run, train
 
 logger = logging.getLogger("eeg2music.training")
 
@@ -29,7 +29,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("name", help="what to train: codec, clap, encoder, diffusion, scorer")
     parser.add_argument("config", help="YAML file, or the name of one that ships, such as codec/smoke")
     parser.add_argument("overrides", nargs="*", help="dotted overrides, such as train.steps=100")
-    parser.add_argument("--dry-run", action="store_true", help="show the resolved config and stop")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check what takes no work, show the resolved config and stop"
+    )
     options = parser.parse_intermixed_args(list(arguments))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     for noisy in ("accelerate", "transformers", "diffusers", "torch", "matplotlib"):
@@ -37,6 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         if options.dry_run:
             config = resolve(options.name, options.config, options.overrides)
+            check_run(options.name, config)
             sys.stdout.write(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
             return 0
         result = train(options.name, options.config, options.overrides, stop_on_signals=True)

@@ -162,9 +162,11 @@ class ClapTask(Task):
     Config = ClapConfig
     config: ClapConfig
 
+    def __init__(self, config: ClapConfig, *, seed: int) -> None:
+        super().__init__(config, seed=seed)
+        self.songs, self.valid_songs = training_and_validation(config.data, config.valid_data, config.valid_share)
+
     def train_items(self) -> ItemSource:
-        source = self.config
-        self.songs, self.valid_songs = training_and_validation(source.data, source.valid_data, source.valid_share)
         captions = [text for song in self.songs.songs for texts in song_captions(self.songs, song) for text in texts]
         self.vocabulary = build_vocabulary(captions, self.config.vocabulary)
         return _Groups(self.config, self.songs, Tokenizer(self.vocabulary, self.config.max_tokens), self.seed)

@@ -32,7 +32,7 @@ from eeg2music.training.gather import gather
 from eeg2music.training.registry import TASKS
 from eeg2music.training.task import Batch, Gather, ItemSource, Task
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS, FloatArray
-from eeg2music.weights import FITTED
+from eeg2music.weights import FITTED, local_folder
 
 
 class ModelConfig(Config):
@@ -171,6 +171,9 @@ class CodecTask(Task):
         music = StimuliFolder(config.data)
         self.music = music.split("train", config.valid_share)
         self.held_out = music.split("valid", config.valid_share)
+        if config.start_from is not None:
+            local_folder(config.start_from)
+            refuse_known(Path(config.start_from), self.held_out.songs)
 
     def train_items(self) -> ItemSource:
         return StemCrops(self.music, self.config, self.seed)
@@ -184,7 +187,6 @@ class CodecTask(Task):
     def _first_codec(self) -> Codec:
         if self.config.start_from is not None:
             codec = Codec.from_pretrained(self.config.start_from)
-            refuse_known(Path(self.config.start_from), self.held_out.songs)
             if (codec.channels, codec.hop) != (self.config.model.hidden_size, self._hop):
                 raise ConfigError(
                     f"The codec in {self.config.start_from} has {codec.channels} channels every {codec.hop} samples",

@@ -54,7 +54,9 @@ class StimuliFolder:
             )
         self.songs: tuple[str, ...] = tuple(found if songs is None else sorted(set(songs)))
         if not self.songs:
-            raise DataError(f"No complete song in {self.folder}", allowed=_LAYOUT)
+            raise DataError(
+                f"No complete song in {self.folder}", allowed=_LAYOUT, remedy="eeg2music simulate makes such a folder"
+            )
 
     def __len__(self) -> int:
         return len(self.songs)

@@ -31,7 +31,7 @@ from eeg2music.training.condition_noise import (
 )
 from eeg2music.training.data import StimuliFolder
 from eeg2music.training.first_stage import refuse_known
-from eeg2music.training.latents import LatentCache
+from eeg2music.training.latents import LatentCache, refuse_short
 from eeg2music.training.processes import own_part, wait_for_all
 from eeg2music.training.registry import TASKS
 from eeg2music.training.task import Batch, Gather, ItemSource, Task
@@ -144,18 +144,25 @@ class DiffusionTask(Task):
 
     def __init__(self, config: DiffusionTaskConfig, *, seed: int) -> None:
         super().__init__(config, seed=seed)
+        for source in (config.codec, config.clap):
+            source_folder(source)
         music = StimuliFolder(config.data)
         held_out = music.split("valid", config.valid_share).songs[: config.valid_songs]
-        self.sources = {name: source_hash(getattr(config, name)) for name in ("codec", "clap")}
-        identity = sha256_json(self.sources)
-        latents = load_codec(config.codec)
-        self.latent_space, self.conditioning_space = latents.latent_space(), space_of(config.clap)
-        self.channel_weight = channel_weights(latents.latent_std, config.channel_weight)
-        self.cache = LatentCache(config.cache, music.split("train", config.valid_share), identity)
-        self.held_out = LatentCache(config.cache, StimuliFolder(music.folder, held_out), identity)
+        self.songs, self.valid_songs = music.split("train", config.valid_share), StimuliFolder(music.folder, held_out)
+        for songs in (self.songs, self.valid_songs):
+            refuse_short(songs)
+        if config.start_from is not None:
+            refuse_known(Path(config.start_from), self.valid_songs.songs)
 
     def train_items(self) -> ItemSource:
         """The training windows; computes what is not in the cache, each process its part."""
+        self.sources = {name: source_hash(getattr(self.config, name)) for name in ("codec", "clap")}
+        identity = sha256_json(self.sources)
+        latents = load_codec(self.config.codec)
+        self.latent_space, self.conditioning_space = latents.latent_space(), space_of(self.config.clap)
+        self.channel_weight = channel_weights(latents.latent_std, self.config.channel_weight)
+        self.cache = LatentCache(self.config.cache, self.songs, identity)
+        self.held_out = LatentCache(self.config.cache, self.valid_songs, identity)
         if self.cache.missing() or self.held_out.missing():
             codec, clap = load_sources(self.config.codec, self.config.clap)
             for cache in (self.cache, self.held_out):
@@ -172,7 +179,6 @@ class DiffusionTask(Task):
         )
         if self.config.start_from is not None:
             folder = Path(self.config.start_from)
-            refuse_known(folder, self.held_out.music.songs)
             load_strictly(model, read_state(folder / WEIGHTS_NAME), source=str(folder))
         return model
 
@@ -293,8 +299,8 @@ def _mean(values: Iterable[float]) -> float:
     return float(np.mean(list(values)))
 
 
-def source_hash(name_or_path: str) -> str:
-    """Hash of the weights in a checkpoint folder, or of the name of a model on the hub.
+def source_folder(name_or_path: str) -> Path | None:
+    """The folder that holds a model's weights, or None for the name of a model on the hub.
 
     Raises
     ------
@@ -302,11 +308,15 @@ def source_hash(name_or_path: str) -> str:
         If the folder is missing, or has no weights.
     """
     folder = local_folder(name_or_path)
-    if folder is None:
-        return sha256_json(name_or_path)
-    if not any(folder.rglob("*.safetensors")):
+    if folder is not None and not any(folder.rglob("*.safetensors")):
         raise DataError(f"No weights in {folder}", remedy="train the codec and CLAP first")
-    return checkpoint_sha256(folder)
+    return folder
+
+
+def source_hash(name_or_path: str) -> str:
+    """Hash of the weights in a checkpoint folder, or of the name of a model on the hub; raises as `source_folder`."""
+    folder = source_folder(name_or_path)
+    return sha256_json(name_or_path) if folder is None else checkpoint_sha256(folder)
 
 
 def load_sources(codec: str, clap: str) -> tuple[Any, Any]:

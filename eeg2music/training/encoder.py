@@ -47,7 +47,7 @@ from eeg2music.training.encoder_data import (
     split_presentations,
 )
 from eeg2music.training.encoder_scores import encoder_scores, validation_windows
-from eeg2music.training.encoder_targets import TargetStore, load_target_encoder
+from eeg2music.training.encoder_targets import TargetStore, load_target_encoder, track_files
 from eeg2music.training.first_stage import refuse_known
 from eeg2music.training.registry import TASKS
 from eeg2music.training.task import Batch, Gather, ItemSource, Task
@@ -151,24 +151,35 @@ class EncoderTask(Task):
 
     def __init__(self, config: EncoderConfig, *, seed: int) -> None:
         super().__init__(config, seed=seed)
-        # A path that is not there is refused before recordings are read and targets computed.
         for source in (config.clap, config.start_from):
             if source is not None:
                 local_folder(source)
+        kind = ENCODERS[config.encoder]
+        if kind.needs_positions and config.augment.without_positions:
+            raise ConfigError(
+                f"The encoder {config.encoder!r} cannot be trained on windows without positions",
+                allowed="task.augment.without_positions=0",
+            )
+        self.options = check_options(kind, config.options, config.encoder)
+        self.samples = round(config.window_s * EEG_RATE_HZ)
+        self.split = self._split()
+        self.spec = joint_spec(self.split)
+        for file in self._stimulus_files():
+            track_files(Path(file))
 
     def train_items(self) -> ItemSource:
-        self.samples = round(self.config.window_s * EEG_RATE_HZ)
-        self.split = self._split()
-        self.spec = joint_spec(self.split.train)
         clap, identity = load_target_encoder(self.config.clap)
         self.clap_hash, self.conditioning_space = identity, conditioning_space(clap)
         self.embedding_dim = int(clap.embedding_dim)
         self.targets = TargetStore(
             clap, identity, window_s=self.config.window_s, hop_s=self.config.target_hop_s, cache=self.config.targets
         )
-        self.targets.prepare([part.stimulus_file for part in (*self.split.train, *self.split.valid)])
+        self.targets.prepare(self._stimulus_files())
         self.valid = validation_windows(self.split.valid, self.samples, self.config.valid_windows)
         return self._windows(self.split.train, self.config.augment)
+
+    def _stimulus_files(self) -> list[str]:
+        return list(dict.fromkeys(part.stimulus_file for part in (*self.split.train, *self.split.valid)))
 
     def _split(self) -> Split:
         found = self._presentations(self.config.caches)
@@ -186,13 +197,7 @@ class EncoderTask(Task):
         return Windows(presentations, self.targets, self.spec, self.samples, self.seed, augment)
 
     def build_model(self) -> nn.Module:
-        kind = ENCODERS[self.config.encoder]
-        if kind.needs_positions and self.config.augment.without_positions:
-            raise ConfigError(
-                f"The encoder {self.config.encoder!r} cannot be trained on windows without positions",
-                allowed="task.augment.without_positions=0",
-            )
-        encoder = self._build(kind)
+        encoder = self._build(ENCODERS[self.config.encoder])
         if self.config.start_from is not None:
             self._start_from(encoder, Path(self.config.start_from))
         if encoder.fitted_in_closed_form:
@@ -200,15 +205,14 @@ class EncoderTask(Task):
         return EncoderTrainee(encoder, len(self.spec.subjects) if self.config.delays else 0)
 
     def _build(self, kind: type[Encoder]) -> Encoder:
-        options = check_options(kind, self.config.options, self.config.encoder)
         try:
-            return kind.build(self.spec, self.manifest(), embedding_dim=self.embedding_dim, **options)
+            return kind.build(self.spec, self.manifest(), embedding_dim=self.embedding_dim, **self.options)
         except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
-            if not options:  # no fault of the config
+            if not self.options:  # no fault of the config
                 raise
             reason = " ".join(str(error).split())[:200]
             raise ConfigError(
-                f"The encoder {self.config.encoder!r} cannot be built with task.options = {options} ({reason})",
+                f"The encoder {self.config.encoder!r} cannot be built with task.options = {self.options} ({reason})",
                 remedy="check the options' types and ranges",
             ) from error
 

@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 from eeg2music.config import Config
 from eeg2music.errors import DataError, LeakError
 from eeg2music.files import sha256_json
-from eeg2music.recordings.prepared import PreparedDataset
+from eeg2music.recordings.prepared import MIXED, PreparedDataset
 from eeg2music.seeding import derive_seed, numpy_rng
 from eeg2music.training.encoder_targets import TargetStore, curve_shift
 from eeg2music.types import EEG_RATE_HZ, ENCODER_CENTRE_M, FloatArray, SignalSpec
@@ -114,6 +114,7 @@ def find_presentations(dataset: PreparedDataset, samples: int) -> list[Presentat
         raise DataError(
             f"{dataset.cache} holds no window of {samples / EEG_RATE_HZ:g} s with the audio that was heard",
             allowed="recordings whose events name an audio file (stim_file)",
+            remedy="name it in events.tsv, put it below stimuli/ of the data set, and run `eeg2music prepare` again",
         )
     return found
 
@@ -192,24 +193,29 @@ def _draw(names: set[str], share: float, seed: int, what: str) -> set[str]:
     return set(ranked[: max(1, round(share * len(ranked)))])
 
 
-def joint_spec(presentations: Sequence[Presentation]) -> SignalSpec:
+def joint_spec(split: Split) -> SignalSpec:
     """Sizes that the training data decides.
 
     Raises
     ------
     DataError
-        If caches of different kinds are put together.
+        If recordings of different kinds are put together, also for validation.
     """
-    datasets = {id(item.dataset): item.dataset for item in presentations}.values()
-    kinds = {(dataset.spec.kind, dataset.spec.sfreq_hz) for dataset in datasets}
-    if len(kinds) > 1:
-        raise DataError(f"The caches hold different signals: {sorted(kinds)}", allowed="one kind at one rate")
+    specs = {id(item.dataset): item.dataset.spec for item in (*split.train, *split.valid)}
+    kinds = {(spec.kind, spec.sfreq_hz) for spec in specs.values()}
+    if len(kinds) > 1 or any(kind == MIXED for kind, _ in kinds):
+        told = ", ".join(f"{kind} at {sfreq_hz:g} Hz" for kind, sfreq_hz in sorted(kinds))
+        raise DataError(
+            f"The caches hold different signals: {told}",
+            allowed="one kind at one rate",
+            remedy="prepare each kind of recordings into a cache of its own, and train on one kind",
+        )
     kind, sfreq_hz = kinds.pop()
     return SignalSpec(
         kind=kind,
         sfreq_hz=sfreq_hz,
-        subjects=tuple(sorted({item.subject for item in presentations})),
-        n_channels_max=max(dataset.spec.n_channels_max for dataset in datasets),
+        subjects=tuple(sorted({item.subject for item in split.train})),
+        n_channels_max=max(specs[id(item.dataset)].n_channels_max for item in split.train),
     )
 
 

@@ -89,13 +89,8 @@ class LatentCache:
     """
 
     def __init__(self, root: str | os.PathLike[str], music: StimuliFolder, identity: str) -> None:
+        refuse_short(music)
         self.root, self.music = Path(root), music
-        short = [song for song in music.songs if music.duration_s(song) < WINDOW_S]
-        if short:
-            raise DataError(
-                f"{len(short)} songs are too short to train on: {', '.join(short[:5])}",
-                allowed=f"{WINDOW_S:g} s or more",
-            )
         self.keys = {song: _key(music, song, identity) for song in music.songs}
 
     @property
@@ -132,6 +127,21 @@ class LatentCache:
             raise DataError(f"{song} is not in the latent cache {self.root}", remedy="fill the cache first")
         names = ("latents", "curves", "embeddings")
         return SongLatents(*(np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in names))
+
+
+def refuse_short(music: StimuliFolder) -> None:
+    """Refuse songs that no window fits into.
+
+    Raises
+    ------
+    DataError
+    """
+    short = [song for song in music.songs if music.duration_s(song) < WINDOW_S]
+    if short:
+        raise DataError(
+            f"{len(short)} songs are too short to train on: {', '.join(short[:5])}",
+            allowed=f"{WINDOW_S:g} s or more",
+        )
 
 
 @torch.no_grad()

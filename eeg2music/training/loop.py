@@ -36,7 +36,7 @@ from eeg2music.training.optimization import learning_rate, make_optimizer
 from eeg2music.training.order import Plan, micro_batches
 from eeg2music.training.registry import TASKS
 from eeg2music.training.signals import stop_requests
-from eeg2music.training.task import Batch
+from eeg2music.training.task import Batch, Task
 from eeg2music.weights import MANIFEST_NAME
 
 logger = logging.getLogger(__name__)
@@ -92,18 +92,24 @@ def train(
     return run(name, config, progress=progress, should_stop=should_stop, stop_on_signals=stop_on_signals)
 
 
-def check_run(name: str, config: RunConfig) -> None:
-    """Refuse a run whose folder cannot be written, or holds another run. Reads no data.
+def check_run(name: str, config: RunConfig) -> Task:
+    """Refuse what can be refused without work: the folder, the device, another run, data and models that are not there.
+
+    Returns
+    -------
+    The task, which has computed nothing yet.
 
     Raises
     ------
-    ConfigError, InputError
+    ConfigError, InputError, DataError, CheckpointError, LeakError
     """
     out = Path(config.train.out)
     check_new_folder(out)
+    runtime.check_device(config.train.device)
     found = checkpoint.complete(out / "checkpoints")
     if found:
         _check_begun(name, config, found[-1].state)
+    return TASKS[name](config.task, seed=config.train.seed)
 
 
 def _check_begun(name: str, config: RunConfig, state: dict[str, Any]) -> None:
@@ -126,10 +132,10 @@ def run(
     stop_on_signals: bool = False,
 ) -> TrainResult:
     """`train` with a resolved config."""
-    check_new_folder(config.train.out)
+    task = check_run(name, config)
     should_stop = should_stop or (lambda: False)
     with runtime.process_settings(config.train):
-        loop = _Loop(name, config)
+        loop = _Loop(name, config, task)
         loop.resume()
         with stop_requests() if stop_on_signals else contextlib.nullcontext(lambda: False) as asked:
             return loop.go(progress or (lambda _: None), lambda: should_stop() or asked())
@@ -138,13 +144,13 @@ def run(
 class _Loop:
     """The state of a run: what is trained, with what, and how far it is."""
 
-    def __init__(self, name: str, config: RunConfig) -> None:
+    def __init__(self, name: str, config: RunConfig, task: Task) -> None:
         self.began = time.monotonic()
         self.name, self.config, self.train = name, config, config.train
         self.accelerator = runtime.start(self.train)
         self.main = self.accelerator.is_main_process
         self.out = Path(self.train.out)
-        self.task = TASKS[name](config.task, seed=self.train.seed)
+        self.task = task
         self.items = self.task.train_items()
         self.manifest = self.task.manifest()
         self.plan = Plan(
@@ -177,7 +183,7 @@ class _Loop:
         found = checkpoint.complete(root)
         newest = found[-1] if found else None
         if newest is not None:  # a refusal leaves everything as it was
-            self._check_same(newest.state)
+            self._check_data(newest.state)
             self._take_up(newest)
         self.accelerator.wait_for_everyone()
         if self.main:
@@ -197,8 +203,7 @@ class _Loop:
         now = self.code[0]["origin"]
         self.code = before if before[-1]["origin"] == now else [*before, {"step": self.step, "origin": now}]
 
-    def _check_same(self, state: dict[str, Any]) -> None:
-        _check_begun(self.name, self.config, state)
+    def _check_data(self, state: dict[str, Any]) -> None:
         if state["data_hash"] != self.manifest.get("data_hash"):
             raise DataError(
                 f"The training data of {self.out} has changed since the run was begun",

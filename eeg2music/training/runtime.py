@@ -94,13 +94,17 @@ def _on_gpu(config: TrainConfig) -> bool:
     return config.device != "cpu" and (torch.cuda.is_available() or apple)
 
 
-def _choose_device(name: str) -> None:
-    """Refuse a device that is not there, and make a numbered GPU the one that accelerate takes."""
+def check_device(name: str) -> None:
+    """Refuse a device that is not there, and one GPU for several processes.
+
+    Raises
+    ------
+    ConfigError, InputError
+    """
     if name in ("auto", "cpu"):
         return
-    numbered = ":" in name
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        if numbered:
+        if ":" in name:
             raise ConfigError(
                 f"train.device={name} is one GPU, but several processes were launched",
                 remedy="train.device=cuda gives each process its own; CUDA_VISIBLE_DEVICES says which there are",
@@ -108,9 +112,14 @@ def _choose_device(name: str) -> None:
         return  # each process gets its own GPU from accelerate
     from eeg2music.pipeline import pick_device  # late: diffusers takes seconds
 
-    device = pick_device(name)
-    if numbered:
-        torch.cuda.set_device(device)
+    pick_device(name)
+
+
+def _choose_device(name: str) -> None:
+    """Make a numbered GPU the one that accelerate takes."""
+    check_device(name)
+    if ":" in name:
+        torch.cuda.set_device(torch.device(name))
 
 
 def _report(accelerator: Accelerator) -> None:

@@ -140,9 +140,11 @@ class ScorerTask(Task):
     Config = ScorerConfig
     config: ScorerConfig
 
+    def __init__(self, config: ScorerConfig, *, seed: int) -> None:
+        super().__init__(config, seed=seed)
+        self.songs, self.valid_songs = training_and_validation(config.data, config.valid_data, config.valid_share)
+
     def train_items(self) -> ItemSource:
-        source = self.config
-        self.songs, self.valid_songs = training_and_validation(source.data, source.valid_data, source.valid_share)
         return _Windows(self.config, self.songs, self.seed)
 
     def build_model(self) -> nn.Module:

@@ -39,6 +39,9 @@ class Task(ABC):
     Subclasses are entered in `eeg2music.training.registry.TASKS` under their name and set
     `Config` to the pydantic model of their `task:` section. `changeable` names keys of that section that decide
     nothing but validation and export, so that a run may be resumed with other values.
+
+    Making a task refuses what can be refused without work, such as data that is not there, and computes nothing: a dry
+    run does so and stops. What takes time waits for `train_items`.
     """
 
     Config: ClassVar[type[Config]]

@@ -222,6 +222,7 @@ def test_whoever_is_left_out_is_not_named(study: Path, tmp_path: Path, caplog: p
     people.mkdir()
     shutil.copy(broken, people / "ada_lovelace.edf")
     shutil.copy(next(study.rglob("sub-b*.edf")), people / "grace_hopper.edf")
+    (people / "._grace_hopper.edf").write_text("what another system keeps beside it")
     out = prepare(people, tmp_path / "d", loose)
     assert "left out 1 of 2 recordings that cannot be used" in caplog.text
     told = caplog.text + "".join(path.read_text() for path in [*out.glob("*.json*"), *out.glob("recordings/*")])
@@ -299,16 +300,21 @@ def test_windows_that_overlap_what_is_marked_bad_are_left_out(
     assert "lovelace" not in told
 
 
-def test_a_cache_from_before_marks_counted_is_done_again(study: Path, tmp_path: Path) -> None:
-    source = mark_bad(study, tmp_path / "bids", (3.0, 1.0))
+def test_damaged_files_of_a_cache_are_named_or_made_again(study: Path, tmp_path: Path) -> None:
+    source = study / "sub-a/eeg/sub-a_task-listen_run-1_eeg.edf"
     out = prepare(source, tmp_path / "c", ONE)
     content = sha256_folder(out)
-    facts = out / "recordings" / "sub-b_task-listen_run-1.json"
-    old = json.loads(facts.read_text())
-    del old["left_out_windows"]
-    facts.write_text(json.dumps(old))
-    prepare(source, out, ONE)
-    assert sha256_folder(out) == content
+    for name in ("meta.json", "windows.jsonl"):
+        (out / name).write_text("[")
+        with pytest.raises(DataError, match=rf"{name} is missing or damaged.*delete it and run"):
+            PreparedDataset(out)
+        (out / name).unlink()
+        (out / "recordings" / "sub-a_task-listen_run-1.json").write_text("{")
+        prepare(source, out, ONE)
+        assert sha256_folder(out) == content
+    (out / "config.json").write_text("{")
+    with pytest.raises(DataError, match=r"config\.json is damaged.*name another --out"):
+        prepare(source, out, ONE)
 
 
 def test_where_all_windows_are_marked_bad_there_is_none(study: Path, tmp_path: Path) -> None:

@@ -102,6 +102,13 @@ def test_a_truncated_brainvision(make_raw: Any, write: Write) -> None:
         read_recording(path)
 
 
+def test_a_brainvision_header_that_names_no_data(make_raw: Any, write: Write) -> None:
+    path = write(make_raw(), "a.vhdr")
+    path.write_text(re.sub(r"(?m)^DataFile=.*\n", "", path.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(InputError, match=r"a\.vhdr names no data file.*export it anew"):
+        read_recording(path)
+
+
 def test_a_brainvision_header_without_its_data(make_raw: Any, write: Write) -> None:
     path = write(make_raw(), "a.vhdr")
     path.with_suffix(".eeg").unlink()

@@ -201,3 +201,15 @@ def test_units_of_a_table_fill_in_what_a_file_does_not_say(make_raw: Any, tmp_pa
     rows = ["name\ttype\tunits", *(f"{name}\tEEG\t{'bpm' if name == 'X8' else 'n/a'}" for name in names)]
     Path(f"{base}_channels.tsv").write_text("\n".join(rows) + "\n")
     assert read_recording(f"{base}_eeg.set").left_out == {"X8": "its unit is bpm, no voltage"}
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", "null"])
+def test_a_sidecar_that_is_no_object_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "dataset_description.json").write_text("{}")
+    folder = tmp_path / "sub-01" / "eeg"
+    folder.mkdir(parents=True)
+    (folder / "sub-01_task-rest_eeg.json").write_text(text)
+    sidecars = Sidecars.of(folder / "sub-01_task-rest_eeg.edf")
+    assert sidecars is not None
+    with pytest.raises(DataError, match=r"task-rest_eeg\.json is not valid JSON\. Allowed: a JSON object"):
+        _ = sidecars.line_freq_hz

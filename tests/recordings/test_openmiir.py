@@ -52,6 +52,16 @@ def test_a_folder_without_pieces_is_named(tmp_path: Path) -> None:
         load_pieces(tmp_path)
 
 
+@pytest.mark.parametrize(("name", "content"), [("01", b""), ("01", b"words"), ("one", None), ("01", b"PK\x03\x04cut")])
+def test_a_damaged_piece_is_named(tmp_path: Path, name: str, content: bytes | None) -> None:
+    write_piece(tmp_path, 1)
+    file = (tmp_path / "stimulus_01.npz").rename(tmp_path / f"stimulus_{name}.npz")
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(DataError, match=rf"stimulus_{name}\.npz cannot be read as a piece.*Remedy: fetch it again"):
+        load_pieces(tmp_path)
+
+
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     write_piece(tmp_path, 1, eeg_P11=None)
     with pytest.raises(DataError, match="lacks eeg_P11"):

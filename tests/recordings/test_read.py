@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -50,6 +51,17 @@ def test_a_brainvision_header_may_stand_for_its_own_name(make_raw: Any, write: W
     assert_same(found, plain)
     assert found.events == plain.events
     assert "Stimulus/S  7" in [event.kind for event in found.events]
+
+
+def test_a_brainvision_header_of_another_time(make_raw: Any, write: Write, tmp_path: Path) -> None:
+    """Written in the recorder's codepage, and with remarks that read like settings."""
+    plain = read_recording(write(make_raw(), "a.vhdr"))
+    for suffix in (".eeg", ".vmrk"):
+        (tmp_path / f"a{suffix}").rename(tmp_path / f"M\xfc{suffix}")
+    text = (tmp_path / "a.vhdr").read_text(encoding="utf-8").replace("Codepage=UTF-8\n", "")
+    text = re.sub(r"File=a\.", "File=M\xfc.", text) + "DataFile=none.eeg\nNumberOfChannels=99\n"
+    (tmp_path / "M\xfc.vhdr").write_bytes(text.encode("latin-1"))
+    assert_same(read_recording(tmp_path / "M\xfc.vhdr"), plain)
 
 
 @pytest.mark.parametrize("name", ["a.edf", "a.vhdr", "a_raw.fif", "a.set"])
@@ -217,6 +229,15 @@ def test_clock_resets_cut_a_stream_and_say_so(real_data: Path) -> None:
     assert 0 < len(found.events) < 175
     assert all(0 <= event.onset_s <= found.duration_s for event in found.events)
     assert preprocess(found).signal_v.shape[0] == 8
+
+
+@pytest.mark.parametrize(("share", "is_cut"), [(1.0, False), (0.5, True)])
+def test_a_stream_that_was_cut_is_called_so(real_data: Path, tmp_path: Path, share: float, is_cut: bool) -> None:
+    whole = (real_data / "eeg_formats_xdf/clock_resets.xdf").read_bytes()
+    (tmp_path / "a.xdf").write_bytes(whole[: int(share * len(whole))])
+    found = read_recording(tmp_path / "a.xdf")
+    assert any("the file was cut off or its recorder stopped" in note for note in found.notes) == is_cut
+    assert any("parts of the file are damaged" in note for note in found.notes) == is_cut
 
 
 def test_a_stream_too_slow_is_refused(real_data: Path) -> None:

@@ -114,6 +114,22 @@ def test_streams_of_one_size_and_one_set_of_names(load: Any) -> None:
     assert "channels at 250 Hz (save it as a file of its own to decode it)" in found.notes[0]
 
 
+def test_a_brain_stream_whose_stamps_stand_still_is_left_lying(load: Any) -> None:
+    still = brain(EAR, 100)
+    still["time_stamps"][:] = 3.0
+    found = load(brain(CAP, 250), still)
+    assert found.channel_names == CAP
+    assert found.notes[0].startswith("not used: another brain stream of 4 channels at no regular rate (")
+
+
+def test_a_stream_without_an_end_is_called_so(load: Any) -> None:
+    told = "the stream has no end: the file was cut off or its recorder stopped; what is there was used"
+    closed = brain(CAP, 250)
+    assert told in load(closed).notes
+    closed["footer"] = {}
+    assert told not in load(closed).notes
+
+
 def test_channels_that_are_no_electrodes_do_not_make_a_cap(load: Any) -> None:
     amplifier = brain([*EAR, *(f"X{i}" for i in range(9))], 500)
     for channel in amplifier["info"]["desc"][0]["channels"][0]["channel"][len(EAR) :]:

@@ -12,7 +12,7 @@ from fakes import FakeClap, FakeCodec
 
 from eeg2music.training import diffusion
 from eeg2music.training.config import resolve
-from eeg2music.training.loop import _Loop
+from eeg2music.training.loop import _Loop, check_run
 from eeg2music.training.order import micro_batches
 
 if __name__ == "__main__":
@@ -29,7 +29,8 @@ if __name__ == "__main__":
 
     FakeCodec.encode = counted
     diffusion.load_sources = lambda codec, clap: (FakeCodec(), FakeClap())
-    loop = _Loop(name, resolve(name, None, [f"train.out={out}", *overrides]))
+    config = resolve(name, None, [f"train.out={out}", *overrides])
+    loop = _Loop(name, config, check_run(name, config))
     with torch.no_grad():  # outputs that start at zero would hide the gradients below them
         generator = torch.Generator().manual_seed(0)
         for parameter in loop.model.parameters():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from eeg2music.training.encoder_data import (
     Windows,
     augment,
     find_presentations,
+    joint_spec,
     pad_channels,
     small_rotation,
     split_manifest,
@@ -260,9 +262,28 @@ def test_two_people_of_one_label_are_not_learned_as_one(world: Path, clap: FakeC
 
 @pytest.mark.parametrize(("cache", "what"), [("same-songs", "songs"), ("all", "subjects")])
 def test_leaks_are_refused(world: Path, clap: FakeClap, cache: str, what: str) -> None:
-    task = EncoderTask(settings(world, valid_caches=[str(world / cache)]), seed=0)
     with pytest.raises(LeakError, match=f"{what} are in training and in validation"):
-        task.train_items()
+        EncoderTask(settings(world, valid_caches=[str(world / cache)]), seed=0)
+
+
+def test_recordings_of_another_kind_are_refused(world: Path, tmp_path: Path) -> None:
+    write_cache(tmp_path / "other", world / "stimuli", ("sub-9",), ("rock-0-0000", "rock-0-0001"))
+    meta = tmp_path / "other" / "meta.json"
+    meta.write_text(meta.read_text().replace('"kind": "eeg"', '"kind": "meg"'))
+    with pytest.raises(DataError, match=r"different signals: eeg at 64 Hz, meg at 64 Hz.*a cache of its own"):
+        EncoderTask(settings(world, valid_caches=[str(tmp_path / "other")]), seed=0)
+    meta.write_text(meta.read_text().replace('"kind": "meg"', '"kind": "mixed"'))
+    found = tuple(find_presentations(PreparedDataset(tmp_path / "other"), 192))
+    with pytest.raises(DataError, match="different signals: mixed at 64 Hz"):
+        joint_spec(Split(found[:1], found[1:]))
+
+
+def test_missing_stems_are_refused_before_targets_are_computed(world: Path, tmp_path: Path) -> None:
+    shutil.copytree(world / "stimuli", tmp_path / "stimuli")
+    write_cache(tmp_path / "all", tmp_path / "stimuli", SUBJECTS, SONGS)
+    (tmp_path / "stimuli" / SONGS[0] / "bass.wav").unlink()
+    with pytest.raises(DataError, match=rf"bass\.wav missing in .*{SONGS[0]}"):
+        EncoderTask(settings(world, caches=[str(tmp_path / "all")]), seed=0)
 
 
 def test_an_item_depends_on_its_visit_alone(world: Path, clap: FakeClap) -> None:
@@ -489,10 +510,8 @@ def test_ridge_runs_through_the_same_script(world: Path, clap: FakeClap, tmp_pat
 
 
 def test_an_encoder_that_needs_positions_is_not_trained_without(world: Path, clap: FakeClap) -> None:
-    task = EncoderTask(settings(world, encoder="ridge", options={}), seed=0)
-    task.train_items()
     with pytest.raises(ConfigError, match="without_positions=0"):
-        task.build_model()
+        EncoderTask(settings(world, encoder="ridge", options={}), seed=0)
 
 
 @pytest.mark.parametrize(
@@ -507,10 +526,8 @@ def test_an_encoder_that_needs_positions_is_not_trained_without(world: Path, cla
 def test_options_that_do_not_fit_are_one_line(
     world: Path, clap: FakeClap, options: dict[str, Any], message: str
 ) -> None:
-    task = EncoderTask(settings(world, options=options), seed=0)
-    task.train_items()
     with pytest.raises(ConfigError, match=message) as caught:
-        task.build_model()
+        built(world, options=options)
     assert "\n" not in str(caught.value)
 
 
@@ -543,10 +560,8 @@ def test_brainmodule_runs_through_the_same_script(world: Path, clap: FakeClap, t
 
 
 def test_an_option_that_does_not_exist_is_named(world: Path, clap: FakeClap) -> None:
-    task = EncoderTask(settings(world, options={"widht": 3}), seed=0)
-    task.train_items()
     with pytest.raises(ConfigError, match=r"no option 'widht'.*width"):
-        task.build_model()
+        EncoderTask(settings(world, options={"widht": 3}), seed=0)
 
 
 @pytest.mark.parametrize("key", ["clap", "start_from"])

@@ -179,13 +179,17 @@ def test_a_launcher_that_starts_one_process_of_several_is_told_on(
 
 
 @pytest.mark.parametrize("name", ["auto", "cpu", "cuda", "cuda:1", "mps"])
-def test_devices_are_those_that_every_command_takes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_devices_are_those_that_every_command_takes(
+    name: str, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from typer.testing import CliRunner
 
     from eeg2music import cli
 
+    monkeypatch.setattr("eeg2music.pipeline.pick_device", torch.device)  # whether they are there or not
     assert resolve("toy", None, ["train.out=x", f"train.device={name}"]).train.device == name
-    shown = CliRunner().invoke(cli.app, ["train", "codec", "codec/smoke", "--device", name, "--dry-run"])
+    here = (f"task.data={music}", f"train.out={tmp_path / 'run'}")
+    shown = CliRunner().invoke(cli.app, ["train", "codec", "codec/smoke", *here, "--device", name, "--dry-run"])
     assert shown.exit_code == 0 and f"device: {name}" in shown.output
 
 
@@ -392,13 +396,15 @@ def test_a_bare_no_in_yaml_is_a_precision(tmp_path: Path) -> None:
 
 
 def test_dry_run_shows_the_config_and_errors_are_one_line(
-    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, music: Path, tmp_path: Path
 ) -> None:
-    assert main(["codec", "codec/smoke", "--dry-run", "train.steps=7"]) == 0
+    assert main(["codec", "codec/smoke", "--dry-run", "train.steps=7", f"task.data={music}"]) == 0
     shown = capsys.readouterr().out
     assert "steps: 7" in shown and "hidden_size: 16" in shown
-    assert main(["codec", "codec/smoke", f"task.data={tmp_path / 'none'}", f"train.out={tmp_path}"]) == 2
-    assert "No music at" in caplog.messages[-1] and "\n" not in caplog.messages[-1]
+    for more in ([], ["--dry-run"]):
+        assert main(["codec", "codec/smoke", f"task.data={tmp_path / 'none'}", f"train.out={tmp_path}", *more]) == 2
+        assert "No music at" in caplog.messages[-1] and "\n" not in caplog.messages[-1]
+    assert capsys.readouterr().out == "" and list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("config", sorted((Path(__file__).parents[2] / "configs" / "codec").glob("*.yaml")))

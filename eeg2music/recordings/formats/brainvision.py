@@ -48,18 +48,30 @@ def _named(path: Path, name: str) -> str:
 
 
 def _fields(path: Path) -> dict[str, str]:
-    text = path.read_bytes().decode("utf-8", errors="replace")
-    if not text.lstrip("\ufeff").lower().startswith("brain vision"):
+    """What the header sets, keys in lower case; the remarks at its end set nothing."""
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")  # as MNE takes headers from before UTF-8
+    if not text.lower().startswith("brain vision"):
         raise InputError(
             f"{path} is not a recording: it does not begin like a BrainVision header",
             allowed="a .vhdr written by BrainVision software",
             remedy="check that the file is what its name says",
         )
-    return {key.lower(): value.strip() for key, value in re.findall(r"^(\w+)=(.*)$", text, flags=re.MULTILINE)}
+    settings = re.split(r"^\[comment\]", text, maxsplit=1, flags=re.MULTILINE | re.IGNORECASE)[0]
+    return {key.lower(): value.strip() for key, value in re.findall(r"^(\w+)=(.*)$", settings, flags=re.MULTILINE)}
 
 
 def _check(path: Path) -> None:
     fields = _fields(path)
+    if not fields.get("datafile"):
+        raise InputError(
+            f"{path} names no data file",
+            allowed="a header with a line DataFile=…",
+            remedy="export it anew from the recording software",
+        )
     missing = [file.name for file in companions(path) if not file.is_file()]
     if missing:
         raise InputError(
@@ -73,11 +85,12 @@ def _check(path: Path) -> None:
         promised = int(fields["datapoints"]) if fields.get("datapoints") else None
     except (KeyError, ValueError):
         return  # MNE names what is wrong with such a header
-    size = companions(path)[0].stat().st_size if companions(path) else 0
+    data = companions(path)[0]
+    size = data.stat().st_size
     if row and (size % row or (promised is not None and size < promised * row)):
         expected = f"{promised * row} bytes" if promised is not None else f"a multiple of {row} bytes"
         raise InputError(
-            f"{companions(path)[0]} is truncated: the header promises {expected}, the file holds {size}",
+            f"{data} is truncated: the header promises {expected}, the file holds {size}",
             allowed="a complete file",
             remedy="copy the file again, or export it anew from the recording software",
         )

@@ -34,7 +34,7 @@ class OtherReader(Reader):
         ".lay",
         ".21e",
     )
-    title = "a recording"
+    title = "read by MNE"
 
     def read(self, path: Path, wanted: Sequence[str] = ()) -> FileContents:
         import mne

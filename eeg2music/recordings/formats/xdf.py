@@ -7,7 +7,10 @@ uniform grid where its time stamps are not uniform, and the notes say so.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from logging.handlers import BufferingHandler
 from pathlib import Path
 from typing import Any
 
@@ -33,21 +36,43 @@ class XdfReader(Reader):
     def read(self, path: Path, wanted: Sequence[str] = ()) -> FileContents:
         import pyxdf
 
-        previous = logging.getLogger("pyxdf").level
-        logging.getLogger("pyxdf").setLevel(logging.CRITICAL)
-        try:
-            streams, _ = pyxdf.load_xdf(str(path), dejitter_timestamps=True, handle_clock_resets=True)
-        except Exception as error:
-            raise unreadable(path, self.title, error) from None
-        finally:
-            logging.getLogger("pyxdf").setLevel(previous)
+        with _complaints() as damage:
+            try:
+                streams, _ = pyxdf.load_xdf(str(path), dejitter_timestamps=True, handle_clock_resets=True)
+            except Exception as error:
+                raise unreadable(path, self.title, error) from None
         brain = _brain_streams(path, streams)
         stream = _choose(brain, wanted)
         rest = [other for other in streams if all(other is not one for one in brain)]
         markers = [other for other in rest if not _is_signal(other)]
         notes = [f"{len(markers)} other stream(s) of the XDF file were used for events only"] if markers else []
         notes += _not_used(stream, brain, [other for other in rest if _is_signal(other)])
-        return _contents(stream, markers, notes)
+        contents = _contents(stream, markers, notes)
+        return contents.replace(notes=(*contents.notes, *_cut(stream, bool(damage))))
+
+
+@contextmanager
+def _complaints() -> Iterator[list[logging.LogRecord]]:
+    """Catch what pyxdf logs as errors: it passes over what it cannot read. Nothing reaches the console."""
+    log, found = logging.getLogger("pyxdf"), BufferingHandler(sys.maxsize)
+    before = log.level, log.propagate
+    log.setLevel(logging.ERROR)
+    log.propagate = False
+    log.addHandler(found)
+    try:
+        yield found.buffer
+    finally:
+        log.removeHandler(found)
+        log.setLevel(before[0])
+        log.propagate = before[1]
+
+
+def _cut(stream: dict[str, Any], damaged: bool) -> Iterator[str]:
+    """What is to be said of a file that is not whole: what a recorder that crashed has left is worth reading."""
+    if damaged:
+        yield "parts of the file are damaged and were passed over"
+    if "footer" not in stream:
+        yield "the stream has no end: the file was cut off or its recorder stopped; what is there was used"
 
 
 def _text(value: Any) -> str:
@@ -108,10 +133,11 @@ def _not_used(
     for other in brain:
         if other is stream:
             continue
-        names, rate = _names(other), 1.0 / float(np.median(np.diff(other["time_stamps"])))
+        names, step_s = _names(other), float(np.median(np.diff(other["time_stamps"])))
+        rate = f"{1 / step_s:.4g} Hz" if step_s > 0 else "no regular rate"
         same = _as_asked(names) <= _as_asked(_names(stream))
         how = "save it as a file of its own" if same else f"name its channels, --channels {names[0]},…,"
-        yield f"not used: another brain stream of {len(names)} channels at {rate:.4g} Hz ({how} to decode it)"
+        yield f"not used: another brain stream of {len(names)} channels at {rate} ({how} to decode it)"
     if signals:
         kinds = sorted({type_in_words(_text(other["info"]["type"])) for other in signals})
         yield f"not used: {len(signals)} stream(s) of other signals ({', '.join(kinds)})"
@@ -145,7 +171,6 @@ def _contents(stream: dict[str, Any], markers: Sequence[dict[str, Any]], notes: 
         types=types,
         units=tuple(units),
         positions_m=no_positions(len(names)),
-        format="XDF",
         events=_markers(markers, stamps[0], stamps[-1]),
         notes=tuple(notes),
     )
