@@ -6,8 +6,9 @@ the heard ones themselves what was made from them would lie too near. A plain Fr
 refused with its reason, or stamped where it is asked for all the same; the kernel distance and the Fréchet distance at
 endless songs stand beside it.
 
-Clips are not ranked one by one: a Fréchet distance of single clips takes many vectors of each, and the distance of one
-vector from the mean of music would call the most average clip the best. Embeds nothing and draws nothing.
+Clips are not ranked one by one: a Fréchet distance of single clips takes many vectors of each (`score` cuts files into
+pieces for it), and the distance of one vector from the mean of music would call the most average clip the best. Embeds
+nothing and draws nothing.
 """
 
 from __future__ import annotations
@@ -16,14 +17,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from eeg2music.evaluation.outside.config import Distance
 from eeg2music.evaluation.outside.measure import Space, distances
-from eeg2music.metrics.checks import Float64, embeddings
+from eeg2music.metrics.checks import embeddings
 from eeg2music.metrics.draws import group_codes, one_of_each
 from eeg2music.metrics.frechet import ROWS_PER_DIM, enough
-from eeg2music.metrics.kernel import median_distance
 from eeg2music.types import SAMPLE_RATE_HZ, WINDOW_S
 
 WANTED: tuple[Distance, ...] = ("frechet", "kernel", "frechet_infinity", "coverage")
@@ -91,8 +91,6 @@ def distance(
     if compared < 2:
         return {**found, "why": "there are no songs to compare with beside those that were heard"}
     music = embeddings("the reference songs", reference)
-    if _collapsed(clips, labels):
-        return {**found, "why": "half of the pairs of clips, or more, are equal: they are no distribution"}
     wanted = [name for name in WANTED if name != "frechet" or found["refused"] is None]
     space = Space("scorer", dim, {str(row): clip for row, clip in enumerate(clips)}, None, music, True, False)
     measured = distances(
@@ -136,11 +134,6 @@ def _refusal(songs: int, reference: int, dim: int) -> str:
         f"{songs} songs and {reference} reference songs in {dim} dimensions: a Fréchet distance takes "
         f"{ROWS_PER_DIM * dim} of both (allow_small=true measures and stamps it)"
     )
-
-
-def _collapsed(clips: Float64, songs: NDArray[np.int64]) -> bool:
-    """Whether the width of a kernel over the clips would be zero."""
-    return bool(songs.max()) and median_distance(clips, songs) == 0.0
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -59,7 +59,7 @@ class Manifest:
         ----------
         rows : with `stimulus`, `recording`, `trial`, `subject`, `session`, `run`, `site`, `stimulus_sha256`, and
             `work_id` where a row declares its work itself
-        works : {song: work}; a row's `work_id` goes before it
+        works : {song: work}; where a row's `work_id` names it too, both have to agree
 
         Raises
         ------
@@ -95,9 +95,8 @@ class Manifest:
                 allowed="a list under 'songs'",
                 remedy="train again, or write the manifest: without it an overlap cannot be excluded",
             )
-        names = [one.name for one in fields(cls) if one.name not in ("songs", "works")]
-        sets = {name: frozenset(map(str, values.get(name) or ())) for name in names}
-        return cls(frozenset(map(str, values["songs"])), dict(values.get("works") or {}), **sets)
+        sets = {one.name: _listed(values, one.name) for one in fields(cls) if one.name != "works"}
+        return cls(works=dict(values.get("works") or {}), **sets)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: sorted lists."""
@@ -123,7 +122,7 @@ def declared_works(rows: Iterable[Mapping[str, Any]], works: Mapping[str, str] |
     Raises
     ------
     DataError
-        If a song is declared to be of two works.
+        If a song is declared to be of two works, or two works differ in letter case or spaces alone.
     """
     found = dict(works or {})
     for row in rows:
@@ -136,7 +135,27 @@ def declared_works(rows: Iterable[Mapping[str, Any]], works: Mapping[str, str] |
                 allowed="one work for each song",
                 remedy="use one work_id for all versions",
             )
+    refuse_spellings("work", found.values())
     return found
+
+
+def refuse_spellings(kind: str, labels: Iterable[str]) -> None:
+    """Raise if two labels differ in letter case or spaces alone: one thing would count as two.
+
+    Raises
+    ------
+    DataError
+        Naming both.
+    """
+    known: dict[str, str] = {}
+    for label in labels:
+        first = known.setdefault(_spelled(label), label)
+        if first != label:
+            raise DataError(
+                f"The {kind}s {first!r} and {label!r} differ in letter case or spaces alone",
+                allowed=f"one spelling for each {kind}",
+                remedy="write both alike, or tell them apart by more",
+            )
 
 
 def run_label(row: Mapping[str, Any]) -> str:
@@ -202,8 +221,28 @@ def _shared(train: Manifest, test: Manifest, kind: str) -> list[str]:
         return sorted(_labels(train, kind) & _labels(test, kind))
     # A work declared on one side holds for the other: the model's manifest may not know of it.
     declared = {**train.works, **test.works}
-    ours, theirs = ({declared.get(song, song) for song in side.songs} for side in (train, test))
-    return sorted(ours & theirs)
+    # Declared by hand, on either side by another person: letter case tells no works apart.
+    ours, theirs = (
+        {_spelled(work): work for work in (declared.get(song, song) for song in side.songs)} for side in (train, test)
+    )
+    return sorted(theirs[work] for work in ours.keys() & theirs.keys())
+
+
+def _spelled(label: str) -> str:
+    """A label without what is no difference."""
+    return " ".join(str(label).split()).casefold()
+
+
+def _listed(values: Mapping[str, Any], name: str) -> frozenset[str]:
+    found = values.get(name) or ()
+    if not isinstance(found, (list, tuple, set, frozenset)):
+        # The letters of a single name would pass for names, and nothing would overlap.
+        raise DataError(
+            f"The manifest holds {found!r} under {name!r}",
+            allowed="a list of names",
+            remedy="write a list, also of one",
+        )
+    return frozenset(map(str, found))
 
 
 def _labels(manifest: Manifest, kind: str) -> frozenset[str]:

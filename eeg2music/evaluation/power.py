@@ -1,4 +1,4 @@
-"""What a study of this size can see: the smallest effect, and the power for one.
+"""What a study of this size can see: the smallest effect.
 
 Against chance it works from the null of the permutation test (`smallest_above_chance`), so that it says something about
 the songs, listeners and queries, and is not small only because a score is near its ceiling, where nothing varies.
@@ -22,21 +22,6 @@ POWER = 0.8
 LEVEL = 0.95
 # Of the permutation tests, one-sided.
 ALPHA = 0.05
-
-
-def power_of(effect: float, standard_error: float, df: float, *, level: float = LEVEL) -> float:
-    """Chance that a two-sided t test at 1 - level sees a true effect (noncentral t; Cohen 1988).
-
-    Parameters
-    ----------
-    effect : true difference from chance, or of two runs
-    standard_error, df : as `cluster_interval` gives them
-
-    >>> round(power_of(0.0, 0.1, 11), 3)
-    0.05
-    """
-    _check(standard_error, df, level)
-    return _power(abs(effect) / standard_error, df, level)
 
 
 def smallest_effect(standard_error: float, df: float, *, power: float = POWER, level: float = LEVEL) -> float:

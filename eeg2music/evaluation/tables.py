@@ -68,7 +68,8 @@ def markdown(tables: Sequence[Mapping[str, Any]]) -> str:
     for table in tables:
         lines = [f"## {table['title']}", "", table["note"], "", "| " + " | ".join(table["heads"]) + " |"]
         lines.append("|" + "---|" * len(table["heads"]))
-        lines += ["| " + " | ".join(row) + " |" for row in table["rows"]]
+        # Names of files and conditions are the user's, and a bar in one would begin another cell.
+        lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table["rows"]]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 

@@ -1,6 +1,6 @@
 """Is the generated music of the same class as the heard: genre, mood, instrument?
 
-Takes labels or class scores, never audio: whatever classifier gave them is applied to both sides alike. Plain accuracy
+Takes labels, never audio: whatever classifier gave them is applied to both sides alike. Plain accuracy
 flatters where one class is common, so it never stands alone.
 """
 
@@ -10,10 +10,10 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from eeg2music.errors import InputError
-from eeg2music.metrics.checks import Float64, embeddings, same_dim, same_shape
+from eeg2music.metrics.checks import Float64, embeddings, same_dim
 from eeg2music.metrics.retrieval import similarity_matrix
 
 
@@ -90,31 +90,6 @@ def confusion(generated: Sequence[Hashable], heard: Sequence[Hashable]) -> tuple
     return table, known
 
 
-def topn_agreement(generated: ArrayLike, heard: ArrayLike, n: int) -> Float64:
-    """Share of the n strongest classes that both have, for classifiers that name several (instruments, moods).
-
-    After the top-n class agreement of Denk et al. 2023 (Brain2Music). Chance for random scores is n / classes; for
-    real music it is far higher, because some classes are strong everywhere: compare with another song's.
-
-    Parameters
-    ----------
-    generated, heard : (clip, class) scores, larger is stronger; ties go to the class that comes first
-
-    Returns
-    -------
-    (clip,) in [0, 1].
-
-    >>> topn_agreement([[3.0, 2.0, 1.0, 0.0]], [[3.0, 0.0, 2.0, 1.0]], 2)
-    array([0.5])
-    """
-    ours, ref = embeddings("generated", generated), embeddings("heard", heard)
-    same_shape("generated", ours, "heard", ref)
-    if not 1 <= n <= ref.shape[1]:
-        raise InputError(f"n = {n}", allowed=f"1 to the number of classes, {ref.shape[1]}")
-    first, second = (_strongest(scores, n) for scores in (ours, ref))
-    return np.asarray((first & second).sum(axis=1) / n, dtype=np.float64)
-
-
 def nearest_class(query: ArrayLike, bank: ArrayLike, labels: Sequence[Hashable]) -> list[Hashable]:
     """Label each row by the class whose mean direction is nearest by cosine: the smallest classifier there is.
 
@@ -135,10 +110,3 @@ def nearest_class(query: ArrayLike, bank: ArrayLike, labels: Sequence[Hashable])
     unit = known / np.maximum(np.linalg.norm(known, axis=1, keepdims=True), 1e-12)
     means = np.stack([unit[[label == c for label in labels]].mean(axis=0) for c in classes])
     return [classes[place] for place in similarity_matrix(rows, means).argmax(axis=1)]
-
-
-def _strongest(scores: Float64, n: int) -> NDArray[np.bool_]:
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :n]
-    chosen = np.zeros(scores.shape, dtype=bool)
-    np.put_along_axis(chosen, order, True, axis=1)
-    return chosen

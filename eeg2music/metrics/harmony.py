@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eeg2music.errors import InputError
+from eeg2music.metrics.audio import correlation
 from eeg2music.metrics.checks import Float64, finite, same_shape
 
 # Tonic pitch class 0-11 (C = 0) and mode.
@@ -107,10 +108,7 @@ def chroma_similarity(x: ArrayLike, y: ArrayLike) -> Float64:
     same_shape("x", left, "y", right)
     if left.shape[-1] != 12:
         raise InputError(f"A chroma with {left.shape[-1]} bins", allowed="12 pitch classes")
-    left, right = left - left.mean(-1, keepdims=True), right - right.mean(-1, keepdims=True)
-    scale = np.linalg.norm(left, axis=-1) * np.linalg.norm(right, axis=-1)
-    product = np.sum(left * right, axis=-1)
-    return np.clip(np.divide(product, scale, out=np.zeros_like(product), where=scale > 1e-12), -1.0, 1.0)
+    return correlation(left, right)
 
 
 def tempo_agreement(

@@ -91,24 +91,6 @@ def _count(values: Float64, index: NDArray[np.int64], margin: float) -> Standing
     return Standing(above.astype(np.int64), (not_below - above - 1).astype(np.int64), values.shape[1])
 
 
-def rank_of_target(similarity: ArrayLike, target_index: ArrayLike) -> Float64:
-    """1-based rank of each query's target, ties at the mean of their places.
-
-    Parameters
-    ----------
-    similarity : (n, g) larger is nearer; queries and gallery need not be equally many
-    target_index : (n,) column of each query's target
-
-    Returns
-    -------
-    (n,) float64 in [1, g].
-
-    >>> rank_of_target([[0.9, 0.5, 0.1], [0.2, 0.2, 0.7]], [1, 0])
-    array([2. , 2.5])
-    """
-    return mean_rank(standing(similarity, target_index))
-
-
 def mean_rank(found: Standing) -> Float64:
     """Rank with ties at the mean of their places. (n,) in [1, g]."""
     return 1.0 + found.above + found.level / 2.0

@@ -7,7 +7,6 @@ filled by its neighbours without a word.
 from __future__ import annotations
 
 import importlib.util
-import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eeg2music.errors import InputError, MissingExtraError, first_few
+from eeg2music.report.figures import png_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,7 +65,7 @@ def topomaps(
         )
         axis.set_title(title, fontsize=9)
     figure.colorbar(image, ax=list(axes), shrink=0.7, label=label)
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def glass_brain(values: ArrayLike, coordinates_mm: ArrayLike, names: Sequence[str], *, label: str = "r") -> bytes:
@@ -94,7 +94,7 @@ def glass_brain(values: ArrayLike, coordinates_mm: ArrayLike, names: Sequence[st
         numbers, places, node_cmap="RdBu_r", node_vmin=low, node_vmax=high, figure=figure, display_mode="lyrz",
         title=label,
     )  # fmt: skip
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def glass_brain_volume(values: ArrayLike, affine: ArrayLike, *, label: str = "r") -> bytes:
@@ -125,7 +125,7 @@ def glass_brain_volume(values: ArrayLike, affine: ArrayLike, *, label: str = "r"
     plotting.plot_glass_brain(
         image, figure=figure, display_mode="lyrz", colorbar=True, plot_abs=False, title=label, threshold=None
     )
-    return _png(figure)
+    return png_bytes(figure)
 
 
 def _check_channels(
@@ -188,10 +188,3 @@ def _figure(width: float, height: float, columns: int) -> tuple[Figure, Any]:
     figure = Figure(figsize=(width, height), layout="constrained" if columns else None)
     FigureCanvasAgg(figure)
     return figure, figure.subplots(1, columns, squeeze=False)[0] if columns else None
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    # No software or date metadata: the same picture is the same bytes.
-    figure.savefig(buffer, format="png", dpi=96, metadata={"Software": None})
-    return buffer.getvalue()

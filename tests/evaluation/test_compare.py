@@ -105,6 +105,9 @@ def test_versions_of_one_work_are_one_pair(put: Any, weak: dict[str, Any], stron
         cells["work"] = [f"work-{int(song[5:]) % 5}" for song in cells["song"]]
     alone, found = (compare_runs(put(weak), put(run))["rows"][0] for run in (strong, declared))
     assert (alone["songs"], found["songs"]) == (SONGS, 5) and found["smallest_p"] == 2 / 2**5
+    # Of 1,024 sets a hundred are drawn, and the observed one counts too.
+    drawn = compare_runs(put(weak), put(strong), CompareConfig(permutations=100))["rows"][0]
+    assert SONGS == 10 and drawn["smallest_p"] == 1 / 101 <= drawn["p_value"]
     assert found["difference"] == pytest.approx(alone["difference"]) and found["ci95"] != alone["ci95"]
     assert compare_runs(put(declared), put(strong))["rows"][0]["songs"] == 5
 

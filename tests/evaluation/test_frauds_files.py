@@ -256,6 +256,46 @@ def test_quieter_copy_of_a_reference_is_caught(study: Study) -> None:
     assert any("made of the reference" in text for text in study.score()["stamps"])
 
 
+def test_re_encoded_copies_are_caught(study: Study) -> None:
+    """Of what was heard, and of another clip of the condition; where that is declared nothing is said of it."""
+    for number in range(SONGS):
+        study.save(f"heard/{number}.wav", tune(number, 4.0))
+        study.save(f"brain/{number}.wav", tune(100 + number, 4.0))
+
+    def alike() -> list[str]:
+        return [text for text in study.score(embedding=["classical"])["warnings"] if "that sound like" in text]
+
+    assert alike() == []
+    study.save("brain/2.ogg", 0.5 * study.read("heard/2.wav"))
+    study.save("brain/4.ogg", 0.8 * study.read("brain/1.wav"))
+    study.rows[2]["file"], study.rows[4]["file"] = "brain/2.ogg", "brain/4.ogg"
+    copied, repeated = alike()
+    said = "Clips of 'brain' that sound like what they are compared with: 1, such as brain/2.ogg like heard/2.wav"
+    assert copied.startswith(said)
+    assert repeated.startswith("Clips of 'brain' that sound like another of them: 2") and "brain/4.ogg" in repeated
+    study.header["repeated"] = ["brain"]
+    assert alike() == [copied]
+    study.header["copied"] = ["brain"]
+    assert alike() == []
+
+
+def test_music_that_was_heard_as_the_reference_is_caught(study: Study) -> None:
+    """Sent through a lossy format, so that no file is the same."""
+    music = study.music()
+    study.save("heard/0.wav", tune(0, 4.0))
+    study.save("brain/0.wav", tune(100, 4.0))
+    study.save("../music/0.ogg", study.read("heard/0.wav"))
+    scores = study.score(reference=music, embedding=["classical"])
+    assert any(text.startswith("Files that sound like what was heard: 1, such as 0.ogg") for text in scores["warnings"])
+
+
+def test_references_without_a_song_are_caught(study: Study) -> None:
+    """The other way to count windows as songs: to leave the column out."""
+    for row in study.rows:
+        del row["song"]
+    assert any(text.startswith("The table says of no reference which song") for text in study.score()["warnings"])
+
+
 def test_generated_clips_as_their_own_reference_are_caught(study: Study) -> None:
     refused(
         LeakError,
@@ -429,10 +469,11 @@ def test_circular_encoder_is_caught(study: Study, how: str) -> None:
     assert scores["embeddings"]["scorer"]["circular"] is True
 
 
-def test_circular_encoder_of_a_report_is_caught(study: Study) -> None:
-    """Clips of this project say with which checkpoint they were made."""
+@pytest.mark.parametrize("folder", ["brain", "."])
+def test_circular_encoder_of_a_report_is_caught(study: Study, folder: str) -> None:
+    """Clips of this project say with which checkpoint they were made, beside or above them."""
     report = {"checkpoint_sha256": checkpoint_sha256(study.checkpoint)}
-    (study.folder / "brain" / "report.json").write_text(json.dumps(report))
+    (study.folder / folder / "report.json").write_text(json.dumps(report))
     refused(LeakError, "Circular encoder: the embedding 'ours' conditioned", lambda: study.score(embedding=["ours"]))
     assert study.score(embedding=["scorer"])["embeddings"]["scorer"]["circular"] is False
 

@@ -89,6 +89,24 @@ def test_a_work_declared_on_one_side_holds_for_the_other() -> None:
         refuse_leaks(train, declared)
 
 
+def test_letter_case_and_spaces_tell_no_works_apart() -> None:
+    """Whoever declared the training songs wrote the work otherwise; within one declaration both are named."""
+    train = {"songs": ["a"], "works": {"a": "Chim Chim"}}
+    with pytest.raises(LeakError, match="1 of 2 works: chim chim"):
+        refuse_leaks(train, {"songs": ["b", "c"], "works": {"b": "chim  chim"}})
+    refuse_leaks(train, {"songs": ["b"], "works": {"b": "chim chim cheree"}})
+    rows = [{"stimulus": "a", "work_id": "W1"}, {"stimulus": "b", "work_id": "w1 "}]
+    with pytest.raises(DataError, match="works 'W1' and 'w1 ' differ in letter case or spaces alone"):
+        split_by_song(rows, test_share=0.5, seed=0)
+
+
+@pytest.mark.parametrize("names", ["song-1", {"song-1": 1}])
+def test_a_manifest_that_holds_no_list_is_refused(names: object) -> None:
+    """The letters of a name would pass for names, and nothing would be shared."""
+    with pytest.raises(DataError, match="under 'songs'"):
+        refuse_leaks({"songs": names}, {"songs": ["song-1"]})
+
+
 def test_a_training_manifest_with_other_keys_is_read_and_one_without_songs_is_refused() -> None:
     refuse_leaks({"songs": ["a"], "data_hash": "x", "step": 7}, {"songs": ["b"]})
     with pytest.raises(DataError, match="which songs"):

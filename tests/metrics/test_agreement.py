@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics as reference
 
 from eeg2music.errors import InputError
-from eeg2music.metrics.agreement import class_agreement, nearest_class, topn_agreement
+from eeg2music.metrics.agreement import class_agreement, nearest_class
 from eeg2music.seeding import numpy_rng
 
 
@@ -50,17 +50,6 @@ def test_balanced_chance_is_what_shuffled_labels_give() -> None:
     assert np.mean([v.accuracy for v in values]) == pytest.approx(values[0].accuracy_chance, abs=0.01)
 
 
-def test_topn_equals_sets_and_its_chance() -> None:
-    rng = numpy_rng(0, "scores")
-    ours, ref = rng.normal(size=(2, 4000, 8))
-    found = topn_agreement(ours, ref, 3)
-    for row in range(50):
-        sets = [set(sorted(range(8), key=lambda c, s=scores[row]: -s[c])[:3]) for scores in (ours, ref)]
-        assert found[row] == len(sets[0] & sets[1]) / 3
-    assert found.mean() == pytest.approx(3 / 8, abs=0.01)
-    assert (topn_agreement(ref, ref, 3) == 1.0).all()
-
-
 def test_nearest_class_equals_brute_force_and_ignores_length() -> None:
     rng = numpy_rng(0, "bank")
     centre = np.eye(3, 6)
@@ -77,7 +66,5 @@ def test_bad_input_is_named() -> None:
         class_agreement(["pop"], ["pop", "jazz"])
     with pytest.raises(InputError, match="missing"):
         class_agreement(["pop", None], ["pop", "jazz"])
-    with pytest.raises(InputError, match="n = 9"):
-        topn_agreement(np.ones((2, 8)), np.ones((2, 8)), 9)
     with pytest.raises(InputError, match="3 labels"):
         nearest_class(np.ones((1, 2)), np.ones((4, 2)), ["a", "b", "c"])

@@ -70,7 +70,7 @@ def test_rectangular_support_and_heavy_ties_equal_the_loops() -> None:
     assert retrieval.pairwise_score(found).mean() == pytest.approx(expected["pairwise"], abs=1e-12)
     assert retrieval.topk_hit(found, 3).mean() == pytest.approx(expected["top"], abs=1e-12)
     assert retrieval.reciprocal_rank(found).mean() == pytest.approx(expected["mrr"], abs=1e-12)
-    assert np.median(retrieval.rank_of_target(similarity, index)) == expected["median"]
+    assert np.median(retrieval.mean_rank(found)) == expected["median"]
 
 
 def test_nway_equals_all_draws_listed() -> None:
@@ -189,9 +189,9 @@ def test_the_order_of_rows_changes_nothing(seed: int, n: int, ties: bool) -> Non
         (lambda: retrieval.topk_accuracy([[1, 1]] * 2, [[1, 1]] * 2, 3), "gallery size, 2"),
         (lambda: retrieval.retrieval_scores([[1, 1]] * 4, [[1, 1]] * 4), "k = 5.*gallery size, 4"),
         (lambda: retrieval.retrieval_scores([[1, 1]] * 4, [[1, 1]] * 4, ks=[1], ways=[5]), "n_way = 5"),
-        (lambda: retrieval.rank_of_target([[1.0, 2.0]], [2]), "0 to 1"),
-        (lambda: retrieval.rank_of_target([[1.0, 2.0]], [-1]), "0 to 1"),
-        (lambda: retrieval.rank_of_target([[1.0, np.inf]], [0]), "not finite"),
+        (lambda: retrieval.standing([[1.0, 2.0]], [2]), "0 to 1"),
+        (lambda: retrieval.standing([[1.0, 2.0]], [-1]), "0 to 1"),
+        (lambda: retrieval.standing([[1.0, np.inf]], [0]), "not finite"),
         (lambda: retrieval.similarity_matrix([[1.0, 2.0]], [[1.0]]), "dimension"),
     ],
 )

@@ -47,6 +47,7 @@ class Embedder(ABC):
     Attributes
     ----------
     name : as in the registry
+    hub : where the hub has it; empty for those that are not there
     dim : length of the vector
     sample_rate_hz : of the audio that `embed` takes
     shortest_s : shorter clips are refused
@@ -59,6 +60,7 @@ class Embedder(ABC):
     """
 
     name: str
+    hub: str = ""
     dim: int
     sample_rate_hz: int
     shortest_s: float
@@ -124,7 +126,8 @@ class Embedder(ABC):
 
     def known_as(self) -> frozenset[str]:
         """All names and hashes by which a manifest may say that this embedding conditioned the clips."""
-        return frozenset((self.name, self.identity()))
+        # The hub's name also where it was loaded from a folder, which may be a copy.
+        return frozenset(filter(None, (self.name, self.hub, self.identity())))
 
 
 def pieces(audio: FloatArray, sample_rate_hz: int) -> list[FloatArray]:

@@ -47,10 +47,11 @@ class ClapMusic(_Clap):
     """LAION's CLAP trained on music (Wu et al. 2023), 512 dimensions, from the hub or a folder."""
 
     name = "clap-music"
+    hub = "laion/larger_clap_music"
     note = "Trained on audio and captions. Clips of more than 10 s are the mean over equal pieces."
 
     def __init__(self, options: Options) -> None:
-        super().__init__(options.source or "laion/larger_clap_music", options.device)
+        super().__init__(options.source or self.hub, options.device)
 
 
 @EMBEDDERS.add("ours")

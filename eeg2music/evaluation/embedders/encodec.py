@@ -20,6 +20,7 @@ class EncodecEmbedder(Embedder):
     """
 
     name = "encodec"
+    hub = "facebook/encodec_24khz"
     shortest_s = SHORTEST_S
     note = "Mean over time of the codec's latents: timbre and noise rather than notes."
 
@@ -27,7 +28,7 @@ class EncodecEmbedder(Embedder):
         from eeg2music.codec.encodec import Codec
         from eeg2music.targets.cache import model_hash
 
-        self._source = options.source or "facebook/encodec_24khz"
+        self._source = options.source or self.hub
         codec = Codec.from_pretrained(self._source)
         self._identity = model_hash(codec.encodec.encoder)
         self._codec = codec.to(torch_device(options.device)).requires_grad_(False)

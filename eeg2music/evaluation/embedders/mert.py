@@ -42,13 +42,14 @@ class Mert(Embedder):
     """Mean over time of the last hidden layer (768 for MERT-v1-95M), from the hub or a folder."""
 
     name = "mert"
+    hub = "m-a-p/MERT-v1-95M"
     shortest_s = SHORTEST_S
     note = "Mean over time of the last hidden layer."
 
     def __init__(self, options: Options) -> None:
         from eeg2music.targets.cache import model_hash
 
-        self._source = options.source or "m-a-p/MERT-v1-95M"
+        self._source = options.source or self.hub
         model, self._extractor = _load(self._source)
         settings = self._extractor.to_dict()
         self._weights = model_hash(model)

@@ -1,7 +1,7 @@
 """The encoder that scores is not the encoder that conditioned: refused otherwise.
 
 Known by name, by hub name and by the hash of the weights, from the manifest's `conditioned_on` and from the
-`report.json` that this project writes beside its clips. It cannot see what nobody declared, and says so.
+`report.json` that this project writes beside or above its clips. It cannot see what nobody declared, and says so.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def conditioned_on(clips: Clips) -> frozenset[str] | None:
     declared = clips.header.conditioned_on
     found = set() if declared is None else set(declared)
     if not clips.is_array:
-        found |= set(_reported({clips.path(name).parent for name in clips.items()}))
+        # Also above: the clip without a brain lies in a folder of its own beside the report.
+        found |= set(_reported({clips.root / above for name in clips.items() for above in Path(name).parents}))
     return frozenset(found) if found or declared is not None else None
 
 

@@ -16,7 +16,7 @@ from eeg2music.evaluation.outside.manifest import Clips, Measure, read_manifest
 from eeg2music.evaluation.tables import SCORE_FILES
 from eeg2music.files import check_result_folder
 
-Distance = Literal["frechet", "kernel", "frechet_infinity", "coverage"]
+Distance = Literal["frechet", "kernel", "frechet_infinity", "coverage", "frechet_per_clip"]
 ARRAY_SUFFIXES = (".npy", ".npz")
 
 
@@ -30,7 +30,8 @@ class ScoreConfig(Config):
     sources : {embedding: folder or hub name} in place of the embedding's own
     checkpoint : folder of models that "scorer" and "ours" are taken from; the shipped ones by default
     identification : look for what was heard, where the manifest names references
-    distances : from the reference, of "frechet" (FAD), "kernel" (KAD), "frechet_infinity" and "coverage"
+    distances : from the reference, of "frechet" (FAD), "kernel" (KAD), "frechet_infinity", "coverage", and
+        "frechet_per_clip", which names the farthest clips: files are cut into pieces for it, and embedded once more
     measures : of the sound itself, as far as the manifest allows them: "reconstruction" (of what was heard), "stems"
         (how they go together) and "classes" (whether genre, mood and instrument are kept)
     measured_clips, measured_seconds : of a condition at most, and of each clip at most, for reconstruction and stems
@@ -87,6 +88,12 @@ def _check_asked(clips: Clips, config: ScoreConfig) -> None:
             f"{clips.name} names no reference, and there is no --reference",
             allowed="a `reference` on every line of a condition, a --reference folder, or both",
             remedy="say what was heard, or what music to compare with",
+        )
+    if clips.is_array and "frechet_per_clip" in config.distances:
+        raise InputError(
+            "A row of an array is one vector of its clip, and a Fréchet distance of one clip takes several",
+            allowed="frechet_per_clip for a manifest of files",
+            remedy="leave it out of `distances`",
         )
     if config.reference is None:
         return

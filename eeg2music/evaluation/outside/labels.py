@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from eeg2music.errors import DataError, LeakError, did_you_mean
+from eeg2music.evaluation.manifests import refuse_spellings
 
 if TYPE_CHECKING:
     from eeg2music.evaluation.outside.manifest import Header, Row
@@ -25,10 +26,14 @@ def check_labels(rows: Sequence[Row], header: Header) -> tuple[str, ...]:
     Raises
     ------
     DataError
-        For one song with two works, styles or classes, one reference under two songs, a clip or a reference with two
-        folders of stems, a clip of two classes, a clip that stands twice in a condition, conditions of which some lines
-        have a reference and others not, or a gallery that lacks targets or has an item twice.
+        For labels that differ in letter case or spaces alone, one song with two works, styles or classes, one reference
+        under two songs, a clip or a reference with two folders of stems, a clip of two classes, a clip that stands
+        twice in a condition, conditions of which some lines have a reference and others not, or a gallery that lacks
+        targets or has an item twice.
     """
+    for name in ("song", "work", "subject", "style", "condition", *CLASSES):
+        labels = [getattr(row, column) for row in rows for column in (name, MADE + name) if hasattr(row, column)]
+        refuse_spellings(name, [label for label in labels if label is not None])
     _one_each(rows, "song", lambda row: row.song_label, "work", lambda row: row.work or row.song_label)
     _one_each(rows, "song", lambda row: row.song_label, "style", lambda row: row.style)
     _one_each(rows, "reference", lambda row: row.reference, "song", lambda row: row.song_label)

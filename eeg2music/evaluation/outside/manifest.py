@@ -259,6 +259,12 @@ def _lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         return
     _refuse_other_separators(file.name, text)
     reader = csv.DictReader(text.splitlines())
+    columns = [name.strip() for name in reader.fieldnames or ()]
+    twice = next((name for name in columns if columns.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(
+            f"The column {twice!r} stands twice in {file.name}", allowed="each column once", remedy="remove one of them"
+        )
     for values in reader:
         place = f"line {reader.line_num} of {file.name}"
         if None in values or None in values.values():

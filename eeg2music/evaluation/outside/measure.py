@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from eeg2music.errors import InputError
 from eeg2music.evaluation.identification import identify
+from eeg2music.evaluation.outside.by_clip import Pieces, by_clip
 from eeg2music.evaluation.outside.config import Distance
 from eeg2music.evaluation.outside.manifest import Clips, Row
 from eeg2music.metrics.breakdown import breakdown
 from eeg2music.metrics.density import NEAREST, density_coverage
 from eeg2music.metrics.draws import group_codes, one_of_each
 from eeg2music.metrics.frechet import enough, frechet_distance, frechet_infinity
-from eeg2music.metrics.kernel import reference_width
+from eeg2music.metrics.kernel import median_distance, reference_width
 from eeg2music.metrics.kernel_songs import song_kernel_distance
 from eeg2music.metrics.retrieval import similarity_matrix
 
@@ -46,6 +47,7 @@ class Space:
     reference : (m, dim) music as a whole, or None
     unit_norm : compare by the plain cosine; otherwise dimensions are first centred and scaled by the gallery
     scaled : distances are in units of the reference's deviation, dimension by dimension
+    pieces : the same files in pieces, where each clip's own distance is wanted
     """
 
     name: str
@@ -55,6 +57,7 @@ class Space:
     reference: Float64 | None
     unit_norm: bool
     scaled: bool
+    pieces: Pieces | None = None
 
     def stacked(self, items: Sequence[str]) -> Float64:
         """(n, dim)"""
@@ -113,8 +116,9 @@ def distances(
     -------
     As far as wanted: "frechet"; "kernel" with the width of the reference and its interval "kernel_ci95",
     "kernel_reversed" with the width of what is judged; "frechet_infinity" with its interval; "coverage" with density,
-    precision and recall. Always: n (clips), songs, draws, `songs_named`, n_reference, dim, `enough` songs for a
-    covariance on both sides, `scaling` in words.
+    precision and recall; "frechet_per_clip" as `by_clip` gives it, with `piece_s`. Always: n (clips), songs, draws,
+    `songs_named`, n_reference, dim, `enough` songs for a covariance on both sides, `scaling` in words; and `why` where
+    there is no distribution to speak of.
 
     Raises
     ------
@@ -149,8 +153,12 @@ def distances(
         "enough": is_enough,
         "scaling": "by the reference's deviation" if space.scaled else "none",
     }
+    if space.pieces is not None and "frechet_per_clip" in wanted:
+        scores["frechet_per_clip"] = _per_clip(space.pieces, items, scaled=space.scaled)
     if count < 2:
         return {**scores, "why": f"one {'clip' if len(judged) < 2 else 'song'} is no distribution"}
+    if median_distance(judged, codes) == 0.0:
+        return {**scores, "why": "half of the pairs of clips, or more, are equal: they are no distribution"}
     if "frechet" in wanted:
         scores["frechet"] = float(np.mean([frechet_distance(reference, judged[rows]) for rows in draws]))
     if "kernel" in wanted:
@@ -176,7 +184,7 @@ def heard_in_reference(space: Space) -> int:
 
 
 def scaled_by(reference: Float64, vectors: Float64) -> Float64:
-    """Centre and scale (n, dim) by the mean and deviation of the reference alone; constant dimensions are only centred.
+    """Centre and scale (..., dim) by mean and deviation of the reference alone; constant dimensions are only centred.
 
     >>> scaled_by(np.array([[0.0, 5.0], [2.0, 5.0]]), np.array([[3.0, 6.0]]))
     array([[2., 1.]])
@@ -203,6 +211,14 @@ def _kernel(reference: Float64, judged: Float64, codes: NDArray[np.int64]) -> di
         "kernel_ci95": None if found.low is None else [found.low, found.high],
         "kernel_reversed": song_kernel_distance(reference, judged, codes, bandwidth=width).value,
     }
+
+
+def _per_clip(pieces: Pieces, items: Sequence[str], *, scaled: bool) -> dict[str, Any]:
+    samples, reference = np.stack([pieces.generated[item] for item in items]), pieces.reference
+    if scaled:
+        every = reference.reshape(-1, reference.shape[2])
+        samples, reference = scaled_by(every, samples), scaled_by(every, reference)
+    return {"piece_s": pieces.cut.seconds, **by_clip(reference, samples, items)}
 
 
 def _infinity(reference: Float64, judged: Float64, codes: NDArray[np.int64], seed: int) -> dict[str, Any] | None:

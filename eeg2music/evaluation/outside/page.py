@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from eeg2music.evaluation.card import card_snippet
-from eeg2music.evaluation.outside.said import controls, in_short, judged_line, near_lines, tables_of_sounds
+from eeg2music.evaluation.outside.said import (
+    controls,
+    farthest,
+    in_short,
+    judged_line,
+    near_lines,
+    tables_of_sounds,
+)
 from eeg2music.evaluation.tables import DISAGREE, limits, marked_p, number, p_text, write_tables
 from eeg2music.report.words import score_line
 
@@ -72,14 +79,15 @@ def summary(scores: Mapping[str, Any], folder: Path) -> str:
 
 
 def tables_of(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """In short, identification whole and in parts, distances, sounds, controls, material and embeddings; as far as they
-    have rows."""
+    """In short, identification whole and in parts, distances, farthest clips, sounds, controls, material and
+    embeddings; as far as they have rows."""
     tables = [
         in_short(scores),
         _identified(scores),
         _seen(scores),
         _breakdown(scores),
         _distances(scores),
+        farthest(scores),
         *tables_of_sounds(scores),
         controls(scores),
         _material(scores),

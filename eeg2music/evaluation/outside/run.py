@@ -52,7 +52,8 @@ def run_score(
         hook("loading the embeddings")
         embedders = [_load(name, config, device) for name in config.embedding]
         about = _about_embedders(clips, embedders, config)
-        material = audio_material(clips, looked, embedders, hook=hook)
+        in_pieces = "frechet_per_clip" in config.distances
+        material = audio_material(clips, looked, embedders, hook=hook, in_pieces=in_pieces)
     hook("scoring")
     scored = {condition: _condition(clips, condition, material.spaces, config) for condition in clips.conditions}
     _correct(scored)
@@ -90,6 +91,7 @@ def run_score(
             *_heard_again(material.spaces),
             *(sounds or {}).get("warnings", ()),
             *_uneven(clips),
+            *_unnamed_songs(clips),
             *_few_seeds(clips),
         ],
     }
@@ -161,6 +163,16 @@ def _correct(scored: Mapping[str, Mapping[str, dict[str, Any]]]) -> None:
     found = [of["identification"] for spaces in scored.values() for of in spaces.values() if of["identification"]]
     for one, value in zip(found, corrected([one["p_value"] for one in found]), strict=True):
         one["p_corrected"] = value
+
+
+def _unnamed_songs(clips: Clips) -> list[str]:
+    """Where no line says of which song its reference is: windows of one song would then count as songs."""
+    if not clips.gallery or any(row.song is not None or row.work is not None for row in clips.rows):
+        return []
+    return [
+        "The table says of no reference which song it is of: each counts as a song of its own, and where several are "
+        "windows of one song, intervals are too short and p-values too small. Fill the column `song`."
+    ]
 
 
 def _few_seeds(clips: Clips) -> list[str]:

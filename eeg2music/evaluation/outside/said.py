@@ -10,8 +10,10 @@ from typing import Any
 
 from eeg2music.evaluation.config import BRAIN, CONDITIONS
 from eeg2music.evaluation.expectations import table
+from eeg2music.evaluation.outside.by_clip import USUAL
 from eeg2music.evaluation.reconstruction import MIX
 from eeg2music.evaluation.sounds_page import sound_tables
+from eeg2music.evaluation.tables import number
 
 Scores = Mapping[str, Any]
 Table = dict[str, Any]
@@ -72,6 +74,33 @@ def tables_of_sounds(scores: Scores) -> list[Table]:
         "rows": [[name.replace("_", " "), why] for name, why in absent.items()],
     }
     return [*sound_tables({"sounds": there}), left]
+
+
+def farthest(scores: Scores) -> Table:
+    """The clips that lie farthest from music, by name; no rows where that was not asked for."""
+    rows, counted = [], []
+    for condition, spaces in scores["scores"].items():
+        for name, of in spaces.items():
+            found = (of["distances"] or {}).get("frechet_per_clip")
+            if found is None:
+                continue
+            mark = "" if found["enough"] else " (too few)"
+            beyond = f"{found['beyond']} of {found['n']} ({100 * (1 - USUAL):.0f} %)"
+            own = [number(found[key]) for key in ("median", "reference_median", "reference_95")]
+            rows += [
+                [condition, name, one["clip"], number(one["value"]) + mark, *own, beyond] for one in found["worst"]
+            ]
+            counted.append(f"{name}: {found['pieces']} pieces of {found['piece_s']:g} s, {found['dim']} dimensions")
+    note = (
+        "The Fréchet distance of each clip's own pieces from those of the reference (per-song FAD, Gui et al. 2024). "
+        "Few pieces make a nearly flat Gaussian: read it beside the reference's own files, each measured from the rest "
+        "(without the tenth that it is in). Beyond: clips farther than 95 % of these; in brackets, what is expected of "
+        "music of the same kind. One clip has no interval. (too few): the reference has fewer pieces than twice the "
+        f"dimension. {'; '.join(dict.fromkeys(counted))}."
+    )
+    heads = ["condition", "embedding", "clip", "FAD of the clip", "median of all"]
+    heads += ["median of the reference's own", "95 % of these below", "clips beyond (expected)"]
+    return {"title": "Clips farthest from music", "note": note, "heads": heads, "rows": rows}
 
 
 def controls(scores: Scores) -> Table:

@@ -19,6 +19,8 @@ from eeg2music.evaluation.embedders.base import Embedder
 from eeg2music.evaluation.embedding_cache import EmbeddingCache
 from eeg2music.evaluation.outside import clips as audio
 from eeg2music.evaluation.outside import vectors
+from eeg2music.evaluation.outside.alike import sounds_alike
+from eeg2music.evaluation.outside.by_clip import Cut, Pieces, common_cut
 from eeg2music.evaluation.outside.clips import Clip
 from eeg2music.evaluation.outside.manifest import Clips
 from eeg2music.evaluation.outside.measure import Space
@@ -86,8 +88,14 @@ def look_at(clips: Clips, folder: str | None, *, resample: bool) -> Looked:
     return looked
 
 
-def audio_material(clips: Clips, looked: Looked, embedders: Sequence[Embedder], *, hook: Hook) -> Material:
+def audio_material(
+    clips: Clips, looked: Looked, embedders: Sequence[Embedder], *, hook: Hook, in_pieces: bool = False
+) -> Material:
     """Refuse audio that one of the embeddings cannot score, embed the rest.
+
+    Parameters
+    ----------
+    in_pieces : embed clips and reference in pieces too, where there is a reference
 
     Raises
     ------
@@ -101,20 +109,26 @@ def audio_material(clips: Clips, looked: Looked, embedders: Sequence[Embedder], 
             audio.refuse_lengths(looked.everything, embedder.name)
     groups = {GENERATED: list(generated.values()), HEARD: list(heard.values()), FOLDER: list(reference.values())}
     groups = {name: of for name, of in groups.items() if of}
+    cuts: dict[str, Cut] = {}
+    if in_pieces and reference:
+        compared = [*generated.values(), *reference.values()]
+        cuts = {embedder.name: common_cut(compared, embedder.name, embedder.shortest_s) for embedder in embedders}
     spaces, cached = [], {}
     for embedder in embedders:
         hook(f"embedding with {embedder.name}")
         cache = EmbeddingCache(embedder)
-        spaces.append(_embedded(cache, generated, heard, reference))
+        spaces.append(_embedded(cache, looked, cuts.get(embedder.name)))
         cached[embedder.name] = cache.found
     for space in spaces:
         _refuse_vectors(clips, space, tuple(reference))
+    hook("listening for copies")
+    alike = sounds_alike(clips, generated, heard, reference)
     needed = {embedder.name: embedder.sample_rate_hz for embedder in embedders}
     rates = {clip.sample_rate_hz for of in groups.values() for clip in of}
     return Material(
         tuple(spaces),
         {name: audio.facts(of) for name, of in groups.items()},
-        (*audio.remarks(groups, needed), *_shared_content(clips, generated)),
+        (*audio.remarks(groups, needed), *_shared_content(clips, generated), *alike),
         resampled=len(rates) > 1,
         cached=cached,
         gallery_sha256=_content(clip.sha256 for clip in heard.values()),
@@ -191,13 +205,21 @@ def _refuse_audio(clips: Clips, looked: Looked, *, resample: bool) -> None:
             audio.refuse_copies(own, others)
 
 
-def _embedded(
-    cache: EmbeddingCache, generated: Mapping[str, Clip], heard: Mapping[str, Clip], reference: Mapping[str, Clip]
-) -> Space:
+def _embedded(cache: EmbeddingCache, looked: Looked, cut: Cut | None) -> Space:
     embedder = cache.embedder
+    generated, heard, reference = looked.generated, looked.heard, looked.reference
 
     def embed(clip: Clip) -> np.ndarray:
         return np.asarray(cache.embed(audio.audio_of(clip, embedder.sample_rate_hz)), dtype=np.float64)
+
+    def in_pieces(clip: Clip, cut: Cut) -> np.ndarray:
+        parts = cut.of(audio.audio_of(clip, embedder.sample_rate_hz), embedder.sample_rate_hz)
+        return np.stack([np.asarray(cache.embed(part), dtype=np.float64) for part in parts])
+
+    pieces = None
+    if cut is not None:
+        of_reference = np.stack([in_pieces(clip, cut) for clip in reference.values()])
+        pieces = Pieces(cut, {name: in_pieces(clip, cut) for name, clip in generated.items()}, of_reference)
 
     return Space(
         name=embedder.name,
@@ -207,6 +229,7 @@ def _embedded(
         reference=np.stack([embed(clip) for clip in reference.values()]) if reference else None,
         unit_norm=embedder.unit_norm,
         scaled=embedder.scaled,
+        pieces=pieces,
     )
 
 

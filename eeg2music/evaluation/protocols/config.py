@@ -13,7 +13,6 @@ from pydantic import Field, model_validator
 from eeg2music.config import Config
 
 Stage = Literal["embedding", "generated", "best of many"]
-STAGES: tuple[Stage, ...] = ("embedding", "generated", "best of many")
 
 
 class WindowRule(Config):

@@ -58,6 +58,11 @@ def test_further_candidates_make_a_larger_gallery(tmp_path: Path) -> None:
     ("text", "header", "error", "match"),
     [
         ("", None, InputError, "names no clip"),
+        ("file,song,song\na.wav,1,2\n", None, InputError, "column 'song' stands twice in clips.csv"),
+        ("file,song\na.wav,Aria\nb.wav,aria \n", None, DataError, "songs 'Aria' and 'aria' differ in letter case"),
+        ("file,song,work\na.wav,1,W 1\nb.wav,2,w  1\n", None, DataError, "works 'W 1' and 'w 1' differ in letter"),
+        ("file,genre,made_genre\na.wav,Rock,rock\n", None, DataError, "genres 'Rock' and 'rock' differ in letter"),
+        ("file,condition\na.wav,brain\nb.wav,Brain\n", None, DataError, "conditions 'brain' and 'Brain' differ"),
         ("file,colour\na.wav,red\n", None, ConfigError, "Unknown key 'colour' in line 2 of clips.csv"),
         ("file,seed\na.wav,first\n", None, ConfigError, "seed = 'first' in line 2"),
         ("file,song\na.wav,1,2\n", None, InputError, "line 2 of clips.csv has another number of cells"),

@@ -92,6 +92,20 @@ def test_one_clip_is_no_distribution() -> None:
     assert found is not None and "kernel" not in found and "one clip" in found["why"]
 
 
+def test_a_condition_of_copies_has_no_distance_and_is_no_mistake(tmp_path: Path) -> None:
+    """Declared as `repeated`: a generator that ignores its input makes one clip under several names."""
+    rng = np.random.default_rng(4)
+    np.save(tmp_path / "made.npy", np.ones((6, DIM)))
+    np.save(tmp_path / "music.npy", rng.standard_normal((30, DIM)))
+    (tmp_path / "clips.csv").write_text("row,condition\n" + "".join(f"{n},no_brain\n" for n in range(6)))
+    (tmp_path / "clips.json").write_text('{"array": "made.npy", "repeated": ["no_brain"]}')
+    config = ScoreConfig(reference=str(tmp_path / "music.npy"), distances=("kernel", "coverage"))
+    scores = run_score(tmp_path / "clips.csv", tmp_path / "out", config, device="cpu")
+    found = scores["scores"]["no_brain"]["undeclared"]["distances"]
+    assert "kernel" not in found and "are equal" in found["why"]
+    assert "are equal: they are no distribution" in (tmp_path / "out" / "scores.md").read_text()
+
+
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
     """24 rows: twelve songs of two items each, in two styles, by two subjects and two seeds."""
