@@ -19,6 +19,8 @@ from eeg2music.errors import InputError
 from eeg2music.files import atomic_path
 from eeg2music.types import SAMPLE_RATE_HZ, FloatArray
 
+EDGE_S = 0.005
+
 
 def read_audio(
     path: str | os.PathLike[str],
@@ -104,6 +106,18 @@ def write_audio(path: str | os.PathLike[str], audio: FloatArray, sample_rate_hz:
     subtype = "PCM_16" if soundfile.check_format(container, "PCM_16") else None
     with atomic_path(path) as temporary:
         soundfile.write(temporary, data, sample_rate_hz, subtype=subtype)
+
+
+def fade_edges(audio: FloatArray, seconds: float = EDGE_S) -> FloatArray:
+    """(…, samples) at 24 kHz with raised-cosine fades at both ends, so that a cut through a sound does not click."""
+    count = min(round(seconds * SAMPLE_RATE_HZ), audio.shape[-1] // 2)
+    rise = np.float32(0.5) - np.float32(0.5) * np.cos(
+        np.pi * (np.arange(count, dtype=np.float32) + 0.5) / max(count, 1)
+    )
+    faded = np.array(audio, dtype=np.float32)
+    faded[..., :count] *= rise
+    faded[..., faded.shape[-1] - count :] *= rise[::-1]
+    return faded
 
 
 def resample(audio: FloatArray, from_hz: float, to_hz: float) -> FloatArray:

@@ -240,7 +240,9 @@ def generate(
     montage: options.Montage = None,
     start: Annotated[float | None, typer.Option(help="Start in seconds.")] = None,
     stop: Annotated[float | None, typer.Option(help="Stop in seconds.")] = None,
-    line_freq: Annotated[float | None, typer.Option(help="50 or 60 Hz; found from the signal by default.")] = None,
+    line_freq: Annotated[
+        float | None, typer.Option(help="Mains in Hz, such as 50 or 60; found from the signal by default.")
+    ] = None,
     seed: options.Seed = None,
     device: options.Device = "auto",
     dry_run: options.DryRun = False,

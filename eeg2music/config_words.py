@@ -113,7 +113,7 @@ def described(annotation: Any, metadata: Sequence[Any] = ()) -> str:
     >>> described(int, ()), described(Literal["a", "b"] | None)
     ('a whole number', 'a, b or null')
     >>> described(tuple[float, ...]), described(tuple[int, int])
-    ('a list of numbers', 'a list of 2: a whole number, a whole number')
+    ('a list of numbers in brackets', 'a list of 2: a whole number, a whole number')
     """
     if typing.get_origin(annotation) is Annotated:
         annotation, *more = typing.get_args(annotation)
@@ -136,7 +136,8 @@ def _type_words(annotation: Any) -> str:
     if origin is tuple and parts and parts[-1] is not Ellipsis:
         return f"a list of {len(parts)}: " + ", ".join(described(part) for part in parts)
     if origin in (tuple, list) or origin is Sequence:
-        return f"a list of {_MANY[parts[0]]}" if parts[0] in _MANY else f"a list, each {described(parts[0])}"
+        many = _MANY.get(parts[0])
+        return f"a list, each {described(parts[0])}" if many is None else f"a list of {many} in brackets"
     if origin is not None and issubclass(origin, Mapping):
         return "a mapping such as {name: value}"
     return "another value"

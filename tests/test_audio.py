@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from eeg2music.audio import mel_filters, read_audio, resample, write_audio
+from eeg2music.audio import fade_edges, mel_filters, read_audio, resample, write_audio
 from eeg2music.errors import InputError
 from eeg2music.seeding import numpy_rng
 from eeg2music.types import SAMPLE_RATE_HZ, FloatArray
@@ -157,3 +157,16 @@ def test_mel_filters_sum_to_one_and_leave_no_band_empty() -> None:
     np.testing.assert_allclose(filters.sum(0), 1.0, rtol=1e-5)
     assert (filters >= 0).all()
     assert (np.diff(filters.argmax(0)) >= 0).all()
+
+
+def test_a_cut_through_a_sound_does_not_click() -> None:
+    audio = np.stack([tone(220.0, SAMPLE_RATE_HZ, level=0.9), np.full(SAMPLE_RATE_HZ, 0.5, np.float32)])
+    before = audio.copy()
+    faded = fade_edges(audio)
+    assert np.abs(faded[:, [0, -1]]).max() < 1e-4
+    assert np.array_equal(audio, before)  # what was given stays
+    inside = slice(round(0.005 * SAMPLE_RATE_HZ), -round(0.005 * SAMPLE_RATE_HZ))
+    assert np.array_equal(faded[:, inside], audio[:, inside])
+    # No step is larger than the tone's own or than a fade's.
+    assert np.abs(np.diff(faded)).max() <= np.abs(np.diff(audio)).max() + 0.5 * np.pi / 240
+    assert fade_edges(np.ones(1, np.float32)).shape == (1,)  # nothing to fade in

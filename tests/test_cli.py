@@ -516,6 +516,7 @@ def test_bad_checkpoints(
         (["generate", "RECORDING", "--out", "OUT", "--montage", "biosemi63"], r"No montage named 'biosemi63'"),
         (["generate", "RECORDING", "--out", "OUT", "--channels", "Cz,Xz"], r"No channel named 'Xz'"),
         (["generate", "RECORDING", "--out", "OUT", "--stop", "1"], r"gives only 1 s"),
+        (["generate", "RECORDING", "--out", "OUT", "--start", "2", "--stop", "3.5"], r"gives only 1\.5 s"),
         (["generate", "RECORDING", "--out", "OUT", "--line-freq", "7"], r"line frequency cannot be 7 Hz"),
         (["generate", "RECORDING", "--out", "RECORDING"], r"lovelace\.edf is a file"),
         (["generate", "RECORDING", "--out", "RECORDING/sub"], r"Nothing can be written in .*lovelace\.edf"),

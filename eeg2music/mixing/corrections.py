@@ -75,7 +75,7 @@ def plan_transpositions(harmonies: Sequence[Harmony], names: Sequence[str], conf
             moved[best.stem] = moved[best.stem].transposed(best.semitones)
             plan.change[best.stem] = float(best.semitones)
             plan.done.append(
-                f"{names[best.stem]} transposed by {best.semitones:+d} semitones "
+                f"{names[best.stem]} transposed by {best.semitones:+d} semitone{'s' * (abs(best.semitones) > 1)} "
                 f"(a gain of {best.gain:.2f} in its fit to the others)"
             )
         _retune(harmonies, voices, names, plan)

@@ -106,12 +106,13 @@ def check_good_channels(bad: dict[str, str], good: NDArray[np.bool_]) -> None:
     """Refuse a recording with fewer than four good channels."""
     if good.sum() >= MIN_GOOD_CHANNELS:
         return
+    few = len(good) < MIN_GOOD_CHANNELS
     reasons = sorted({why.split(" (")[0] for why in bad.values()})
     why = f"; bad: {len(bad)} ({', '.join(reasons[:4])})" if bad else ""
     raise InputError(
         f"The recording has {good.sum()} good channel(s) of {len(good)}{why}",
         allowed=f"at least {MIN_GOOD_CHANNELS} good channels",
-        remedy="use another recording, or name the channels to use with --channels",
+        remedy="record from more electrodes" if few else "use another recording, or name the channels with --channels",
     )
 
 

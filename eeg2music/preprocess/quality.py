@@ -5,7 +5,7 @@ Judges robustly against the recording's other brain channels. Never repairs anyt
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -88,7 +88,10 @@ def signal_notes(recording: Recording, gaps: NDArray[np.bool_] | None = None) ->
     gaps = gaps & ~marked_bad(recording)
     notes: tuple[str, ...] = ()
     if gaps.any():
-        notes += (f"{gaps.sum() / recording.sfreq_hz:.2f} s hold no signal (padding or lost data) and are bridged",)
+        notes += (
+            f"{gaps.sum() / recording.sfreq_hz:.2f} s hold no signal (padding or lost data, "
+            f"{_places(_stretches(gaps, recording.sfreq_hz))}): bridged, and what sounds there is not from the brain",
+        )
     notes += _marked_note(recording)
     step = coarse_step(recording.signal_v)
     if step is not None:
@@ -103,12 +106,23 @@ def _marked_note(recording: Recording) -> tuple[str, ...]:
     if not stretches:
         return ()
     total, whole = sum(stop - start for start, stop in stretches), recording.duration_s
-    places = ", ".join(f"{start:.1f} to {stop:.1f} s" for start, stop in stretches[:_SHOWN])
-    more = f" and {len(stretches) - _SHOWN} more" if len(stretches) > _SHOWN else ""
     return (
-        f"{total:.2f} s of {whole:.2f} s ({100 * total / whole:.0f} %) are marked bad ({places}{more}): muted before "
-        "decoding like lost data, and left out of every statistic",
+        f"{total:.2f} s of {whole:.2f} s ({100 * total / whole:.0f} %) are marked bad ({_places(stretches)}): muted "
+        "before decoding like lost data, and left out of every statistic",
     )
+
+
+def _stretches(mask: NDArray[np.bool_], sfreq_hz: float) -> list[tuple[float, float]]:
+    """(start, stop) in seconds of every run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    return [(start / sfreq_hz, stop / sfreq_hz) for start, stop in edges.reshape(-1, 2)]
+
+
+def _places(stretches: Sequence[tuple[float, float]]) -> str:
+    """The longest of them, in their order."""
+    longest = sorted(sorted(stretches, key=lambda stretch: stretch[0] - stretch[1])[:_SHOWN])
+    places = ", ".join(f"{start:.1f} to {stop:.1f} s" for start, stop in longest)
+    return places + (f" and {len(stretches) - _SHOWN} more" if len(stretches) > _SHOWN else "")
 
 
 def is_constant(signal: FloatArray) -> NDArray[np.bool_]:

@@ -59,7 +59,8 @@ class BidsDataset:
             raise InputError(
                 f"{self.root} is a folder but not a BIDS data set: it has no dataset_description.json",
                 allowed="a BIDS data set, or one recording",
-                remedy="name the recording itself, or the data set's top folder",
+                remedy="name one recording, or the data set's top folder; `eeg2music prepare` makes of a folder of "
+                "recordings a cache that `generate` takes",
             )
         self.stimuli = self.root / "stimuli"
         self.recordings, self.missing = self._scan()

@@ -102,6 +102,8 @@ def check_recording(
     """
     _check_line(line_freq_hz)
     _check_times(start_s, stop_s)
+    if stop_s is not None and stop_s - (start_s or 0.0) < MIN_DURATION_S - 1e-9:
+        raise _too_short(Path(path), stop_s - (start_s or 0.0), "widen --start and --stop")
     if montage is not None:
         resolve_montage(montage)
     file = _single_file(Path(path))

@@ -74,7 +74,8 @@ def _describe_checkpoint(folder: Path) -> Iterator[str]:
         yield f"{model.name}: {name}, {parameters}{stored:,} values stored, {size:.1f} MB"
         if facts is not None:
             trained = [f"{len(facts[key])} {key}" for key in ("songs", "subjects") if facts.get(key)]
-            yield "  trained on " + (", ".join(trained) or "data named in its card")
+            kind = "simulated material: " if facts.get("simulated") else ""
+            yield "  trained on " + (kind + ", ".join(trained) if trained else "data named in its card")
         card = model / "README.md"
         if card.is_file():
             yield f"  card: {card}"

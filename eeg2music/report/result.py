@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
-from eeg2music.audio import write_audio
+from eeg2music.audio import fade_edges, write_audio
 from eeg2music.files import atomic_folder, check_result_folder, write_json
 from eeg2music.mixing.mixer import MixResult
 from eeg2music.preprocess.eeg import channel_mask
@@ -129,7 +129,7 @@ def common_gain(*mixes: MixResult) -> float:
 
 
 def write_sound(folder: Path, mixed: MixResult, *, gain: float | None = None, names: Sequence[str] = STEMS) -> None:
-    """Write stems/<name>.wav (after the mixer's corrections, times `gain`) and the stereo mix.wav.
+    """Write stems/<name>.wav (after the mixer's corrections, times `gain`) and the stereo mix.wav, their ends faded.
 
     Parameters
     ----------
@@ -139,8 +139,8 @@ def write_sound(folder: Path, mixed: MixResult, *, gain: float | None = None, na
     gain = common_gain(mixed) if gain is None else gain
     for name, audio in zip(STEMS, mixed.stems, strict=True):
         if name in names:
-            write_audio(folder / "stems" / f"{name}.wav", audio * np.float32(gain))
-    write_audio(folder / "mix.wav", mixed.stereo)
+            write_audio(folder / "stems" / f"{name}.wav", fade_edges(audio * np.float32(gain)))
+    write_audio(folder / "mix.wav", fade_edges(mixed.stereo))
 
 
 def write_result(

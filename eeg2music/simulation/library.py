@@ -94,7 +94,7 @@ def _written(write: partial[Path], missing: Sequence[str], workers: int) -> Iter
         return
     # spawn: a fork would inherit the locks of threads that a caller may hold
     with ProcessPoolExecutor(min(workers, len(missing)), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(write, missing, chunksize=4)
+        yield from pool.map(write, missing)
 
 
 def is_complete(path: Path, duration_s: float) -> bool:

@@ -152,7 +152,12 @@ def test_padding_with_zeros_is_bridged_and_said() -> None:
     padded = signal.copy()
     padded[:, :512] = 0.0
     out = preprocess(recording(padded, 512.0))
-    assert any("1.00 s hold no signal" in note for note in out.notes)
+    assert any("1.00 s hold no signal (padding or lost data, 0.0 to 1.0 s): bridged" in note for note in out.notes)
+    for place in range(1, 5):
+        # The longest three, in their order.
+        padded[:, 1024 * place : 1024 * place + 128 * place] = 0.0
+    (said,) = (note for note in preprocess(recording(padded, 512.0)).notes if "no signal" in note)
+    assert "0.0 to 1.0 s, 6.0 to 6.8 s, 8.0 to 9.0 s and 2 more" in said
     clean = preprocess(recording(signal, 512.0))
     assert np.abs(out.signal_v[:, :40]).max() < 4
     assert np.corrcoef(out.signal_v[0, 200:], clean.signal_v[0, 200:])[0, 1] > 0.99
@@ -179,11 +184,11 @@ def test_the_mains_frequency_is_found_or_taken_as_given() -> None:
 
 
 def test_too_few_good_channels_are_refused() -> None:
-    with pytest.raises(InputError, match=r"3 good channel.*at least 4"):
+    with pytest.raises(InputError, match=r"3 good channel.*at least 4.*Remedy: record from more electrodes"):
         preprocess(recording(pink(3, 10.0, 256.0)))
     flat = pink(6, 10.0, 256.0)
     flat[2:] = 0.0
-    with pytest.raises(InputError, match=r"2 good channel.* of 6; bad: 4 \(flat\)"):
+    with pytest.raises(InputError, match=r"2 good channel.* of 6; bad: 4 \(flat\).*Remedy: use another recording"):
         preprocess(recording(flat))
 
 

@@ -33,6 +33,9 @@ def test_what_it_was_trained_on_and_its_card(copy: Path) -> None:
     lines = describe(copy)
     assert "  trained on 2 songs, 1 subjects" in lines
     assert f"  card: {copy / 'encoder' / 'README.md'}" in lines
+    told = {"songs": ["a", "b"], "subjects": ["sub-1"], "simulated": True}
+    (copy / "encoder" / "training_manifest.json").write_text(json.dumps(told))
+    assert "  trained on simulated material: 2 songs, 1 subjects" in describe(copy)
 
 
 def test_parameters_are_those_of_the_card(copy: Path) -> None:
