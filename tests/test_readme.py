@@ -18,6 +18,8 @@ from eeg2music.cli import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+# In the order in which a reader meets their commands.
+PAGES = "\n".join([README, *((ROOT / "docs" / name).read_text("utf-8") for name in ("training.md", "results.md"))])
 
 
 def first_block() -> list[str]:
@@ -77,14 +79,14 @@ def test_every_command_it_shows_exists() -> None:
     import typer.main
 
     known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-    blocks = "\n".join(re.findall(r"^```\w*\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
+    blocks = "\n".join(re.findall(r"^```\w*\n(.*?)^```", PAGES, re.MULTILINE | re.DOTALL))
     shown = set(re.findall(r"\beeg2music ([a-z]+)\b", blocks))
     assert shown
     assert shown <= known
 
 
 def test_every_config_and_script_it_shows_exists() -> None:
-    shown = set(re.findall(r"\b((?:configs|benchmarks|train|eval|checkpoints)/[\w./-]+\.(?:yaml|py|md))\b", README))
+    shown = set(re.findall(r"\b((?:configs|benchmarks|train|eval|checkpoints)/[\w./-]+\.(?:yaml|py|md))\b", PAGES))
     missing = sorted(name for name in shown if not (ROOT / name).is_file())
     assert missing == []
 
@@ -94,7 +96,7 @@ def test_every_config_and_script_it_shows_exists() -> None:
 # Made by commands; everything else is in the repository, or the reader's own.
 MADE = ("data/", "runs/", "out/")
 READERS_OWN = (
-    "recording.edf", "$EEG2MUSIC_REAL_DATA/openmiir_features", "clips.csv", "music", "prepared",
+    "recording.edf", "recordings", "$EEG2MUSIC_REAL_DATA/openmiir_features", "clips.csv", "music", "prepared",
     "out/eval-a", "out/eval-b",
 )  # fmt: skip
 TASK_READS = ("data", "valid_data", "caches", "valid_caches", "clap", "codec", "start_from")
@@ -104,14 +106,14 @@ DryRun = Callable[[list[str]], dict[str, Any]]
 
 def in_blocks() -> list[list[str]]:
     """Commands of the code blocks, in order; not the set-up, and no synopses such as `generate INPUT --out DIR`."""
-    blocks = "\n".join(re.findall(r"^```\w*\n(.*?)^```", README, re.MULTILINE | re.DOTALL)[1:])
+    blocks = "\n".join(re.findall(r"^```\w*\n(.*?)^```", PAGES, re.MULTILINE | re.DOTALL)[1:])
     lines = [line for line in blocks.splitlines() if line.startswith(("eeg2music ", ".venv/bin/eeg2music "))]
     return [shlex.split(line) for line in lines if not re.search(r"\[|\b[A-Z]{3,}\b", line)]
 
 
 def in_text() -> list[list[str]]:
     """Commands between backticks."""
-    text = re.sub(r"^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^```.*?^```", "", PAGES, flags=re.MULTILINE | re.DOTALL)
     spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text)]
     return [shlex.split(span) for span in spans if span.startswith(("eeg2music ", "python ", "accelerate launch "))]
 
