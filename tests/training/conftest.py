@@ -30,3 +30,31 @@ def longer_music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     module = load_file(Path(__file__).with_name("music.py"))
     root: Path = module.write_music(tmp_path_factory.mktemp("music"), [f"song-{k}" for k in range(8)], seconds=6.0)
     return root
+
+
+@pytest.fixture(scope="session")
+def small_trainings(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> dict[str, list[str]]:
+    """What makes `configs/<name>/smoke.yaml` of each real task a matter of seconds: three listeners, eight songs."""
+    from eeg2music.preparation.config import PrepareConfig
+    from eeg2music.preparation.run import prepare
+    from eeg2music.simulation.dataset import simulate
+    from eeg2music.simulation.experiment import SimulationConfig
+
+    root = tmp_path_factory.mktemp("simulated")
+    music = root / "music"
+    simulate(
+        SimulationConfig(
+            out=str(music), subjects=3, songs=8, songs_per_subject=8, song_seconds=6.0, repeats=1, runs=1, workers=1
+        )
+    )
+    prepared = prepare(music, root / "prepared", PrepareConfig(hop_s=5.0, workers=1))
+    data, window = f"task.data={music}", "task.window_s=1.5"
+    clap = f"task.clap={tiny_checkpoint / 'clap'}"
+    targets = [f"task.targets={root / 'targets'}", "task.window_s=3", "task.valid_subjects=0.3"]
+    return {
+        "codec": [data, "task.fit_songs=1", "task.quantizer_steps=1", "task.valid_songs=1", "task.crop_s=0.2"],
+        "clap": [data, window, "task.shortest_s=1.0", "task.valid_share=0.25"],
+        "scorer": [data, window, "task.valid_share=0.25"],
+        "encoder": [f"task.caches=[{prepared}]", clap, *targets],
+        "diffusion": [data, f"task.codec={tiny_checkpoint / 'codec'}", clap, f"task.cache={root / 'latents'}"],
+    }

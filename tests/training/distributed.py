@@ -16,7 +16,8 @@ from eeg2music.training.loop import _Loop, check_run
 from eeg2music.training.order import micro_batches
 
 if __name__ == "__main__":
-    name, out, target, steps, *overrides = sys.argv[1:]
+    what, out, target, steps, *overrides = sys.argv[1:]
+    name, _, small = what.partition("/")  # a task, or a config that is shipped
     torch.set_num_threads(1)
     diffusion.load_codec = lambda path: FakeCodec()
     diffusion.space_of = lambda clap: FakeClap.space
@@ -29,7 +30,7 @@ if __name__ == "__main__":
 
     FakeCodec.encode = counted
     diffusion.load_sources = lambda codec, clap: (FakeCodec(), FakeClap())
-    config = resolve(name, None, [f"train.out={out}", *overrides])
+    config = resolve(name, what if small else None, [f"train.out={out}", *overrides])
     loop = _Loop(name, config, check_run(name, config))
     with torch.no_grad():  # outputs that start at zero would hide the gradients below them
         generator = torch.Generator().manual_seed(0)

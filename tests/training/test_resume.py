@@ -18,6 +18,7 @@ from eeg2music.training import checkpoint
 from eeg2music.weights import MANIFEST_NAME
 
 SIGKILLED = -9
+SHIPPED = Path(__file__).parents[2] / "checkpoints" / "mini"
 SETTINGS = [
     "train.steps=12", "train.batch_size=4", "train.accumulation=2", "train.save_every=3", "train.valid_every=4",
     "train.log_every=2", "train.warmup_steps=3", "train.threads=1", "train.tensorboard=false",
@@ -81,29 +82,27 @@ def test_killed_runs_end_as_the_uninterrupted_one(tmp_path: Path, precision: str
         assert not list((tmp_path / folder).glob(".export-*"))
 
 
-SMALL = {
-    "codec": ["task.fit_songs=1", "task.quantizer_steps=1", "task.valid_songs=1", "task.crop_s=0.2"],
-    "diffusion": ["task.codec=made/up", "task.clap=made/up", "task.valid_songs=1"],
-}
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", ["codec", "clap", "scorer", "encoder", "diffusion"])
 def test_a_killed_training_of_a_real_model_ends_as_the_uninterrupted_one(
-    tmp_path: Path, longer_music: Path, name: str
+    tmp_path: Path, small_trainings: dict[str, list[str]], name: str
 ) -> None:
+    card = read_json(SHIPPED / name / MANIFEST_NAME)
     common = [
-        f"task.data={longer_music}", *SMALL[name], "train.steps=6", "train.batch_size=4", "train.save_every=2",
+        *small_trainings[name], "train.steps=6", "train.batch_size=4", "train.accumulation=2", "train.save_every=2",
         "train.valid_every=3", "train.log_every=3", "train.warmup_steps=2", "train.threads=1",
-        "train.tensorboard=false", "train.device=cpu",
+        "train.tensorboard=false", "train.device=cpu", f"train.precision={card['config']['train']['precision']}",
     ]  # fmt: skip
-    if name == "diffusion":
-        common.append(f"task.cache={tmp_path / 'cache'}")
     base = {"name": name, "config": f"{name}/smoke"}
     whole = {**base, "overrides": [*common, f"train.out={tmp_path / 'whole'}"]}
-    # The eighth file is amid the state of step 6: two more steps have to be done again, from that of step 4.
     resumed = {**base, "overrides": [*common, f"train.out={tmp_path / 'resumed'}"]}
-    assert run_all([whole, {**resumed, "kill": "save:8"}, resumed]) == [0, SIGKILLED, 0]
+    kills = [
+        "loss:3:1",  # one of two micro-batches of the fourth step is done; back to the state of step 2
+        "save:5",  # the second of three files of the state of step 6; back to that of step 4
+        "loss:3:0",  # never reached, unless a run begins before the state that it should go on from
+    ]
+    codes = run_all([whole, *({**resumed, "kill": kill} for kill in kills)])
+    assert codes == [0, SIGKILLED, SIGKILLED, 0]
     expected, found = (contents(tmp_path / kind, 6) for kind in ("whole", "resumed"))
     assert len(expected) > 5
     assert [file for file in expected if found[file] != expected[file]] == []

@@ -1,8 +1,7 @@
 """Tiny tasks for the tests of the loop, and a way to be killed for real at a chosen point.
 
 Run as a script it takes a JSON list of runs, does each in a forked child (so that torch is imported once), and
-prints how each child ended. A run is {"overrides": […]} with, if need be, "name", "config" and "kill". The diffusion
-model is trained with a codec and a CLAP that cost nothing.
+prints how each child ended. A run is {"overrides": […]} with, if need be, "name", "config" and "kill".
 """
 
 from __future__ import annotations
@@ -118,7 +117,7 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def arm(point: str) -> None:
+def arm(point: str, task: type[Task]) -> None:
     """Have this process kill itself: "loss:STEP:MICRO", "save:N" (the Nth file), "remove", "export", "row:STEP"."""
     from eeg2music.training import checkpoint, history
 
@@ -126,15 +125,15 @@ def arm(point: str) -> None:
     if kind == "loss":
         when, micro = map(int, numbers)
         seen: list[int] = []
-        before = Toy.loss
+        before = task.loss
 
-        def loss(self: Toy, model: nn.Module, batch: Batch, *, step: int, gather: Gather) -> dict[str, Tensor]:
+        def loss(self: Task, model: nn.Module, batch: Batch, *, step: int, gather: Gather) -> dict[str, Tensor]:
             seen.append(step)
             if step == when and seen.count(step) == micro + 1:
                 die()
             return before(self, model, batch, step=step, gather=gather)
 
-        Toy.loss = loss  # type: ignore[method-assign]
+        task.loss = loss  # type: ignore[method-assign]
     elif kind == "save":
         calls = []
         save_file = checkpoint.save_file
@@ -150,7 +149,7 @@ def arm(point: str) -> None:
     elif kind == "remove":
         checkpoint.shutil.rmtree = lambda *args, **kwargs: die()
     elif kind == "export":
-        Toy.export = lambda self, model, folder: die()  # type: ignore[method-assign,assignment]
+        task.export = lambda self, model, folder: die()  # type: ignore[method-assign,assignment]
     elif kind == "row":
         append = history.History._append
 
@@ -172,17 +171,9 @@ def child(overrides: list[str], kill: str = "", name: str = "toy", config: str |
         code = 1
         try:
             if kill:
-                arm(kill)
+                arm(kill, TASKS[name])
             from eeg2music.training.loop import train
 
-            if name == "diffusion":
-                from fakes import FakeClap, FakeCodec  # beside this script
-
-                from eeg2music.training import diffusion
-
-                diffusion.load_codec = lambda path: FakeCodec()  # type: ignore[assignment,return-value]
-                diffusion.space_of = lambda clap: FakeClap.space
-                diffusion.load_sources = lambda codec, clap: (FakeCodec(), FakeClap())
             train(name, config, overrides)
             code = 0
         except BaseException:
