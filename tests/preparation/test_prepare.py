@@ -345,7 +345,7 @@ def test_damaged_caches_say_so(cache: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"missing or damaged.*prepare"):
         data.window(0)
     (copy / "windows.jsonl").unlink()
-    with pytest.raises(DataError, match=r"no windows\.jsonl"):
+    with pytest.raises(DataError, match=r"windows\.jsonl is missing or damaged"):
         PreparedDataset(copy)
     meta = json.loads((copy / "meta.json").read_text())
     (copy / "meta.json").write_text(json.dumps({**meta, "schema": 99}))
