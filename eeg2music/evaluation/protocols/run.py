@@ -23,11 +23,24 @@ WORDS = {
     "perfect guess of the genre": "knows each clip's genre and nothing more; ties count one half",
     "genre oracle": "mean embedding of other songs of the true genre",
     "song oracle": "mean embedding of the song's other windows",
-    "shuffled": "control: another song's true embedding; at chance or below, since it is never the right one",
+    "shuffled": "control: what was decoded from another song; at chance or below, since it is never of the right one",
+    "phase-randomized recording": "control: the fitted decoder on presentations whose phases are random. Spectra stay, "
+    "and with them levels and rhythm, which this decoder reads: between chance and the decoder; what is lost is timing",
+    "untrained decoder": "control: the same decoder with weights drawn at random; at chance",
 }
 WITHOUT_MUSIC = {
     True: "what is scored here is which presentation a window is from, not what was heard",
     False: "nothing leaks here, and one such control in twenty comes so high by chance; try another simulated.seed",
+}
+# Who scores, and why a control above chance may lie there; None: as `WITHOUT_MUSIC` says.
+ABOVE_CHANCE: dict[str, tuple[str, str | None]] = {
+    "no music in the recording": ("Recordings without any music score", None),
+    "phase-randomized recording": (
+        "Recordings of random phase score",
+        "so much is read from levels and rhythm, which spectra keep, and needs no timing",
+    ),
+    "untrained decoder": ("A decoder that has learned nothing scores", None),
+    "shuffled": ("What was decoded from other songs scores", None),
 }
 
 
@@ -113,9 +126,10 @@ def _warnings(scores: Mapping[str, Any]) -> list[str]:
     if scores["leak"]:
         found.append(f"This protocol leaks, as published: {scores['leak']}.")
     for row in scores["rows"]:
-        if row["condition"] == "no music in the recording" and row["p_value"] is not None and row["p_value"] < 0.05:
+        if row["condition"] in ABOVE_CHANCE and row["p_value"] is not None and row["p_value"] < 0.05:
+            who, why = ABOVE_CHANCE[row["condition"]]
             found.append(
-                f"Recordings without any music score {row['value']:.3f} {row['metric']} (chance {row['chance']:.3f}, p "
-                f"{p_text(row['p_value'])}): {WITHOUT_MUSIC[bool(scores['leak'])]}."
+                f"{who} {row['value']:.3f} {row['metric']} (chance "
+                f"{row['chance']:.3f}, p {p_text(row['p_value'])}): {why or WITHOUT_MUSIC[bool(scores['leak'])]}."
             )
     return found

@@ -18,7 +18,7 @@ from eeg2music.evaluation.comparisons import corrected
 from eeg2music.evaluation.controls import derangement
 from eeg2music.evaluation.power import power_note, smallest_above_chance
 from eeg2music.evaluation.protocols.config import MetricRule, ProtocolConfig, Stage
-from eeg2music.evaluation.protocols.gallery import Query, prepare
+from eeg2music.evaluation.protocols.gallery import Index, Query, prepare
 from eeg2music.evaluation.protocols.windows import Row
 from eeg2music.evaluation.signal_blind import genre_oracle, song_oracle
 from eeg2music.evaluation.splits import Manifest, refuse_leaks
@@ -106,11 +106,20 @@ def run_protocol(
         scorer = _Scorer(config, metric, place, query, leak)
         found += [scorer.nearest(name, values, stage) for name, (values, stage) in predictions.items()]
         found += scorer.absent({stage for _, stage in predictions.values()})
-        found += scorer.oracles(reference)
+        found += scorer.oracles(reference, decoded)
     claims = [row for row in found if row["stage"] is not None]
     for row, value in zip(claims, corrected([row["p_value"] for row in claims]), strict=True):
         row["p_corrected"] = value
     return found
+
+
+def shuffled(config: ProtocolConfig, query: Query) -> Index:
+    """(n,) for each row one of another song, among those that are compared with the same gallery."""
+    rng = numpy_rng(config.seed, "protocol", config.name, "shuffled")
+    index = np.empty(len(query.rows), dtype=np.int64)
+    for block in query.blocks:
+        index[block.rows] = block.rows[derangement([query.songs[number] for number in block.rows], rng)]
+    return index
 
 
 def _units(config: ProtocolConfig, rows: Sequence[Row]) -> str:
@@ -209,17 +218,16 @@ class _Scorer:
         wanted = dict.fromkeys(one.stage for one in self.config.published if one.metric == self.place)
         return [self.empty(stage, stage, NOT_GENERATED) for stage in wanted if stage not in given]
 
-    def oracles(self, reference: Reference | None) -> list[dict[str, Any]]:
-        """What the genre and the song alone are worth, shuffled pairs, and chance."""
+    def oracles(self, reference: Reference | None, decoded: Float64) -> list[dict[str, Any]]:
+        """What the genre and the song alone are worth, what was `decoded` handed to other songs, and chance."""
         query = self.query
         styles, songs = [row.style for row in query.rows], [row.song for row in query.rows]
         works = [row.work for row in query.rows]
         labels = np.array([[float(own == other) for other in query.gallery_styles] for own in styles])
-        shuffle = derangement(query.songs, numpy_rng(self.config.seed, "protocol", self.config.name, "shuffled"))
         tries: dict[str, Callable[[], Float64]] = {
             "genre oracle": lambda: genre_oracle(query.target, styles, works, reference=reference),
             "song oracle": lambda: song_oracle(query.target, songs, [row.window for row in query.rows]),
-            "shuffled": lambda: query.target[shuffle],
+            "shuffled": lambda: decoded[shuffled(self.config, query)],
         }
         if self.config.gallery.of == "songs":
             # Against a gallery of songs it is right by definition.

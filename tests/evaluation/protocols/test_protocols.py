@@ -359,3 +359,26 @@ def test_rows_carry_their_window_and_trial() -> None:
     row = Row("s", "g", "a", 1.5, 2)
     assert row.window == "s@1.500" and row.trial == "s/2"
     assert replace(row, repeat=1).window == row.window
+
+
+def test_shuffled_predictions_are_the_decoders_own() -> None:
+    """A decoder whose every output is the same song's is above chance nowhere; handed over, each is of another song."""
+    rows = clips(20, 10, repeats=1)
+    config, target = load("brain2music", "repeats=1", "gallery.size=20"), embed(rows)
+    found = run_protocol(config, target, target, rows)
+    assert pick(found, "decoder")["value"] == 1.0 and pick(found, "shuffled")["value"] < 0.6
+    constant = run_protocol(config, np.tile(target[:1], (len(rows), 1)), target, rows)
+    # The true embeddings of other songs would not know what was decoded.
+    assert pick(constant, "shuffled")["value"] == pytest.approx(pick(constant, "decoder")["value"])
+
+
+def test_shuffled_predictions_stay_within_the_fold() -> None:
+    config, rows = load("nmedt_pairs_held_out"), songs_with_windows()
+    folds = protocol_folds(config, rows)
+    order = [n for fold in folds for n in fold.test]
+    number = [fold.number for fold in folds for _ in fold.test]
+    tested = [rows[n] for n in order]
+    songs = {f"s{n}": np.eye(10)[n] for n in range(10)}
+    target = np.stack([songs[row.song] for row in tested])
+    # Of two songs the one that it is not.
+    assert pick(run_protocol(config, target, target, tested, folds=number), "shuffled")["value"] == 0.0
