@@ -59,6 +59,18 @@ class Decoder:
         found = summaries_of(eeg, self.weights, self.centre)
         return ridge_predict(self.summaries, self.target, found, penalty=EMBEDDING_PENALTY)
 
+    def read_as(self, target: Float64, eeg: Sequence[FloatArray]) -> Float64:
+        """(window, dim) of another target, (training window, dim), spread about its mean as widely as it is.
+
+        Least squares draws to the mean, and a generator was conditioned on music, not on means.
+        """
+        found = summaries_of(eeg, self.weights, self.centre)
+        both = ridge_predict(self.summaries, target, np.concatenate([self.summaries, found]), penalty=EMBEDDING_PENALTY)
+        mean = target.mean(axis=0)
+        spread = np.sqrt(np.square(both[: len(target)] - mean).mean())
+        widened = (both[len(target) :] - mean) * np.sqrt(np.square(target - mean).mean()) / max(spread, 1e-12)
+        return np.asarray(mean + widened)
+
     def untrained(self, rng: np.random.Generator) -> Untrained:
         """The same decoder with nothing learned."""
         spread = np.maximum(self.summaries.std(axis=0), 1e-12)

@@ -37,6 +37,16 @@ Float64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Material:
+    """Every window: channels and curves at 32 Hz, and the embedding of the music."""
+
+    rows: list[Row]
+    eeg: list[FloatArray]
+    curves: list[FloatArray]
+    target: Float64
+
+
+@dataclass(frozen=True)
 class Simulated:
     """What `run_protocol` takes, made of simulated recordings.
 
@@ -48,6 +58,8 @@ class Simulated:
         of random phase) and "untrained decoder" (random weights)
     folds : which fold tested each row
     leak : what leaks in the folds, in words
+    heard, splits, decoders : everything that was recorded, which of it trains and which is tested in each fold (`rows`
+        are the tested ones, fold after fold), and what was fitted on each
     """
 
     rows: list[Row]
@@ -57,16 +69,9 @@ class Simulated:
     reference: Reference | None
     folds: list[int]
     leak: str
-
-
-@dataclass(frozen=True)
-class _Material:
-    """Every window: channels and curves at 32 Hz, and the embedding of the music."""
-
-    rows: list[Row]
-    eeg: list[FloatArray]
-    curves: list[FloatArray]
-    target: Float64
+    heard: Material
+    splits: list[ProtocolFold]
+    decoders: list[Decoder]
 
 
 def simulate_protocol(config: ProtocolConfig) -> Simulated:
@@ -102,6 +107,9 @@ def simulate_protocol(config: ProtocolConfig) -> Simulated:
         reference=reference,
         folds=[fold.number for fold in folds for _ in fold.test],
         leak=next((fold.leak for fold in folds if fold.leak), ""),
+        heard=heard,
+        splits=folds,
+        decoders=decoders,
     )
 
 
@@ -117,7 +125,7 @@ def _plan(config: ProtocolConfig) -> list[Row]:
     ]
 
 
-def _record(config: ProtocolConfig, rows: Sequence[Row]) -> tuple[_Material, _Material, list[FloatArray]]:
+def _record(config: ProtocolConfig, rows: Sequence[Row]) -> tuple[Material, Material, list[FloatArray]]:
     """Play every song that has rows to the listeners and cut the recordings.
 
     With music, the same without any, and the windows of those with music once their phases are random.
@@ -152,7 +160,7 @@ def _record(config: ProtocolConfig, rows: Sequence[Row]) -> tuple[_Material, _Ma
     def recorded(kind: int) -> list[FloatArray]:
         return [cut(made[row.subject, row.song, row.repeat][kind], row.start_s + config.window.delay_s) for row in rows]
 
-    heard_rows, silent_rows = (_Material(list(rows), recorded(kind), heard, target) for kind in (0, 1))
+    heard_rows, silent_rows = (Material(list(rows), recorded(kind), heard, target) for kind in (0, 1))
     return heard_rows, silent_rows, recorded(2)
 
 
@@ -170,7 +178,7 @@ def _present(
     return np.asarray((rest + gain * music) * gains, np.float32), np.asarray(rest * gains, np.float32)
 
 
-def _decode(material: _Material, folds: Sequence[ProtocolFold]) -> tuple[list[Decoder], Float64]:
+def _decode(material: Material, folds: Sequence[ProtocolFold]) -> tuple[list[Decoder], Float64]:
     """A decoder for each fold, and (tested, dim) embeddings, fold after fold; nothing is fitted on tested rows."""
     sums = [sums_of(eeg, curves) for eeg, curves in zip(material.eeg, material.curves, strict=True)]
     decoders = [
@@ -190,7 +198,7 @@ def _read(decoders: Sequence[Decoder | Untrained], eeg: Sequence[FloatArray], fo
     return np.concatenate(found)
 
 
-def _signal_blind(material: _Material, folds: Sequence[ProtocolFold]) -> Float64:
+def _signal_blind(material: Material, folds: Sequence[ProtocolFold]) -> Float64:
     def metadata(numbers: Sequence[int]) -> dict[str, list[object]]:
         rows = [material.rows[number] for number in numbers]
         return {
