@@ -28,6 +28,7 @@ WORDS = {
     "shuffled": "control: what was decoded from another song; at chance or below, since it is never of the right one",
     "phase-randomized recording": "control: the fitted decoder on presentations whose phases are random. Spectra stay, "
     "and with them levels and rhythm, which this decoder reads: between chance and the decoder; what is lost is timing",
+    "untrained decoder": "control: the same decoder with weights drawn at random; at chance",
     "generated once": "one clip from the decoded curves and embeddings",
     "best of many, chosen by the decoded onsets": "of several clips the one whose onsets follow the decoded ones: what "
     "a user can do",
@@ -43,7 +44,6 @@ WORDS = {
     "best of many from shuffled predictions, chosen by the answer": "control: what the choice by the answer is worth "
     "alone, without the right prediction; above chance",
     "generated from what was heard": "the heard music's own curves and embeddings: the ceiling of the generator",
-    "untrained decoder": "control: the same decoder with weights drawn at random; at chance",
 }
 WITHOUT_MUSIC = {
     True: "what is scored here is which presentation a window is from, not what was heard",
