@@ -64,6 +64,10 @@ def check(config: Config, out: Path) -> None:
         raise InputError(
             f"No folder at {config.data}", allowed="a folder of features", remedy="add data=FOLDER to the command"
         )
+    if isinstance(config, ProtocolConfig) and config.generated is not None:
+        from eeg2music.evaluation.protocols.generate import check_generated
+
+        check_generated(config.generated)
     if isinstance(config, EncodingConfig) and config.prepared:
         PreparedDataset(config.prepared)
 
@@ -78,7 +82,7 @@ def run(config: Config, out: Path, *, device: str = "auto", hook: Hook = no_hook
     if isinstance(config, ProtocolConfig):
         from eeg2music.evaluation.protocols.run import evaluate_protocol
 
-        return evaluate_protocol(config, out)
+        return evaluate_protocol(config, out, device=device, hook=hook)
     if isinstance(config, EncodingConfig):
         from eeg2music.evaluation.encoding_run import evaluate_encoding
 

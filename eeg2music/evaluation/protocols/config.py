@@ -11,8 +11,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from eeg2music.config import Config
+from eeg2music.types import WINDOW_S
 
-Stage = Literal["embedding", "generated", "best of many"]
+Stage = Literal["embedding", "generated", "anchored", "retrieved", "best of many"]
 
 
 class WindowRule(Config):
@@ -114,7 +115,8 @@ class MetricRule(Config):
 class Published(Config):
     """One published figure.
 
-    stage : of the decoded embedding, of what was generated from it once, or of the best of many generations
+    stage : of the decoded embedding, of what was generated from it once, of what was generated from it and from a song
+        of the training that is nearest to it, of that song itself, or of the best of many generations
     metric : its place among the protocol's metrics
     """
 
@@ -144,6 +146,26 @@ class SimulatedRule(Config):
     seed: int = Field(default=0, ge=0)
 
 
+class GeneratedRule(Config):
+    """Music generated from tested windows by trained models, judged by the scorer that ships with them.
+
+    Attributes
+    ----------
+    checkpoint : folder of models; the shipped ones by default
+    clips : how many windows music is generated from, at most all that are tested
+    seconds : from the start of each window
+    best_of : how often it is generated from each
+    anchored : also with the embeddings of the training song that is nearest to what was decoded
+    """
+
+    checkpoint: str | None = None
+    clips: int = Field(default=60, ge=2)
+    seconds: float = Field(default=WINDOW_S, ge=2.0)
+    best_of: int = Field(default=1, ge=1)
+    anchored: bool = False
+    seed: int = Field(default=0, ge=0)
+
+
 class ProtocolConfig(Config):
     """A published way of scoring.
 
@@ -156,6 +178,7 @@ class ProtocolConfig(Config):
     assumed : settings that the source was not asked for
     target : "music" decodes an embedding of what was heard; "song" classifies: one output for each song, which needs
         every song in training and so a leaky split
+    generated : what is generated on simulated recordings; without it nothing is
     """
 
     kind: Literal["protocol"] = "protocol"
@@ -174,6 +197,7 @@ class ProtocolConfig(Config):
     assumed: tuple[str, ...] = ()
     note: str = ""
     simulated: SimulatedRule
+    generated: GeneratedRule | None = None
     seed: int = Field(default=0, ge=0)
     permutations: int = Field(default=2000, ge=1)
 
@@ -183,4 +207,9 @@ class ProtocolConfig(Config):
             raise ValueError("a published figure names a metric that is not there")
         if self.target == "song" and (self.split.by == "songs" or self.gallery.of != "songs"):
             raise ValueError("songs can be classified where they are in training, against a gallery of songs")
+        if self.generated is not None:
+            if self.split.by != "songs" or self.split.folds != 1 or self.gallery.of != "windows":
+                raise ValueError("generated needs songs held out in one fold, and a gallery of windows")
+            if self.generated.seconds > self.window.seconds:
+                raise ValueError(f"generated.seconds goes up to the window's {self.window.seconds:g}")
         return self

@@ -64,9 +64,7 @@ def prepare(
         raise InputError(f"{len(rows)} rows for {len(target)} targets", allowed="one each, and one fold each")
     if config.gallery.same_fold and folds is None:
         raise InputError(f"The protocol {config.name} compares within folds", remedy="say which fold tested each row")
-    places: dict[tuple[str, str], list[int]] = {}
-    for number, row in enumerate(rows):
-        places.setdefault((row.subject, row.window), []).append(number)
+    places = repeats_of(rows)
     odd = [pair for pair, members in places.items() if len(members) != config.repeats]
     if odd:
         raise DataError(
@@ -93,25 +91,45 @@ def prepare(
     return Query(first, averaged, gallery, styles, own, songs, clusters, blocks), merge
 
 
+def repeats_of(rows: Sequence[Row]) -> dict[tuple[str, str], list[int]]:
+    """{(listener, window): its rows}, in order of first appearance."""
+    places: dict[tuple[str, str], list[int]] = {}
+    for number, row in enumerate(rows):
+        places.setdefault((row.subject, row.window), []).append(number)
+    return places
+
+
 def _gallery(config: ProtocolConfig, target: Float64, rows: Sequence[Row]) -> tuple[Float64, list[str], Index]:
     """(g, dim) items, their styles, and each row's item."""
+    if config.gallery.of == "windows":
+        return window_gallery(target, rows)
+    windows = _windows(target, rows)
+    names = list(dict.fromkeys(row.song for row in rows))
+    gallery = np.stack([target[[n for n in windows if rows[n].song == name]].mean(axis=0) for name in names])
+    style_of = {row.song: row.style for row in rows}
+    return gallery, [style_of[name] for name in names], _places(names, [row.song for row in rows])
+
+
+def window_gallery(target: Float64, rows: Sequence[Row]) -> tuple[Float64, list[str], Index]:
+    """The same of every distinct window."""
+    windows = _windows(target, rows)
+    own = _places([rows[number].window for number in windows], [row.window for row in rows])
+    return target[windows], [rows[number].style for number in windows], own
+
+
+def _windows(target: Float64, rows: Sequence[Row]) -> list[int]:
+    """The first row of each distinct window. Raises DataError where rows of one differ in target."""
     by_window: dict[str, int] = {}
     for number, row in enumerate(rows):
         known = by_window.setdefault(row.window, number)
         if not np.allclose(target[known], target[number], rtol=1e-6, atol=1e-9):
             raise DataError(f"The window {row.window} has two different targets", remedy="one stretch, one embedding")
-    windows = list(by_window.values())
-    if config.gallery.of == "windows":
-        names = [rows[number].window for number in windows]
-        gallery, styles = target[windows], [rows[number].style for number in windows]
-        own = [row.window for row in rows]
-    else:
-        names = list(dict.fromkeys(row.song for row in rows))
-        gallery = np.stack([target[[n for n in windows if rows[n].song == name]].mean(axis=0) for name in names])
-        style_of = {row.song: row.style for row in rows}
-        styles, own = [style_of[name] for name in names], [row.song for row in rows]
+    return list(by_window.values())
+
+
+def _places(names: Sequence[str], own: Sequence[str]) -> Index:
     place = {name: number for number, name in enumerate(names)}
-    return gallery, styles, np.array([place[name] for name in own], dtype=np.int64)
+    return np.array([place[name] for name in own], dtype=np.int64)
 
 
 def _blocks(own: Index, folds: Sequence[int] | None) -> list[Block]:

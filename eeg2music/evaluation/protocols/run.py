@@ -5,14 +5,16 @@ On real recordings it waits for the reader that the YAML names; until then nothi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from eeg2music.evaluation.protocols.config import ProtocolConfig
-from eeg2music.evaluation.protocols.scoring import run_protocol
+from eeg2music.evaluation.protocols.scoring import GENERATED, run_protocol
 from eeg2music.evaluation.protocols.simulated import simulate_protocol
 from eeg2music.evaluation.tables import DISAGREE, limits, marked_p, number, p_text, write_tables
+from eeg2music.pipeline import Hook, no_hook
 
 SCHEMA = 1
 HEADS = ["condition", "value", "95 % interval", "p", "p, corrected", "chance", "n", "gallery", "published (other data)"]
@@ -23,31 +25,71 @@ WORDS = {
     "perfect guess of the genre": "knows each clip's genre and nothing more; ties count one half",
     "genre oracle": "mean embedding of other songs of the true genre",
     "song oracle": "mean embedding of the song's other windows",
-    "shuffled": "control: another song's true embedding; at chance or below, since it is never the right one",
+    "shuffled": "control: what was decoded from another song; at chance or below, since it is never of the right one",
+    "phase-randomized recording": "control: the fitted decoder on presentations whose phases are random. Spectra stay, "
+    "and with them levels and rhythm, which this decoder reads: between chance and the decoder; what is lost is timing",
+    "untrained decoder": "control: the same decoder with weights drawn at random; at chance",
+    "generated once": "one clip from the decoded curves and embeddings",
+    "best of many, chosen by the decoded onsets": "of several clips the one whose onsets follow the decoded ones: what "
+    "a user can do",
+    "best of many, nearest what was decoded": "of several clips the one nearest to the decoded embedding",
+    "best of many, chosen by the answer": "of several clips the one nearest to what was heard, which nobody knows: an "
+    "upper bound, above chance without any brain",
+    "generated, anchored": "one clip from the decoded curves and the embeddings of the training song that is nearest "
+    "to the decoded embedding",
+    "retrieved song itself": "that training song, nothing generated",
+    "generated without a brain": "control: the generator alone; at chance",
+    "generated from shuffled predictions": "control: generated from another song's prediction; at chance or below",
+    "anchored in shuffled predictions": "control: the same, anchored; at chance or below",
+    "best of many from shuffled predictions, chosen by the answer": "control: what the choice by the answer is worth "
+    "alone, without the right prediction; above chance",
+    "generated from what was heard": "the heard music's own curves and embeddings: the ceiling of the generator",
 }
 WITHOUT_MUSIC = {
     True: "what is scored here is which presentation a window is from, not what was heard",
     False: "nothing leaks here, and one such control in twenty comes so high by chance; try another simulated.seed",
 }
+# Who scores, and why a control above chance may lie there; None: as `WITHOUT_MUSIC` says.
+ABOVE_CHANCE: dict[str, tuple[str, str | None]] = {
+    "no music in the recording": ("Recordings without any music score", None),
+    "phase-randomized recording": (
+        "Recordings of random phase score",
+        "so much is read from levels and rhythm, which spectra keep, and needs no timing",
+    ),
+    "untrained decoder": ("A decoder that has learned nothing scores", None),
+    "generated without a brain": ("Music generated without a brain scores", None),
+    "generated from shuffled predictions": ("Music generated from other songs' predictions scores", None),
+    "anchored in shuffled predictions": ("Music anchored in other songs' predictions scores", None),
+    "shuffled": ("What was decoded from other songs scores", None),
+}
 
 
-def evaluate_protocol(config: ProtocolConfig, out: Path) -> dict[str, Any]:
+def evaluate_protocol(
+    config: ProtocolConfig, out: Path, *, device: str = "auto", hook: Hook = no_hook
+) -> dict[str, Any]:
     """Run a protocol on simulated recordings and write its scores into the folder `out`."""
-    scores = score_simulated(config)
+    scores = score_simulated(config, device=device, hook=hook)
     write_tables(
         out,
         scores,
         protocol_tables(config, scores["rows"]),
         title=config.title,
-        lead=_lead(config),
+        lead=_lead(config, scores["generated"]),
         warnings=_warnings(scores),
     )
     return scores
 
 
-def score_simulated(config: ProtocolConfig) -> dict[str, Any]:
+def score_simulated(config: ProtocolConfig, *, device: str = "auto", hook: Hook = no_hook) -> dict[str, Any]:
     """The same without writing."""
+    hook("simulating and decoding")
     made = simulate_protocol(config)
+    music = None
+    if config.generated is not None:
+        from eeg2music.evaluation.protocols.generate import generate_tested
+
+        music = generate_tested(config, made, config.generated, device=device, hook=hook)
+    hook("scoring")
     rows = run_protocol(
         config,
         made.predicted,
@@ -55,6 +97,7 @@ def score_simulated(config: ProtocolConfig) -> dict[str, Any]:
         made.rows,
         leak=made.leak,
         folds=made.folds,
+        generated=None if music is None else music.generated,
         controls=made.controls,
         reference=made.reference,
     )
@@ -64,24 +107,35 @@ def score_simulated(config: ProtocolConfig) -> dict[str, Any]:
         "config": config.model_dump(mode="json"),
         "material": "simulated",
         "leak": made.leak,
+        "generated": None if music is None else music.facts,
         "rows": rows,
     }
 
 
 def protocol_tables(config: ProtocolConfig, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One table for each metric."""
+    """One table for each metric, and one for each of generated music."""
     tables = []
-    for metric in dict.fromkeys(row["metric"] for row in rows):
-        own = [row for row in rows if row["metric"] == metric]
+    for metric, space in dict.fromkeys((row["metric"], row["space"]) for row in rows):
+        own = [row for row in rows if (row["metric"], row["space"]) == (metric, space)]
         note = f"Gallery of {own[0]['gallery_size']} {config.gallery.of} of {own[0]['gallery_styles']} genres. "
         note += "Published figures were measured on other data: not comparable as they stand. "
         note += "Corrected p-values are Holm's, over what was decoded or generated, by all metrics. "
         note += f"{DISAGREE} {own[0]['power']}"
         cells = [_cells(row) for row in own]
-        tables.append({"title": f"{config.name}: {metric}", "note": note, "heads": HEADS, "rows": cells})
-    rows_of = [[name, text] for name, text in WORDS.items() if any(row["condition"] == name for row in rows)]
+        what = ", generated music" if space == GENERATED else ""
+        if what:
+            note += " What was heard and what was generated are embedded by the scorer, which conditioned nothing."
+        tables.append({"title": f"{config.name}: {metric}{what}", "note": note, "heads": HEADS, "rows": cells})
+    said = {row["condition"]: words_of(row["condition"]) for row in rows}
+    order = {text: place for place, text in enumerate(WORDS.values())}
+    rows_of = [[name, text] for name, text in sorted(said.items(), key=lambda one: order.get(one[1], 0)) if text]
     tables.append({"title": "What the rows are", "note": "", "heads": ["condition", "what"], "rows": rows_of})
     return tables
+
+
+def words_of(condition: str) -> str:
+    """What a row is; choices among several draws are named by how they were made. Empty for what names itself."""
+    return WORDS.get(re.sub(r"^best of \d+", "best of many", condition), "")
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
@@ -94,7 +148,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     return [*cells, f"{row['n']}", f"{row['gallery_size']}", figures]
 
 
-def _lead(config: ProtocolConfig) -> str:
+def _lead(config: ProtocolConfig, generated: Mapping[str, Any] | None) -> str:
     text = (
         f"Source: {config.source}. Scored here on simulated EEG with a linear decoder, at a signal-to-noise ratio of "
         f"our choice ({config.simulated.snr_db:g} dB): how high the decoder comes says nothing about people. On real "
@@ -103,19 +157,26 @@ def _lead(config: ProtocolConfig) -> str:
         + (f", recordings taken {config.window.delay_s:g} s later" if config.window.delay_s else "")
         + f"; {config.repeats} presentation{'s' if config.repeats > 1 else ''} averaged. "
     )
+    if generated is not None:
+        text += (
+            f"Music was generated from the first {generated['seconds']:g} s of {generated['clips']} tested windows, "
+            "listeners in turn, by the pipeline, from curves and embeddings that the same linear decoder read after it "
+            "was fitted towards the training songs' rendered audio. "
+        )
     if config.assumed:
         text += f"Ours, to be checked with the source: {'; '.join(config.assumed)}. "
     return (text + config.note).strip()
 
 
 def _warnings(scores: Mapping[str, Any]) -> list[str]:
-    found = []
+    found = list(scores["generated"]["warnings"]) if scores["generated"] else []
     if scores["leak"]:
         found.append(f"This protocol leaks, as published: {scores['leak']}.")
     for row in scores["rows"]:
-        if row["condition"] == "no music in the recording" and row["p_value"] is not None and row["p_value"] < 0.05:
+        if row["condition"] in ABOVE_CHANCE and row["p_value"] is not None and row["p_value"] < 0.05:
+            who, why = ABOVE_CHANCE[row["condition"]]
             found.append(
-                f"Recordings without any music score {row['value']:.3f} {row['metric']} (chance {row['chance']:.3f}, p "
-                f"{p_text(row['p_value'])}): {WITHOUT_MUSIC[bool(scores['leak'])]}."
+                f"{who} {row['value']:.3f} {row['metric']} (chance "
+                f"{row['chance']:.3f}, p {p_text(row['p_value'])}): {why or WITHOUT_MUSIC[bool(scores['leak'])]}."
             )
     return found

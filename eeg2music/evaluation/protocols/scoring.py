@@ -8,17 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eeg2music.errors import DataError, InputError
 from eeg2music.evaluation.comparisons import corrected
-from eeg2music.evaluation.controls import derangement
 from eeg2music.evaluation.power import power_note, smallest_above_chance
 from eeg2music.evaluation.protocols.config import MetricRule, ProtocolConfig, Stage
 from eeg2music.evaluation.protocols.gallery import Query, prepare
+from eeg2music.evaluation.protocols.judged import (
+    Generated,
+    Predictions,
+    Reference,
+    best_of,
+    checked_draws,
+    judged,
+    nearest_draw,
+    shuffled,
+)
 from eeg2music.evaluation.protocols.windows import Row
 from eeg2music.evaluation.signal_blind import genre_oracle, song_oracle
 from eeg2music.evaluation.splits import Manifest, refuse_leaks
@@ -37,15 +46,9 @@ from eeg2music.seeding import numpy_rng
 
 Float64 = NDArray[np.float64]
 OTHER_DATA = "other data: not comparable as it stands"
+# What a gallery holds: what predictions are decoded towards, or what an encoder that conditioned nothing hears.
+EMBEDDING, GENERATED = "embedding", "scorer"
 NOT_GENERATED = "needs generated audio, embedded by an encoder that does not condition the generator"
-
-
-class Reference(NamedTuple):
-    """Songs outside the gallery (training songs), from which the genre oracle takes its means."""
-
-    embeddings: ArrayLike
-    styles: Sequence[str]
-    songs: Sequence[str]
 
 
 def run_protocol(
@@ -57,7 +60,7 @@ def run_protocol(
     train: Manifest | Mapping[str, Any] | None = None,
     leak: str = "",
     folds: Sequence[int] | None = None,
-    generated: ArrayLike | None = None,
+    generated: ArrayLike | Generated | None = None,
     controls: Mapping[str, ArrayLike] | None = None,
     reference: Reference | None = None,
 ) -> list[dict[str, Any]]:
@@ -70,17 +73,19 @@ def run_protocol(
     train : what the model was trained on; checked against the rows
     leak : what leaks between training and test, in words (`protocol_folds` finds it)
     folds : (n,) which fold tested each row, where the protocol's gallery is what a fold held out
-    generated : (m, draws, dim) embeddings of music generated from each window after averaging, in order of first
-        appearance, by an encoder that did not condition it
+    generated : music generated from windows after averaging, embedded by an encoder that did not condition it: with a
+        gallery of its own (`Generated`), or (m, draws, dim) of every window, in order of first appearance, where the
+        target is by that encoder
     controls : further predictions by name, each (n, dim)
     reference : training songs for the genre oracle; without, it takes the other songs of the gallery, among which its
         own then comes last
 
     Returns
     -------
-    One mapping for each metric and condition: `value` with `ci95`, `chance`, `p_value`, `n`, `gallery_size`, `power` in
-    words, `leak`, `published` and, where it could not be measured, `why`. What was decoded or generated has
-    `p_corrected` too (Holm, over the metrics); controls are there to fail, and are not corrected.
+    One mapping for each metric and condition: `value` with `ci95`, `chance`, `p_value`, `n`, `gallery_size`, `space` of
+    the gallery (that of the decoded embedding, or the scorer's), `power` in words, `leak`, `published` and, where it
+    could not be measured, `why`. What was decoded or generated has `p_corrected` too (Holm, over the metrics); controls
+    are there to fail, and are not corrected.
 
     Raises
     ------
@@ -97,16 +102,25 @@ def run_protocol(
         refuse_leaks(train, Manifest.from_rows(row.labels() for row in rows), kinds=("song", "work"))
     query, merge = prepare(config, embeddings("target", target), rows, folds)
     decoded = merge("predicted", predicted)
-    predictions: dict[str, tuple[Float64, Stage | None]] = {"decoder": (decoded, "embedding")}
-    if generated is not None:
-        predictions |= _generated(generated, decoded, query)
+    predictions: Predictions = {"decoder": (decoded, "embedding")}
+    judged_by, made = None, Predictions()
+    if isinstance(generated, Generated):
+        judged_by, made = judged(config, query, generated)
+    elif generated is not None:
+        draws = checked_draws(generated, len(decoded), query.target.shape[1])
+        predictions |= best_of(draws, {"nearest what was decoded": nearest_draw(draws, decoded)}, query.target)
     predictions |= {name: (merge(name, values), None) for name, values in (controls or {}).items()}
+    given = {stage for _, stage in (*predictions.values(), *made.values())}
     found: list[dict[str, Any]] = []
     for place, metric in enumerate(config.metrics):
         scorer = _Scorer(config, metric, place, query, leak)
         found += [scorer.nearest(name, values, stage) for name, (values, stage) in predictions.items()]
-        found += scorer.absent({stage for _, stage in predictions.values()})
-        found += scorer.oracles(reference)
+        found += scorer.absent(given)
+        found += scorer.oracles(reference, decoded)
+        if judged_by is not None and isinstance(generated, Generated):
+            scorer = _Scorer(config, metric, place, judged_by, leak, space=GENERATED)
+            found += [scorer.nearest(name, values, stage) for name, (values, stage) in made.items()]
+            found += scorer.oracles(generated.reference)
     claims = [row for row in found if row["stage"] is not None]
     for row, value in zip(claims, corrected([row["p_value"] for row in claims]), strict=True):
         row["p_corrected"] = value
@@ -131,13 +145,18 @@ def chance_of(metric: MetricRule, gallery_size: int) -> float:
 
 @dataclass(frozen=True)
 class _Scorer:
-    """One metric of a protocol: every condition becomes a row. `place` is the metric's among the protocol's."""
+    """One metric of a protocol: every condition becomes a row.
+
+    place : the metric's among the protocol's
+    space : what the gallery holds
+    """
 
     config: ProtocolConfig
     metric: MetricRule
     place: int
     query: Query
     leak: str
+    space: str = EMBEDDING
 
     def nearest(self, name: str, predicted: Float64, stage: Stage | None = None) -> dict[str, Any]:
         """A row from predicted embeddings."""
@@ -187,6 +206,7 @@ class _Scorer:
             "condition": name,
             "stage": stage,
             "metric": self.metric.label,
+            "space": self.space,
             "value": None,
             "ci95": None,
             "p_value": None,
@@ -209,18 +229,18 @@ class _Scorer:
         wanted = dict.fromkeys(one.stage for one in self.config.published if one.metric == self.place)
         return [self.empty(stage, stage, NOT_GENERATED) for stage in wanted if stage not in given]
 
-    def oracles(self, reference: Reference | None) -> list[dict[str, Any]]:
-        """What the genre and the song alone are worth, shuffled pairs, and chance."""
+    def oracles(self, reference: Reference | None, decoded: Float64 | None = None) -> list[dict[str, Any]]:
+        """What the genre and the song alone are worth, what was `decoded` handed to other songs, and chance."""
         query = self.query
         styles, songs = [row.style for row in query.rows], [row.song for row in query.rows]
         works = [row.work for row in query.rows]
         labels = np.array([[float(own == other) for other in query.gallery_styles] for own in styles])
-        shuffle = derangement(query.songs, numpy_rng(self.config.seed, "protocol", self.config.name, "shuffled"))
         tries: dict[str, Callable[[], Float64]] = {
             "genre oracle": lambda: genre_oracle(query.target, styles, works, reference=reference),
             "song oracle": lambda: song_oracle(query.target, songs, [row.window for row in query.rows]),
-            "shuffled": lambda: query.target[shuffle],
         }
+        if decoded is not None:
+            tries["shuffled"] = lambda: decoded[shuffled(self.config, query)]
         if self.config.gallery.of == "songs":
             # Against a gallery of songs it is right by definition.
             del tries["song oracle"]
@@ -231,21 +251,3 @@ class _Scorer:
             except DataError as error:
                 found.append(self.empty(name, why=error.what))
         return [*found, self.row("chance", np.zeros_like(labels)) | {"ci95": None, "p_value": None}]
-
-
-def _generated(generated: ArrayLike, decoded: Float64, query: Query) -> dict[str, tuple[Float64, Stage | None]]:
-    """One generation; the best of all by what was decoded; and by the answer, which is no fair choice."""
-    clips = np.asarray(generated, dtype=np.float64)
-    if clips.ndim != 3 or len(clips) != len(decoded) or not np.isfinite(clips).all():
-        raise InputError(
-            f"Generated embeddings of shape {clips.shape}", allowed=f"({len(decoded)}, draws, dim), finite"
-        )
-    if clips.shape[2] != query.target.shape[1]:
-        raise InputError(f"Generated embeddings of dimension {clips.shape[2]}", allowed=f"{query.target.shape[1]}")
-    found: dict[str, tuple[Float64, Stage | None]] = {"generated once": (clips[:, 0], "generated")}
-    count = clips.shape[1]
-    if count > 1:
-        for name, guide in (("nearest what was decoded", decoded), ("chosen by the answer", query.target)):
-            near = [int(similarity_matrix(one, own[None]).argmax()) for one, own in zip(clips, guide, strict=True)]
-            found[f"best of {count}, {name}"] = (clips[np.arange(len(clips)), near], "best of many")
-    return found

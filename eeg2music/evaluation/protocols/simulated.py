@@ -1,21 +1,20 @@
 """Simulated recordings for the protocols, and a linear decoder for them: a whole run in seconds, without torch.
 
 Songs come from the composer; what a listener follows in them is read off their notes (they are not rendered), and
-heads, responses and noise are the simulator's. The decoder is linear throughout: lagged channels to curves, summaries
-of these to an embedding of the music. It shows what a protocol does, not how good any model is.
+heads, responses and noise are the simulator's. It shows what a protocol does, not how good any model is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eeg2music.encoders.linear import lagged, ridge_predict, ridge_weights
+from eeg2music.evaluation.controls import phase_randomize
 from eeg2music.evaluation.protocols.config import ProtocolConfig, SimulatedRule
+from eeg2music.evaluation.protocols.decoder import Decoder, Untrained, sums_of
 from eeg2music.evaluation.protocols.scoring import Reference
 from eeg2music.evaluation.protocols.sketch import (
     CURVE_RATE_HZ,
@@ -24,7 +23,6 @@ from eeg2music.evaluation.protocols.sketch import (
     make_songs,
     music_scale,
     sketch,
-    summarize,
 )
 from eeg2music.evaluation.protocols.windows import ProtocolFold, Row, protocol_folds, window_starts
 from eeg2music.evaluation.signal_blind import signal_blind
@@ -35,10 +33,17 @@ from eeg2music.types import FloatArray
 
 SFREQ_HZ = 128
 STEP = SFREQ_HZ // CURVE_RATE_HZ
-LAGS = 13
-CURVE_PENALTY = 0.1
-EMBEDDING_PENALTY = 0.5
 Float64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Every window: channels and curves at 32 Hz, and the embedding of the music."""
+
+    rows: list[Row]
+    eeg: list[FloatArray]
+    curves: list[FloatArray]
+    target: Float64
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,13 @@ class Simulated:
     Attributes
     ----------
     rows, predicted, target : of the tested windows
-    controls : "signal-blind" (metadata alone) and "no music in the recording" (the same listeners and presentations,
-        noise only, trained and tested alike)
+    controls : "signal-blind" (metadata alone), "no music in the recording" (the same listeners and presentations,
+        noise only, trained and tested alike), "phase-randomized recording" (the fitted decoder on tested presentations
+        of random phase) and "untrained decoder" (random weights)
     folds : which fold tested each row
     leak : what leaks in the folds, in words
+    heard, splits, decoders : everything that was recorded, which of it trains and which is tested in each fold (`rows`
+        are the tested ones, fold after fold), and what was fitted on each
     """
 
     rows: list[Row]
@@ -61,26 +69,9 @@ class Simulated:
     reference: Reference | None
     folds: list[int]
     leak: str
-
-
-@dataclass(frozen=True)
-class _Material:
-    """Every window: channels and curves at 32 Hz, and the embedding of the music."""
-
-    rows: list[Row]
-    eeg: list[FloatArray]
-    curves: list[FloatArray]
-    target: Float64
-
-
-class _Sums(NamedTuple):
-    """What a window adds to the regression on curves: x'x, x'y, sums of x and of y, frames."""
-
-    gram: FloatArray
-    cross: FloatArray
-    x: FloatArray
-    y: FloatArray
-    frames: int
+    heard: Material
+    splits: list[ProtocolFold]
+    decoders: list[Decoder]
 
 
 def simulate_protocol(config: ProtocolConfig) -> Simulated:
@@ -92,7 +83,7 @@ def simulate_protocol(config: ProtocolConfig) -> Simulated:
     kept = [number for number, row in enumerate(rows) if number in tested or row.repeat == 1]
     rows = [rows[number] for number in kept]
     folds = protocol_folds(config, rows)
-    heard, silent = _record(config, rows)
+    heard, silent, scrambled = _record(config, rows)
     order = [number for fold in folds for number in fold.test]
     blind = _signal_blind(heard, folds)
     reference = None
@@ -101,14 +92,24 @@ def simulate_protocol(config: ProtocolConfig) -> Simulated:
         reference = Reference(
             heard.target[train], [rows[number].style for number in train], [rows[number].song for number in train]
         )
+    decoders, predicted = _decode(heard, folds)
+    rng = numpy_rng(config.seed, "protocol", config.name, "untrained decoder")
     return Simulated(
         rows=[rows[number] for number in order],
-        predicted=_decode(heard, folds),
+        predicted=predicted,
         target=heard.target[order],
-        controls={"signal-blind": blind, "no music in the recording": _decode(silent, folds)},
+        controls={
+            "signal-blind": blind,
+            "no music in the recording": _decode(silent, folds)[1],
+            "phase-randomized recording": _read(decoders, scrambled, folds),
+            "untrained decoder": _read([one.untrained(rng) for one in decoders], heard.eeg, folds),
+        },
         reference=reference,
         folds=[fold.number for fold in folds for _ in fold.test],
         leak=next((fold.leak for fold in folds if fold.leak), ""),
+        heard=heard,
+        splits=folds,
+        decoders=decoders,
     )
 
 
@@ -124,8 +125,11 @@ def _plan(config: ProtocolConfig) -> list[Row]:
     ]
 
 
-def _record(config: ProtocolConfig, rows: Sequence[Row]) -> tuple[_Material, _Material]:
-    """Play every song that has rows to the listeners and cut the recordings: with music, and the same without any."""
+def _record(config: ProtocolConfig, rows: Sequence[Row]) -> tuple[Material, Material, list[FloatArray]]:
+    """Play every song that has rows to the listeners and cut the recordings.
+
+    With music, the same without any, and the windows of those with music once their phases are random.
+    """
     rule = config.simulated
     songs = {song.name: song for song in make_songs(rule)}
     features = {name: sketch(song.song) for name, song in songs.items()}
@@ -137,23 +141,27 @@ def _record(config: ProtocolConfig, rows: Sequence[Row]) -> tuple[_Material, _Ma
         first = round(start_s * CURVE_RATE_HZ)
         return values[:, first : first + length]
 
-    made: dict[tuple[str, str, int], tuple[FloatArray, FloatArray]] = {}
+    made: dict[tuple[str, str, int], tuple[FloatArray, FloatArray, FloatArray]] = {}
     listeners = {name: draw_listener(f"protocol{name}", montage="eeg32") for name in {row.subject for row in rows}}
     for row in rows:
         key = (row.subject, row.song, row.repeat)
         if key not in made:
-            made[key] = _present(rule, features[row.song] / scale[..., None], listeners[row.subject], key)
+            music, silence = _present(rule, features[row.song] / scale[..., None], listeners[row.subject], key)
+            # The whole presentation: within a window little of the timing would be left to lose.
+            scrambled = phase_randomize(music, numpy_rng(rule.seed, "protocol", "phase", *key))
+            made[key] = music, silence, scrambled
     heard = [cut(curves[row.song], row.start_s) for row in rows]
     if config.target == "song":
         names = sorted(songs)
         target = np.eye(len(names))[[names.index(row.song) for row in rows]]
     else:
         target = describe(heard, rule, config.window.seconds)
-    both = []
-    for kind in (0, 1):
-        eeg = [cut(made[row.subject, row.song, row.repeat][kind], row.start_s + config.window.delay_s) for row in rows]
-        both.append(_Material(list(rows), eeg, heard, target))
-    return both[0], both[1]
+
+    def recorded(kind: int) -> list[FloatArray]:
+        return [cut(made[row.subject, row.song, row.repeat][kind], row.start_s + config.window.delay_s) for row in rows]
+
+    heard_rows, silent_rows = (Material(list(rows), recorded(kind), heard, target) for kind in (0, 1))
+    return heard_rows, silent_rows, recorded(2)
 
 
 def _present(
@@ -170,47 +178,27 @@ def _present(
     return np.asarray((rest + gain * music) * gains, np.float32), np.asarray(rest * gains, np.float32)
 
 
-def _decode(material: _Material, folds: Sequence[ProtocolFold]) -> Float64:
-    """(tested, dim) embeddings, fold after fold; nothing is fitted on tested rows."""
-    sums = [_sums(eeg, curves) for eeg, curves in zip(material.eeg, material.curves, strict=True)]
-    power = np.stack([np.log(np.square(eeg, dtype=np.float64).mean(axis=-1)) for eeg in material.eeg])
-    found = []
-    for fold in folds:
-        weights, centre = _fit_curves([sums[number] for number in fold.train])
-        numbers = [*fold.train, *fold.test]
-        decoded = np.stack([(_predictors(material.eeg[number]) @ weights + centre).T for number in numbers])
-        summaries = np.concatenate([summarize(decoded), power[numbers]], axis=1)
-        train, test = summaries[: len(fold.train)], summaries[len(fold.train) :]
-        found.append(ridge_predict(train, material.target[list(fold.train)], test, penalty=EMBEDDING_PENALTY))
+def _decode(material: Material, folds: Sequence[ProtocolFold]) -> tuple[list[Decoder], Float64]:
+    """A decoder for each fold, and (tested, dim) embeddings, fold after fold; nothing is fitted on tested rows."""
+    sums = [sums_of(eeg, curves) for eeg, curves in zip(material.eeg, material.curves, strict=True)]
+    decoders = [
+        Decoder.fit(
+            [material.eeg[number] for number in fold.train],
+            [sums[number] for number in fold.train],
+            material.target[list(fold.train)],
+        )
+        for fold in folds
+    ]
+    return decoders, _read(decoders, material.eeg, folds)
+
+
+def _read(decoders: Sequence[Decoder | Untrained], eeg: Sequence[FloatArray], folds: Sequence[ProtocolFold]) -> Float64:
+    """(tested, dim): what each fold's decoder reads off the rows that the fold tests."""
+    found = [one.read([eeg[number] for number in fold.test]) for one, fold in zip(decoders, folds, strict=True)]
     return np.concatenate(found)
 
 
-def _predictors(eeg: FloatArray) -> FloatArray:
-    """(channel, frame) -> (frame, channel * lag): every other frame of the 0.4 s that follow."""
-    columns = lagged(eeg.astype(np.float64), LAGS)[..., ::2].swapaxes(0, 1)
-    return np.asarray(columns.reshape(len(columns), -1), dtype=np.float32)
-
-
-def _sums(eeg: FloatArray, curves: FloatArray) -> _Sums:
-    x = _predictors(eeg)
-    return _Sums(x.T @ x, x.T @ curves.T, x.sum(axis=0), curves.sum(axis=1), len(x))
-
-
-def _fit_curves(sums: Sequence[_Sums]) -> tuple[Float64, Float64]:
-    """Weights (channel * lag, curve) and the curves' mean."""
-    gram, cross, x, y = (np.zeros_like(part, dtype=np.float64) for part in sums[0][:4])
-    frames = 0
-    for own in sums:
-        gram += own.gram
-        cross += own.cross
-        x += own.x
-        y += own.y
-        frames += own.frames
-    # Band-passed signals have no mean, so that only the curves need centring.
-    return ridge_weights(gram, cross - np.outer(x, y / frames), CURVE_PENALTY), y / frames
-
-
-def _signal_blind(material: _Material, folds: Sequence[ProtocolFold]) -> Float64:
+def _signal_blind(material: Material, folds: Sequence[ProtocolFold]) -> Float64:
     def metadata(numbers: Sequence[int]) -> dict[str, list[object]]:
         rows = [material.rows[number] for number in numbers]
         return {

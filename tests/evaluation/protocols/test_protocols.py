@@ -13,7 +13,8 @@ from eeg2music.config import build_config, load_config
 from eeg2music.errors import ConfigError, DataError, InputError, LeakError
 from eeg2music.evaluation.corrections import holm
 from eeg2music.evaluation.protocols import ProtocolConfig, Row, protocol_folds, run_protocol, window_starts
-from eeg2music.evaluation.protocols.scoring import OTHER_DATA, Reference
+from eeg2music.evaluation.protocols.judged import Generated, Reference
+from eeg2music.evaluation.protocols.scoring import OTHER_DATA
 from eeg2music.evaluation.splits import Manifest
 
 CONFIGS = Path(__file__).parents[3] / "configs" / "eval" / "protocols"
@@ -359,3 +360,87 @@ def test_rows_carry_their_window_and_trial() -> None:
     row = Row("s", "g", "a", 1.5, 2)
     assert row.window == "s@1.500" and row.trial == "s/2"
     assert replace(row, repeat=1).window == row.window
+
+
+def test_shuffled_predictions_are_the_decoders_own() -> None:
+    """A decoder whose every output is the same song's is above chance nowhere; handed over, each is of another song."""
+    rows = clips(20, 10, repeats=1)
+    config, target = load("brain2music", "repeats=1", "gallery.size=20"), embed(rows)
+    found = run_protocol(config, target, target, rows)
+    assert pick(found, "decoder")["value"] == 1.0 and pick(found, "shuffled")["value"] < 0.6
+    constant = run_protocol(config, np.tile(target[:1], (len(rows), 1)), target, rows)
+    # The true embeddings of other songs would not know what was decoded.
+    assert pick(constant, "shuffled")["value"] == pytest.approx(pick(constant, "decoder")["value"])
+
+
+def test_shuffled_predictions_stay_within_the_fold() -> None:
+    config, rows = load("nmedt_pairs_held_out"), songs_with_windows()
+    folds = protocol_folds(config, rows)
+    order = [n for fold in folds for n in fold.test]
+    number = [fold.number for fold in folds for _ in fold.test]
+    tested = [rows[n] for n in order]
+    songs = {f"s{n}": np.eye(10)[n] for n in range(10)}
+    target = np.stack([songs[row.song] for row in tested])
+    # Of two songs the one that it is not.
+    assert pick(run_protocol(config, target, target, tested, folds=number), "shuffled")["value"] == 0.0
+
+
+def generated_of(rows: list[Row], number: list[int], noise: float, **more: object) -> Generated:
+    """Music in a space of its own, of another dimension than what is decoded."""
+    heard, rng = embed(rows, seed=9, dim=16), np.random.default_rng(8)
+    draws = heard[number, None] + noise * rng.normal(size=(len(number), 5, 16))
+    return Generated(number=number, target=heard, draws=draws, **more)  # type: ignore[arg-type]
+
+
+def test_generated_music_is_found_in_a_gallery_of_its_own() -> None:
+    rows = clips(20, 10, repeats=1)
+    config, target, number = load("brain2music_2025", "repeats=1", "gallery.size=20"), embed(rows), list(range(5, 25))
+    heard = embed(rows, seed=9, dim=16)[number]
+    right = np.zeros(20, dtype=int)
+    made = generated_of(
+        rows,
+        number,
+        3.0,
+        chosen={"chosen by ear": right},
+        further={
+            "generated, anchored": (heard, "anchored"),
+            "generated without a brain": (np.tile(heard[:1], (20, 1)), None),
+        },
+        reference=Reference(heard, [rows[n].style for n in number], [f"t{n}" for n in number]),
+    )
+    found = run_protocol(config, target, target, rows, generated=made)
+    ours = [row for row in found if row["space"] == "scorer" and row["metric"] == "pairwise identification"]
+    assert all(row["n"] == 20 and row["gallery_size"] == 20 for row in ours)
+    assert next(row for row in found if row["condition"] == "decoder")["n"] == 40
+    once, best = pick(ours, "generated once"), pick(ours, "best of 5, chosen by the answer")
+    assert once["value"] == pick(ours, "best of 5, chosen by ear")["value"] < best["value"]
+    assert once["published"][0]["value"] == 0.741 and best["published"][0]["value"] == 0.823
+    assert pick(ours, "generated, anchored")["value"] == 1.0
+    assert pick(ours, "anchored in shuffled predictions")["value"] < 0.7
+    assert pick(ours, "generated from shuffled predictions")["value"] < 0.7
+    alone = pick(ours, "best of 5 from shuffled predictions, chosen by the answer")
+    assert 0.5 < alone["value"] < best["value"] and alone["p_corrected"] is None
+    assert pick(ours, "generated without a brain")["value"] == pytest.approx(0.5, abs=0.06)
+    assert {"perfect guess of the genre", "genre oracle", "chance"} <= {row["condition"] for row in ours}
+    # It is there: nothing is said to be missing.
+    assert not [row for row in found if row["condition"] in ("generated", "best of many")]
+
+
+def test_generated_music_that_does_not_fit_is_refused() -> None:
+    rows = clips(20, 10, repeats=1, subjects=1)
+    config, target = load("brain2music_2025", "repeats=1", "gallery.size=20"), embed(rows)
+    made = generated_of(rows, list(range(20)), 1.0)
+    with pytest.raises(InputError, match="19 generated targets"):
+        run_protocol(config, target, target, rows, generated=made._replace(target=np.asarray(made.target)[1:]))
+    with pytest.raises(InputError, match="windows that are not there"):
+        run_protocol(config, target, target, rows, generated=made._replace(number=[0] * 20))
+    with pytest.raises(InputError, match="Generated embeddings of dimension 3"):
+        run_protocol(config, target, target, rows, generated=made._replace(draws=np.ones((20, 1, 3))))
+    with pytest.raises(InputError, match="mine has shape"):
+        run_protocol(config, target, target, rows, generated=made._replace(further={"mine": (np.ones((2, 16)), None)}))
+
+
+@pytest.mark.parametrize("change", ["split.folds=2 split.test_songs=null", "gallery.of=songs", "generated.seconds=16"])
+def test_what_can_be_generated_is_limited(change: str) -> None:
+    with pytest.raises(ConfigError, match=r"held out in one fold|up to the window's 15"):
+        load("brain2music_2025", *change.split())

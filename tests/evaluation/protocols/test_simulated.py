@@ -10,7 +10,8 @@ import pytest
 
 from eeg2music.config import load_config
 from eeg2music.evaluation.protocols import ProtocolConfig
-from eeg2music.evaluation.protocols.run import evaluate_protocol, score_simulated
+from eeg2music.evaluation.protocols.run import _warnings, evaluate_protocol, score_simulated
+from eeg2music.evaluation.protocols.simulated import simulate_protocol
 from eeg2music.evaluation.protocols.sketch import make_songs
 
 CONFIGS = Path(__file__).parents[3] / "configs" / "eval" / "protocols"
@@ -63,6 +64,20 @@ def test_only_the_leaky_form_scores_without_any_music(leaky: dict[str, Any], pai
     with_leak, without = (pick(one, "no music in the recording") for one in (leaky, pairs))
     assert with_leak["value"] > 2.5 * with_leak["chance"] and with_leak["p_value"] < 0.05
     assert without["p_value"] > 0.03
+
+
+def test_what_the_other_controls_lose(leaky: dict[str, Any], pairs: dict[str, Any]) -> None:
+    """Random weights find nothing, and nothing is found in what was decoded from other songs; rhythm needs no phase."""
+    for scores in (leaky, pairs):
+        for name in ("untrained decoder", "shuffled"):
+            row = pick(scores, name)
+            assert row["value"] < row["chance"] + 0.1 and row["p_value"] > 0.05
+    made = simulate_protocol(load("nmedt_pairs_held_out", *SMALL, "simulated.song_seconds=9"))
+    assert not np.allclose(made.controls["phase-randomized recording"], made.predicted, atol=0.1)
+    high = pick(leaky, "phase-randomized recording")
+    said = [text for text in _warnings(leaky) if text.startswith("Recordings of random phase score")]
+    assert high["p_value"] < 0.05 and f"{high['value']:.3f} top-1" in said[0] and "needs no timing" in said[0]
+    assert not any(text.startswith(("A decoder that", "What was decoded")) for text in _warnings(leaky))
 
 
 def test_the_leak_is_on_every_row(leaky: dict[str, Any], pairs: dict[str, Any]) -> None:
