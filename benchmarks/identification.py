@@ -41,10 +41,10 @@ def main() -> None:
 
 def tables(scores: Scores) -> Iterator[str]:
     """All of them as Markdown."""
-    yield _markdown(HEADS, [_row(level, name, of) for level, name, of in _scored(scores)])
+    yield _markdown(HEADS, [row(level, name, of) for level, name, of in scored(scores)])
     centred = [
         [level, name, _figure(of["pooled"]["embedding_centred"]), f"{of['pooled']['embedding_centred']['top1']:.2f}"]
-        for level, name, of in _scored(scores)
+        for level, name, of in scored(scores)
         if of["pooled"].get("embedding_centred") and (name, "embedding") != NO_FINDING
     ]
     if centred:
@@ -66,7 +66,7 @@ def without_lists(found: Any) -> Any:
     return [without_lists(value) for value in found] if isinstance(found, list) else found
 
 
-def _scored(scores: Scores) -> Iterator[tuple[str, str, Scores]]:
+def scored(scores: Scores) -> Iterator[tuple[str, str, Scores]]:
     """(level, condition, its entry), the brain first."""
     for level in scores["levels"]:
         for name, of in sorted(level["scores"].items(), key=lambda item: item[0] != BRAIN):
@@ -74,7 +74,7 @@ def _scored(scores: Scores) -> Iterator[tuple[str, str, Scores]]:
                 yield level["name"], name, of
 
 
-def _row(level: str, name: str, of: Scores) -> list[str]:
+def row(level: str, name: str, of: Scores) -> list[str]:
     cells = [level, _words(name)]
     for kind in ("embedding", "generated"):
         pooled = of["pooled"][kind]

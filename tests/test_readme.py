@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import load_file
 
 from eeg2music import cli
 from eeg2music.cli import app
+from eeg2music.files import read_json
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -219,6 +221,39 @@ def test_benchmarks_take_the_arguments_that_it_shows() -> None:
         assert {word for word in given if word.startswith("--")} <= set(names), script
         positional = [word for before, word in pairwise([script, *given]) if not f"{before} {word}".count("--")]
         assert len(positional) == len([name for name in names if not name.startswith("-")]), script
+
+
+# -- its figures are the stored ones -----------------------------------------------------------------
+
+
+LEVELS = {"0 dB": "clean", "−20 dB": "minus 20 dB", "−37.2 dB": "real"}
+
+
+def printed(text: str) -> list[list[str]]:
+    """The cells of every table's rows, without its heads."""
+    rows = re.findall(r"^\|(.*)\|$", text, re.MULTILINE)
+    return [[cell.strip(" *") for cell in row.split("|")] for row in rows]
+
+
+def test_identification_is_what_the_stored_evaluation_prints() -> None:
+    script = load_file(ROOT / "benchmarks" / "identification.py")
+    stored = script.scored(read_json(ROOT / "benchmarks" / "identification.json"))
+    figures = {(level, name.replace("_", " ")): script.row(level, name, of)[2:] for level, name, of in stored}
+    checked = 0
+    for page in ("README.md", "docs/results.md"):
+        level = ""
+        for cells in printed((ROOT / page).read_text("utf-8")):
+            name = cells[0].partition(" (")[0].replace("-", " ")
+            if cells[0].startswith("condition at "):
+                level = LEVELS[cells[0].removeprefix("condition at ")]
+            elif level and (level, name) in figures:
+                embedding, top1, _, generated, made_top1, _, onsets = figures[level, name]
+                assert cells[-5:] == [embedding, top1, generated, made_top1, onsets], (page, level, name)
+                checked += 1
+            elif len(cells) > 2 and (LEVELS.get(cells[0]), cells[1]) in figures:
+                assert cells[2:] == figures[LEVELS[cells[0]], cells[1]], (page, cells[:2])
+                checked += 1
+    assert checked >= 9 + 6 + 31
 
 
 def test_the_version_stands_in_one_place() -> None:
