@@ -19,8 +19,8 @@ from eeg2music.evaluation.tables import known_mean
 from eeg2music.files import read_json, write_json
 from eeg2music.report.words import NO_FINDING
 
-# One entry a window, a song or a file.
-LISTS = ("cells", "gallery", "files", "breakdown")
+# One entry a window, a song or a file; and words that stand beside every figure alike.
+LISTS = ("cells", "gallery", "sounds", "breakdown", "power", "interval", "space", "style", "audio", "refused")
 HEADS = ["level", "condition", "embedding: pairwise [95 %]", "top-1", "p", "generated: pairwise [95 %]", "top-1", "p"]
 HEADS += ["onset correlation"]
 APART = ["level", "condition", "kernel distance [95 %]", "songs", "other songs"]
@@ -43,7 +43,12 @@ def tables(scores: Scores) -> Iterator[str]:
     """All of them as Markdown."""
     yield _markdown(HEADS, [row(level, name, of) for level, name, of in scored(scores)])
     centred = [
-        [level, name, _figure(of["pooled"]["embedding_centred"]), f"{of['pooled']['embedding_centred']['top1']:.2f}"]
+        [
+            level,
+            _words(name),
+            _figure(of["pooled"]["embedding_centred"]),
+            f"{of['pooled']['embedding_centred']['top1']:.2f}",
+        ]
         for level, name, of in scored(scores)
         if of["pooled"].get("embedding_centred") and (name, "embedding") != NO_FINDING
     ]
@@ -60,9 +65,10 @@ def tables(scores: Scores) -> Iterator[str]:
 
 
 def without_lists(found: Any) -> Any:
-    """The same without what is listed by window, song or file."""
+    """The same without what is listed by window, song or file, and without the first seed beside all of them."""
     if isinstance(found, Mapping):
-        return {key: without_lists(value) for key, value in found.items() if key not in LISTS}
+        left_out = (*LISTS, *found["seeds"][0]) if "pooled" in found and found["seeds"] else LISTS
+        return {key: without_lists(value) for key, value in found.items() if key not in left_out}
     return [without_lists(value) for value in found] if isinstance(found, list) else found
 
 
