@@ -18,7 +18,7 @@ from eeg2music.report.html import Picture
 from eeg2music.simulation.head import montage_positions
 from eeg2music.types import REGIONS, FloatArray
 
-TITLE = "Brain maps: the encoder's spatial filters"
+TITLE = "Brain maps"
 
 
 @torch.no_grad()

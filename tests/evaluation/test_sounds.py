@@ -280,6 +280,7 @@ def test_prepared_music_says_why_it_has_no_classes(
     monkeypatch.setattr("eeg2music.evaluation.parts._material", lambda config: {})
     monkeypatch.setattr("eeg2music.evaluation.runner.hear_heard", lambda *_: None)
     monkeypatch.setattr("eeg2music.evaluation.runner.PreparedDataset", lambda cache: None)
+    monkeypatch.setattr("eeg2music.evaluation.runner.brain_map", lambda *_: ("Brain maps", "", None))
     level = CLEAN.model_copy(update={"conditions": ("brain",), "generate": ("brain",), "generated_windows": 2})
     sounds = SoundsConfig(written=1)
     config = config_of(tiny_checkpoint, prepared="cache", levels=(level,), seeds=(0,), sounds=sounds)

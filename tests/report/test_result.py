@@ -61,9 +61,9 @@ def test_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def mixed(*peaks: float) -> MixResult:
-    stems = np.zeros((len(STEMS), 240), dtype=np.float32)
-    stems[:, 7] = peaks
-    return MixResult(np.zeros((2, 240), dtype=np.float32), stems, {})
+    stems = np.zeros((len(STEMS), 2400), dtype=np.float32)
+    stems[:, 700] = peaks  # away from the ends, which are faded
+    return MixResult(np.zeros((2, 2400), dtype=np.float32), stems, {})
 
 
 def test_stems_that_would_clip_are_all_scaled_alike(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_stems_that_would_clip_are_all_scaled_alike(tmp_path: Path) -> None:
     write_sound(tmp_path / "loud", loud)
     write_sound(tmp_path / "calm", calm)
     for folder, expected in (("loud", [0.2, -1.0, 0.4, 0.1]), ("calm", [0.5, -1.0, 1.0, 0.25])):
-        written = [read_audio(tmp_path / folder / f"stems/{name}.wav")[7] for name in STEMS]
+        written = [read_audio(tmp_path / folder / f"stems/{name}.wav")[700] for name in STEMS]
         assert written == pytest.approx(expected, abs=1 / 32768)
 
 
@@ -94,8 +94,8 @@ def test_a_clip_and_its_companion_are_scaled_alike_and_the_report_says_so(tmp_pa
     }  # fmt: skip
     write_clip(tmp_path, Result(report, clip, silent, recording), title="Title")
     assert report["stems_gain"] == pytest.approx(0.5)
-    assert read_audio(tmp_path / "stems/drums.wav")[7] == pytest.approx(0.25, abs=1 / 32768)
-    assert read_audio(tmp_path / "no_brain/stems/drums.wav")[7] == pytest.approx(1.0, abs=1 / 32768)
+    assert read_audio(tmp_path / "stems/drums.wav")[700] == pytest.approx(0.25, abs=1 / 32768)
+    assert read_audio(tmp_path / "no_brain/stems/drums.wav")[700] == pytest.approx(1.0, abs=1 / 32768)
     assert "by the factor 0.500 (-6.0 dB), so that none clips" in (tmp_path / "report.html").read_text()
 
 
