@@ -73,7 +73,7 @@ def test_what_is_written(scores: dict[str, Any]) -> None:
     assert [path.name for path in out.parent.iterdir()] == ["out"]
     assert json.loads((out / "scores.json").read_text()) == json.loads(json.dumps(scores["scores"]))
     page = (out / "report.html").read_text()
-    # Against difficulty; bars: clean two, hard one; matrix and ranks of both, the map of the level with clips; the brain.
+    # Against difficulty; bars: clean two, hard one; matrix and ranks of both, a map of the level with clips; the brain.
     assert page.count("data:image/png;base64,") == 4 + 5 + 1
     for title in ("clean (0 dB): map of the embeddings", "hard (-12 dB): retrieval matrix", "Brain maps"):
         assert f"<h2>{title}</h2>" in page
