@@ -94,7 +94,7 @@ def test_workers_end_with_the_command(tiny_checkpoint: Path, tmp_path: Path, num
     children = _wait_for(lambda: _children(run.pid) if len(_children(run.pid)) >= 3 else None)
     time.sleep(1.0)
     run.send_signal(number)
-    assert run.wait(60) == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    assert run.wait(240) == (130 if number == signal.SIGINT else -signal.SIGKILL)
     assert _wait_for(lambda: not any(_alive(child) for child in children) or None)
 
 
