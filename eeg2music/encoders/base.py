@@ -80,13 +80,15 @@ class Encoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
     argument, and store it in their config. `fitted_in_closed_form` says that the weights
     come from `fit`, not from gradients; `needs_positions`, that windows without electrode
     positions are refused. `learned_buffers` names buffers that are weights: the control with
-    random weights replaces them.
+    random weights replaces them. `personal_weights` names parameters whose first axis holds a row
+    for each of `spec.subjects`, and perhaps one more, for everybody else.
     """
 
     config_name = "config.json"  # type: ignore[assignment]
     fitted_in_closed_form = False
     needs_positions = False
     learned_buffers: tuple[str, ...] = ()
+    personal_weights: tuple[str, ...] = ()
 
     @abstractmethod
     def forward(self, eeg: Tensor, positions_m: Tensor, channel_mask: Tensor, subject: Tensor) -> BrainConditions:
@@ -115,6 +117,30 @@ class Encoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
             and curves (batch, stem, curve, frame); walked through once or more
         """
         raise InputError(f"{type(self).__name__} is trained by gradients", remedy="use `eeg2music train encoder`")
+
+    def for_people(self, state: Mapping[str, Tensor], known: Sequence[str]) -> dict[str, Tensor]:
+        """Another encoder's weights made to fit this one's people, to begin a training with.
+
+        Parameters
+        ----------
+        state : of an encoder of the same class and sizes
+        known : its people, in the order of their rows
+
+        Returns
+        -------
+        The state, its personal weights rearranged: people of `spec.subjects` whom it does not know begin like anybody
+        it was not trained on.
+        """
+        row = {label: index for index, label in enumerate(known)}
+        chosen = [row.get(label, len(known)) for label in self.spec.subjects]
+        fitting = dict(state)
+        for name in self.personal_weights:
+            if name in state and len(state[name]) in (len(known), len(known) + 1):
+                rest = state[name][len(known) :]
+                # Without a row for everybody else, a person's weights are changes of what all share.
+                anybody = rest if len(rest) else state[name].new_zeros(1, *state[name].shape[1:])
+                fitting[name] = torch.cat([torch.cat([state[name][: len(known)], anybody])[chosen], rest])
+        return fitting
 
     def channel_weights(self, positions_m: Tensor, channel_mask: Tensor, subject: Tensor) -> Tensor | None:
         """How strongly each region's stream weighs each channel; None for encoders without such weights.

@@ -50,6 +50,8 @@ class BrainEncoder(Encoder):
     embedding_dim : of the space that the embeddings aim at
     """
 
+    personal_weights = ("unmix.personal", "unmix.response")
+
     @register_to_config
     def __init__(
         self,

@@ -27,7 +27,7 @@ from eeg2music.errors import ConfigError
 from eeg2music.seeding import derive_seed, numpy_rng, torch_generator
 from eeg2music.training.codec_export import finish, fitting_songs
 from eeg2music.training.data import MIX, StimuliFolder, random_start_s
-from eeg2music.training.first_stage import fitted_before, refuse_known
+from eeg2music.training.first_stage import fitted_before, refuse_known, with_earlier
 from eeg2music.training.gather import gather
 from eeg2music.training.registry import TASKS
 from eeg2music.training.task import Batch, Gather, ItemSource, Task
@@ -259,4 +259,4 @@ class CodecTask(Task):
         else:
             chosen = fitting_songs(self.music, self.config.fit_songs, self.seed)
             fitted = {FITTED: {"latent statistics and codebooks": {"songs": chosen}}}
-        return {**self.music.manifest(self.held_out), **fitted}
+        return with_earlier({**self.music.manifest(self.held_out), **fitted}, self.config.start_from)

@@ -30,7 +30,7 @@ from eeg2music.training.condition_noise import (
     noisy_embeddings,
 )
 from eeg2music.training.data import StimuliFolder
-from eeg2music.training.first_stage import refuse_known
+from eeg2music.training.first_stage import refuse_known, with_earlier
 from eeg2music.training.latents import LatentCache, refuse_short
 from eeg2music.training.processes import own_part, wait_for_all
 from eeg2music.training.registry import TASKS
@@ -274,13 +274,14 @@ class DiffusionTask(Task):
         save_model(model, folder, dtype=torch.bfloat16)
 
     def manifest(self) -> dict[str, Any]:
-        return {
+        told = {
             **self.cache.music.manifest(self.held_out.music),
             "data_hash": sha256_json([self.cache.content_hash, self.held_out.content_hash]),
             **{f"{name}_sha256": value for name, value in self.sources.items()},
             LATENT_SPACE: self.latent_space,
             CONDITIONING_SPACE: self.conditioning_space,
         }
+        return with_earlier(told, self.config.start_from)
 
 
 def channel_weights(deviation: Tensor, power: float) -> Tensor:

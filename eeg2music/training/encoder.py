@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from eeg2music.config import Config
-from eeg2music.encoders.base import BrainConditions, Encoder
+from eeg2music.encoders.base import BrainConditions, Encoder, spec_from_dict
 from eeg2music.encoders.losses import (
     START_LOG_SCALE,
     curve_correlation_loss,
@@ -30,7 +30,7 @@ from eeg2music.encoders.losses import (
     info_nce,
 )
 from eeg2music.encoders.registry import ENCODERS
-from eeg2music.errors import CheckpointError, ConfigError
+from eeg2music.errors import ConfigError
 from eeg2music.files import read_json, sha256_json
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.targets.cache import conditioning_space
@@ -48,7 +48,7 @@ from eeg2music.training.encoder_data import (
 )
 from eeg2music.training.encoder_scores import encoder_scores, validation_windows
 from eeg2music.training.encoder_targets import TargetStore, load_target_encoder, track_files
-from eeg2music.training.first_stage import refuse_known
+from eeg2music.training.first_stage import refuse_known, with_earlier
 from eeg2music.training.registry import TASKS
 from eeg2music.training.task import Batch, Gather, ItemSource, Task
 from eeg2music.types import EEG_RATE_HZ, STEMS, WINDOW_S
@@ -90,7 +90,8 @@ class EncoderConfig(Config):
     clap : folder or name of the CLAP whose space is aimed at; targets : folder for computed targets.
     encoder : a registered encoder; options : its arguments besides the signal's.
     delays : learn how late each training listener responds, so that the curves need not blur over it.
-    start_from : folder of weights to begin with, of an encoder of the same sizes and subjects.
+    start_from : folder of weights to begin with, of an encoder of the same sizes, such as the shipped one; people whom
+        it does not know begin like anybody it was not trained on.
     """
 
     caches: tuple[str, ...] = Field(min_length=1)
@@ -222,13 +223,12 @@ class EncoderTask(Task):
         Raises
         ------
         CheckpointError
-            If its sizes or its subjects differ, or it doesn't say what it was trained on.
+            If its sizes differ, or it doesn't say what it was trained on.
         LeakError
             If it was trained on people or songs that are validated on.
         """
-        load_strictly(encoder, read_state(folder / WEIGHTS_NAME), source=str(folder))
-        if read_json(folder / CONFIG_NAME)["signal_spec"]["subjects"] != list(self.spec.subjects):
-            raise CheckpointError(f"The encoder in {folder} knows other people", allowed=", ".join(self.spec.subjects))
+        known = spec_from_dict(read_json(folder / CONFIG_NAME)["signal_spec"]).subjects
+        load_strictly(encoder, encoder.for_people(read_state(folder / WEIGHTS_NAME), known), source=str(folder))
         valid = split_manifest(self.split)["valid"]
         refuse_known(folder, valid["songs"], valid["subjects"], valid.get("works"))
 
@@ -285,13 +285,14 @@ class EncoderTask(Task):
         manifest = split_manifest(self.split)
         # What is learned from the recordings are CLAP's embeddings: of other weights, they are other data.
         data_hash = sha256_json([manifest["data_hash"], self.clap_hash])
-        return {
+        told = {
             **manifest,
             **self._fitted(),
             "data_hash": data_hash,
             "clap_hash": self.clap_hash,
             CONDITIONING_SPACE: self.conditioning_space,
         }
+        return with_earlier(told, self.config.start_from)
 
 
 def fit_batches(source: Windows, limit: int, size: int = 32) -> list[Batch]:

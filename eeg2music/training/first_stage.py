@@ -57,6 +57,35 @@ def fitted_before(folder: str | Path | None) -> dict[str, Any]:
     return {FITTED: told} if told else {}
 
 
+def with_earlier(manifest: Mapping[str, Any], folder: str | Path | None) -> dict[str, Any]:
+    """The manifest of a stage, with the songs, works and people that the weights in `folder` had met before it.
+
+    Weights do not forget: a test on songs of the first stage alone would be no test. What was held out before counts
+    as held out, unless it is trained on now: states were chosen by it.
+    """
+    file = None if folder is None else Path(folder) / MANIFEST_NAME
+    if file is None or not file.is_file():
+        return dict(manifest)
+    before = read_json(file)
+    joined = {**manifest, **_joined(manifest, before)}
+    held_out, then = manifest.get("valid") or {}, before.get("valid") or {}
+    valid = {**held_out, **_joined(held_out, then)}
+    for what in ("songs", "subjects"):
+        if what in valid:
+            valid[what] = sorted(set(valid[what]) - set(joined.get(what) or ()))
+    return {**joined, "valid": valid} if valid else joined
+
+
+def _joined(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    lists = {
+        what: sorted({*(now.get(what) or ()), *(before.get(what) or ())})
+        for what in ("songs", "subjects")
+        if what in now or what in before
+    }
+    works = {**(before.get("works") or {}), **(now.get("works") or {})}
+    return {**lists, "works": works} if works else lists
+
+
 def stages_until(folder: str | Path | None) -> list[dict[str, Any]]:
     """The finished stages of training that led to the weights in `folder`, first to last; none where it is None.
 

@@ -44,7 +44,7 @@ from eeg2music.training.encoder_targets import PieceTargets, TargetStore, track_
 from eeg2music.training.first_stage import refuse_known
 from eeg2music.training.loop import train
 from eeg2music.training.order import collate
-from eeg2music.types import SAMPLE_RATE_HZ, STEMS
+from eeg2music.types import SAMPLE_RATE_HZ, STEMS, SignalSpec
 from eeg2music.weights import load_model
 
 SONG_S, WINDOW_S, CHANNELS = 6.0, 3.0, 12
@@ -494,8 +494,55 @@ def test_a_run_starts_from_weights_that_never_met_what_is_held_out(world: Path, 
     write_cache(world / "stranger", world / "stimuli", ("sub-7",), tuple(sorted(heard))[:2])
     with pytest.raises(LeakError, match="was trained on 2 songs held out here"):
         built(world, start_from=str(tmp_path), caches=[str(world / "again")], valid_caches=[str(world / "stranger")])
-    with pytest.raises(CheckpointError, match=r"knows other people|do not fit"):
-        built(world, start_from=str(tmp_path), caches=[str(world / "other")], valid_caches=[str(world / "stranger")])
+
+
+def test_a_second_stage_may_have_other_people_and_forgets_nobody(world: Path, clap: FakeClap, tmp_path: Path) -> None:
+    first, _, trained = built(world)
+    people = first.spec.subjects
+    with torch.no_grad():
+        trained.encoder.unmix.personal.normal_()
+        trained.encoder.unmix.response.normal_()
+    first.export(trained, tmp_path)
+    write_json(tmp_path / "training_manifest.json", first.manifest())
+    write_cache(world / "lab", world / "stimuli", (people[1], "sub-a", "sub-b"), ("rock-0-0000", "rock-0-0001"))
+    write_song(world / "stimuli", "rock-0-0002", 99)
+    write_cache(world / "guest", world / "stimuli", ("sub-g",), ("rock-0-0002",))
+    second, _, model = built(
+        world, start_from=str(tmp_path), caches=[str(world / "lab")], valid_caches=[str(world / "guest")]
+    )
+    assert second.spec.subjects == (people[1], "sub-a", "sub-b")
+    for name in ("personal", "response"):
+        rows = getattr(model.encoder.unmix, name)
+        assert torch.equal(rows[0], getattr(trained.encoder.unmix, name)[1].bfloat16().float())
+        assert not rows[1:].any()
+    assert torch.equal(model.encoder.unmix.shared, trained.encoder.unmix.shared.bfloat16().float())
+    # What the first stage met is known to the second, for the check of a test set and in the weights' own config.
+    met = second.manifest()
+    assert set(met["subjects"]) == {*people, "sub-a", "sub-b"}
+    assert set(met["songs"]) == {*first.manifest()["songs"], "rock-0-0000", "rock-0-0001"}
+    assert model.encoder.config["training_manifest"]["songs"] == met["songs"]
+    assert set(met["valid"]["songs"]) == {"rock-0-0002", *first.manifest()["valid"]["songs"]} - set(met["songs"])
+    second.export(model, tmp_path / "second")
+    write_json(tmp_path / "second" / "training_manifest.json", met)
+    with pytest.raises(LeakError, match="was trained on"):
+        refuse_known(tmp_path / "second", first.manifest()["songs"])
+
+
+def test_people_unknown_to_a_published_encoder_begin_as_everybody_else() -> None:
+    pytest.importorskip("braindecode")
+
+    def encoder(*subjects: str) -> BrainModuleEncoder:
+        spec = SignalSpec(kind="eeg", sfreq_hz=64.0, subjects=subjects, n_channels_max=64)
+        return BrainModuleEncoder.build(spec, hidden_dim=16, depth=2, points=16)
+
+    old, new = encoder("a", "b", "c"), encoder("x", "c")
+    state = old.state_dict()
+    name = "body.subject_layers_module.weights"
+    assert name in new.personal_weights
+    new.load_state_dict(new.for_people(state, ("a", "b", "c")))
+    rows = new.state_dict()[name]
+    assert len(rows) == 3
+    assert all(torch.equal(rows[place], state[name][row]) for place, row in ((0, 3), (1, 2), (2, 3)))
 
 
 def test_ridge_runs_through_the_same_script(world: Path, clap: FakeClap, tmp_path: Path) -> None:
