@@ -25,7 +25,7 @@ import numpy as np
 from eeg2music.encoders.base import Encoder
 from eeg2music.errors import DataError
 from eeg2music.evaluation.controls import derangement, phase_randomize, reinitialised, time_shift
-from eeg2music.evaluation.heard import Heard, condition_vectors, scorer_vectors, take
+from eeg2music.evaluation.heard import Heard, condition_vectors, curve_vectors, scorer_vectors, take
 from eeg2music.evaluation.identification import identify
 from eeg2music.pipeline import BrainToMusicPipeline, SamplingConfig
 from eeg2music.seeding import numpy_rng
@@ -41,6 +41,9 @@ CONTROLS = (
     "oracle",
 )
 AT_CHANCE = ("shuffled", "phase_randomized", "no_brain", "random_encoder")
+# Any filter of a recording, also one with random weights, follows what the recording follows: not judged.
+FOLLOWS_ANYWAY = ("random_encoder", "curves")
+KINDS = ("embedding", "curves", "generated")
 P_CHANCE = 0.05
 
 
@@ -112,6 +115,24 @@ def embedding_score(conditions: Conditions | None, evidence: Evidence) -> dict[s
     return _identify(query, gallery, evidence, space="conditioning space (mix and stem embeddings)")
 
 
+def curves_score(conditions: Conditions | None, evidence: Evidence) -> dict[str, Any] | None:
+    """Identification by the decoded control curves: their mean correlation with the gallery's, over stems and curves.
+
+    None without curves: a guess of the embedding alone has none. No delay is allowed for.
+    """
+    if not have_curves(conditions):
+        return None
+    query = curve_vectors(cast(Conditions, conditions))
+    return _identify(query, curve_vectors(evidence.oracle), evidence, space="control curves (conditions, too)")
+
+
+def have_curves(conditions: Conditions | None) -> bool:
+    """Whether there are curves for every query and stem."""
+    if conditions is None:
+        return False
+    return conditions.keep_curves is None or bool(conditions.keep_curves.all())
+
+
 def generated_score(stems: FloatArray, evidence: Evidence, gallery: FloatArray, rows: Sequence[int]) -> dict[str, Any]:
     """Identification of generated clips (clip, stem, samples) by the scorer. rows : which queries they belong to."""
     query = scorer_vectors(evidence.scorer, stems)
@@ -151,10 +172,15 @@ def surprises(scores: Mapping[str, Mapping[str, Any]], names: Sequence[str] = AT
     found = []
     for name in names:
         entry = scores.get(name, {})
-        for kind in ("embedding", "generated"):
+        for kind in KINDS:
             for seeded in entry.get("seeds", [entry]):
                 score = seeded.get(kind)
-                if score and score.get("accuracy") is not None and is_off_chance(score):
+                if (
+                    (name, kind) != FOLLOWS_ANYWAY
+                    and score
+                    and score.get("accuracy") is not None
+                    and is_off_chance(score)
+                ):
                     found.append(_surprise(name, kind, score, seeded.get("seed")))
     return found
 

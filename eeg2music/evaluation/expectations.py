@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from eeg2music.evaluation.brain import AT_CHANCE, surprises
+from eeg2music.evaluation.brain import AT_CHANCE, FOLLOWS_ANYWAY, KINDS, surprises
 from eeg2music.evaluation.compare import paired_differences
 from eeg2music.evaluation.statistics import Interval, cluster_interval
 from eeg2music.report.words import NO_FINDING
 
-KINDS = ("embedding", "generated")
 Scores = Mapping[str, Mapping[str, Any]]
 Pair = tuple[str, Mapping[str, Any], Mapping[str, Any]]
 
@@ -68,7 +67,9 @@ def judge(scores: Scores, *, also_at_chance: Sequence[str] = ()) -> tuple[list[s
     """
     at_chance = (*CHANCE, *also_at_chance)
     found = surprises(scores, at_chance)
-    count = sum((name, kind) != NO_FINDING for name in at_chance for kind, _, _ in _seeded(scores, name))
+    count = sum(
+        (name, kind) not in (NO_FINDING, FOLLOWS_ANYWAY) for name in at_chance for kind, _, _ in _seeded(scores, name)
+    )
     for label, said in (*_alone(scores), *_compared(scores)):
         count += 1
         found += [f"{label} {said}"] if said else []

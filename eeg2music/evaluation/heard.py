@@ -97,6 +97,21 @@ def condition_vectors(conditions: Conditions) -> FloatArray:
     return (unit / np.sqrt(parts.shape[1])).cpu().numpy()
 
 
+def curve_vectors(conditions: Conditions) -> FloatArray:
+    """The control curves as one vector per clip, (clip, stem * curve * curve_frame), each curve less its mean and of
+    one length: the cosine between two such vectors is the mean Pearson correlation of their curves, where all move.
+
+    A curve that does not move is zero: it speaks for no song.
+    """
+    curves = conditions.curves.float()
+    moved = curves - curves.mean(-1, keepdim=True)
+    size = moved.norm(dim=-1, keepdim=True)
+    # Below this there is only rounding.
+    still = size <= 1e-5 * curves.norm(dim=-1, keepdim=True)
+    unit = torch.where(still, 0.0, moved / torch.where(still, 1.0, size))
+    return (unit.flatten(1) / np.sqrt(curves.shape[1] * curves.shape[2])).cpu().numpy()
+
+
 @torch.no_grad()
 def scorer_vectors(scorer: object, stems: FloatArray, *, batch_size: int = 16) -> FloatArray:
     """The scorer's embedding of the sum of the stems, before the mixer. (clip, stem, samples) -> (clip, dim)."""

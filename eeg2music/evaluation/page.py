@@ -10,7 +10,7 @@ from eeg2music.audio import write_audio
 from eeg2music.evaluation.card import CARD_FILE, card_snippet
 from eeg2music.evaluation.comparisons import comparison_tables
 from eeg2music.evaluation.config import BRAIN
-from eeg2music.evaluation.details import KINDS, breakdown_tables, centred_tables, distance_tables, summary_table
+from eeg2music.evaluation.details import KINDS, beside_tables, breakdown_tables, distance_tables, summary_table
 from eeg2music.evaluation.expectations import table
 from eeg2music.evaluation.followed import NOTES
 from eeg2music.evaluation.sounds_page import gallery, sound_tables
@@ -113,7 +113,7 @@ def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
                 tables += [_summary(level, kind, entries), _by_seed(level, kind, entries)]
                 tables[-2]["note"] += f" {_seeds_note(scores)}{NOTES[kind]}"
         tables += [table for table in (_follow(level),) if table["rows"]]
-        tables += [*centred_tables(level), *distance_tables(level), *breakdown_tables(level)]
+        tables += [*beside_tables(level), *distance_tables(level), *breakdown_tables(level)]
     return tables
 
 

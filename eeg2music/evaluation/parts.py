@@ -3,6 +3,7 @@
 ```
 OUT.parts/<key>/unit.json               scores and facts of the level
 OUT.parts/<key>/decoded.safetensors     query, gallery and target in the conditioning space, if there are conditions
+OUT.parts/<key>/curves.safetensors      the same of the control curves, if there are any
 OUT.parts/<key>/made.safetensors        the same of the generated clips in the scorer's embedding, if there are any
 OUT.parts/<key>/sounds.safetensors      clips that are kept to be listened to, if any are
 ```
@@ -31,7 +32,7 @@ from eeg2music.types import STEMS
 from eeg2music.weights import checkpoint_sha256
 
 # Raise it when parts are written differently.
-SCHEMA = 3
+SCHEMA = 4
 _KEY = re.compile(r"[0-9a-f]{32}")
 
 
@@ -79,7 +80,7 @@ class Parts:
     def write(self, unit: Unit, result: UnitResult) -> None:
         """Keep a result, whole or not at all."""
         with atomic_folder(self.folder / self.key(unit)) as folder:
-            for name, matched in (("decoded", result.decoded), ("made", result.made)):
+            for name, matched in (("decoded", result.decoded), ("curves", result.curves), ("made", result.made)):
                 if matched is not None:
                     save_file(matched._asdict(), folder / f"{name}.safetensors")
             if result.sounds is not None:
@@ -91,10 +92,10 @@ class Parts:
         """A result as it was written."""
         folder = self.folder / self.key(unit)
         found = read_json(folder / "unit.json")
-        decoded, made = _matched(folder / "decoded.safetensors"), _matched(folder / "made.safetensors")
+        decoded, curves, made = (_matched(folder / f"{name}.safetensors") for name in ("decoded", "curves", "made"))
         sounds = folder / "sounds.safetensors"
         kept = load_file(sounds) if sounds.is_file() else None
-        return UnitResult(found["entry"], found["facts"], decoded, made, found["why"], kept)
+        return UnitResult(found["entry"], found["facts"], decoded, made, found["why"], kept, curves)
 
     def remove(self) -> None:
         """Remove them all: the result is whole."""

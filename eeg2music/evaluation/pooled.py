@@ -31,7 +31,7 @@ def pooled_scores(results: Sequence[UnitResult]) -> dict[str, dict[str, Any] | N
     None where nothing was scored or no vectors are kept (without a brain there is no embedding). Of one seed, its own.
     "embedding_centred": the same of embeddings less their mean, queries and gallery each by their own. Outputs that
     hardly vary all rank the gallery alike, and are at chance for that; centred, they are there only if what varies in
-    them tells nothing of what was heard.
+    them tells nothing of what was heard. "curves": the same of the decoded control curves.
 
     Raises
     ------
@@ -39,11 +39,11 @@ def pooled_scores(results: Sequence[UnitResult]) -> dict[str, dict[str, Any] | N
         If the seeds are not of the same queries.
     """
     found: dict[str, dict[str, Any] | None] = {}
-    for kind, which in VECTORS.items():
+    for kind, which in (*VECTORS.items(), ("curves", "curves")):
         scored: list[tuple[Matched, Mapping[str, Any]]] = [
             (getattr(result, which), result.entry[kind])
             for result in results
-            if result.entry is not None and result.entry[kind] and getattr(result, which) is not None
+            if result.entry is not None and result.entry.get(kind) and getattr(result, which) is not None
         ]
         found[kind] = _pooled(scored) if scored else None
         if kind == "embedding":

@@ -21,13 +21,14 @@ from eeg2music.evaluation.brain import (
     CONTROLS,
     Evidence,
     control_conditions,
+    curves_score,
     embedding_score,
     generate_clips,
     generated_score,
 )
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
 from eeg2music.evaluation.follow import following
-from eeg2music.evaluation.heard import Heard, audio_conditions, condition_vectors, scorer_vectors
+from eeg2music.evaluation.heard import Heard, audio_conditions, condition_vectors, curve_vectors, scorer_vectors
 from eeg2music.evaluation.known import refuse_known
 from eeg2music.evaluation.material import further_songs, prepared_heard, simulated_heard
 from eeg2music.pipeline import Hook, SamplingConfig, load_pipeline, no_hook
@@ -118,6 +119,7 @@ class UnitResult:
     decoded : the embeddings in the conditioning space; None without conditions
     made : the generated clips in the scorer's embedding, if any were generated
     sounds : clips that are kept to be listened to, by name; units that score keep none
+    curves : the decoded control curves as `curve_vectors`; None without any
     """
 
     entry: dict[str, Any] | None
@@ -126,6 +128,7 @@ class UnitResult:
     made: Matched | None = None
     why: str | None = None
     sounds: Mapping[str, FloatArray] | None = None
+    curves: Matched | None = None
 
 
 @dataclass(frozen=True)
@@ -228,7 +231,7 @@ class Bench:
         evidence = self.evidence(unit)
         heard = evidence.heard
         facts = level_facts(heard)
-        entry: dict[str, Any] = {"seed": unit.seed, "embedding": None, "generated": None}
+        entry: dict[str, Any] = {"seed": unit.seed, "embedding": None, "curves": None, "generated": None}
         if unit.condition == CODEC:
             return self._score_codec(unit, evidence, entry, facts)
         conditions, made_from, why = self.given(unit, evidence)
@@ -237,14 +240,17 @@ class Bench:
         if made_from is not None:
             entry["given"] = made_from
         entry["embedding"] = embedding_score(conditions, evidence)
-        decoded = None
+        entry["curves"] = curves_score(conditions, evidence)
+        decoded = curves = None
         if conditions is not None:
             decoded = Matched(condition_vectors(conditions), condition_vectors(evidence.oracle), heard.target)
+            if entry["curves"]:
+                curves = Matched(curve_vectors(conditions), curve_vectors(evidence.oracle), heard.target)
         rows = spread_rows(heard, unit.clips)
         if not rows:
-            return UnitResult(entry, facts, decoded)
+            return UnitResult(entry, facts, decoded, curves=curves)
         clips = generate_clips(conditions, evidence, rows, self._config.sampling)
-        return UnitResult(entry, facts, decoded, self._score_clips(clips, evidence, rows, entry))
+        return UnitResult(entry, facts, decoded, self._score_clips(clips, evidence, rows, entry), curves=curves)
 
     def _score_codec(self, unit: Unit, evidence: Evidence, entry: dict[str, Any], facts: dict[str, Any]) -> UnitResult:
         rows = spread_rows(evidence.heard, unit.clips)

@@ -17,6 +17,7 @@ from eeg2music.evaluation.brain import (
     Evidence,
     _changed_windows,
     control_conditions,
+    curves_score,
     embedding_score,
     generate_clips,
     generated_score,
@@ -139,6 +140,27 @@ def test_a_perfect_decoder_scores_one_and_shuffling_takes_it_all(knowing: Eviden
     shuffled = embedding_score(control_conditions("shuffled", knowing), knowing)
     assert shuffled["top1"] == 0.0  # no window keeps its own song
     assert shuffled["accuracy"] < 0.8
+
+
+def test_curves_identify_by_themselves(knowing: Evidence) -> None:
+    told = control_conditions("brain", knowing)
+    assert told is not None
+    found = curves_score(told, knowing)
+    assert found is not None
+    assert (found["accuracy"], found["top1"]) == (1.0, 1.0)
+    assert "control curves" in found["space"]
+    # What the embedding knows does not help: the curves of other queries do not find the song.
+    other = told.replace(curves=told.curves.roll(1, 0))
+    lost = curves_score(other, knowing)
+    assert lost is not None and lost["accuracy"] < 0.6 < 1.0 == embedding_score(other, knowing)["accuracy"]
+
+
+def test_without_curves_there_is_no_score_of_them(knowing: Evidence) -> None:
+    told = control_conditions("brain", knowing)
+    assert told is not None
+    dropped = torch.zeros(len(told), 4, dtype=torch.bool)
+    assert curves_score(told.replace(keep_curves=dropped), knowing) is None
+    assert curves_score(None, knowing) is None
 
 
 def test_the_oracle_is_the_ceiling(evidence: Evidence) -> None:

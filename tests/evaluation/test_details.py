@@ -9,7 +9,7 @@ import pytest
 from support import seeds_together
 
 from eeg2music.evaluation.apart import distance, mean_of_seeds
-from eeg2music.evaluation.details import breakdown_tables, centred_tables, distance_tables, summary_table
+from eeg2music.evaluation.details import beside_tables, breakdown_tables, distance_tables, summary_table
 from eeg2music.evaluation.tables import DISAGREE, NO_EMBEDDING
 from eeg2music.metrics.breakdown import breakdown
 from eeg2music.seeding import numpy_rng
@@ -82,12 +82,20 @@ def test_clips_without_an_embedding_have_a_row() -> None:
 
 
 def test_embeddings_less_their_mean_have_a_table_where_there_are_any() -> None:
-    assert centred_tables(level()) == []
+    assert beside_tables(level()) == []
     brain = condition(entry(0, 0.8, 0.6))
     brain["pooled"]["embedding_centred"] = {**score(0.7), "n": 8}
-    (table,) = centred_tables(level(scores={"brain": brain, "other_subject": {"seeds": [], "why": "one listener"}}))
+    (table,) = beside_tables(level(scores={"brain": brain, "other_subject": {"seeds": [], "why": "one listener"}}))
     assert table["title"] == "clean (0 dB): embedding less its mean"
     assert (len(table["rows"]), cells(table, 0)["pairwise"]) == (1, "0.700")
+
+
+def test_curves_have_a_table_of_their_own() -> None:
+    brain, oracle = condition(entry(0, 0.8, 0.6)), condition(entry(0, 1.0, 1.0))
+    brain["pooled"]["curves"], oracle["pooled"]["curves"] = {**score(0.9), "n": 8}, None
+    (table,) = beside_tables(level(scores={"brain": brain, "oracle": oracle}))
+    assert table["title"] == "clean (0 dB): control curves"
+    assert (len(table["rows"]), cells(table, 0)["condition"], cells(table, 0)["pairwise"]) == (1, "brain", "0.900")
 
 
 def test_distances_stand_with_their_counts_and_intervals() -> None:

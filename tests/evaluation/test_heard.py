@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from eeg2music.errors import DataError
-from eeg2music.evaluation.heard import Heard, audio_conditions, condition_vectors, scorer_vectors, take
+from eeg2music.evaluation.heard import (
+    Heard,
+    audio_conditions,
+    condition_vectors,
+    curve_vectors,
+    scorer_vectors,
+    take,
+)
 from eeg2music.seeding import torch_noise
 from eeg2music.types import STEMS, Conditions
 
@@ -100,6 +107,28 @@ def test_the_cosine_of_vectors_is_the_mean_cosine_of_their_parts() -> None:
 def test_curves_have_no_part_in_the_vectors() -> None:
     some = conditions(2)
     assert np.array_equal(condition_vectors(some), condition_vectors(some.replace(curves=torch.zeros(2, 4, 3, 8))))
+
+
+def test_the_cosine_of_curve_vectors_is_their_mean_correlation() -> None:
+    some = conditions(5).replace(curves=torch.rand(5, 4, 3, 40, generator=torch.Generator().manual_seed(0)))
+    # Neither level nor size of a curve counts.
+    moved = some.replace(curves=3.0 * some.curves + torch.arange(3.0)[:, None])
+    vectors = curve_vectors(some)
+    assert vectors.shape == (5, 4 * 3 * 40)
+    assert curve_vectors(moved) == pytest.approx(vectors, abs=1e-5)
+    rows = some.curves.numpy().reshape(5, 12, 40)
+    expected = [
+        [np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(one, two, strict=True)]) for two in rows] for one in rows
+    ]
+    assert vectors @ vectors.T == pytest.approx(np.array(expected), abs=1e-5)
+
+
+def test_a_curve_that_does_not_move_speaks_for_no_song() -> None:
+    curves = torch.rand(2, 4, 3, 40, generator=torch.Generator().manual_seed(1))
+    curves[:, 1, 2] = 0.37
+    vectors = curve_vectors(conditions(2).replace(curves=curves)).reshape(2, 4, 3, 40)
+    assert not vectors[:, 1, 2].any()
+    assert np.linalg.norm(vectors.reshape(2, -1), axis=1) == pytest.approx(np.sqrt([11 / 12] * 2), abs=1e-5)
 
 
 def test_the_scorer_hears_the_sum_of_the_stems(make_heard: MakeHeard) -> None:

@@ -70,6 +70,14 @@ def test_what_hardly_varies_is_found_once_its_mean_is_taken_away() -> None:
     assert blind is not None and blind["ci95"][0] < 0.5 < blind["ci95"][1]
 
 
+def test_curves_are_pooled_like_embeddings() -> None:
+    units = [replace(one, curves=one.decoded, entry={**one.entry, "curves": one.entry["embedding"]}) for one in
+             (unit(0), unit(1)) if one.entry is not None]  # fmt: skip
+    found = pooled_scores(units)
+    assert found["curves"] == found["embedding"] is not None
+    assert pooled_scores([unit(0)])["curves"] is None
+
+
 def test_versions_of_one_work_count_once() -> None:
     works = [f"work-{n // 2}" for n in TARGET]
     units = []
