@@ -33,6 +33,8 @@ class AugmentConfig(Config):
     """What a training window goes through. Probabilities are per window unless said otherwise.
 
     unseen : the person is presented as unknown
+    share : all that follows is done at all. At low signal-to-noise ratios a decoder lives on cancelling noise that
+        channels share, which every change of gains and positions spoils: leave some windows as they are
     without_positions : positions are withheld
     channel_dropout : greatest share of channels left out; the share is drawn evenly from 0 on
     background : greatest gain of another stretch of the same recording that is added
@@ -40,6 +42,7 @@ class AugmentConfig(Config):
     """
 
     unseen: float = Field(0.5, ge=0, le=1)
+    share: float = Field(1.0, ge=0, le=1)
     without_positions: float = Field(0.05, ge=0, le=1)
     channel_dropout: float = Field(0.3, ge=0, lt=1)
     background: float = Field(0.4, ge=0)
@@ -273,8 +276,9 @@ class Windows:
         positions, mask = part.dataset.channels(part.recording)
         subject = listener = self._subjects.get(part.subject, UNSEEN)
         if self.augment is not None:
-            eeg = self._with_background(eeg, part, rng)
-            eeg, positions, mask = augment(eeg, positions, mask, self.augment, rng)
+            if self.augment.share == 1.0 or rng.random() < self.augment.share:
+                eeg = self._with_background(eeg, part, rng)
+                eeg, positions, mask = augment(eeg, positions, mask, self.augment, rng)
             subject = UNSEEN if rng.random() < self.augment.unseen else subject
         eeg, positions, mask = pad_channels(eeg, positions, mask, max(self.spec.n_channels_max, len(mask)))
         offset_s = start / EEG_RATE_HZ - part.onset_s

@@ -321,6 +321,17 @@ def test_augmentation_does_what_it_says() -> None:
     assert 0.002 < np.mean(moved) < 0.02
 
 
+@pytest.mark.parametrize(("share", "low", "high"), [(0.0, 0, 0), (0.5, 12, 28), (1.0, 40, 40)])
+def test_a_share_of_the_windows_is_changed(world: Path, clap: FakeClap, share: float, low: int, high: int) -> None:
+    task, _, _ = built(world)
+    part = task.split.train[0]
+    plain = task._windows(task.split.train, None)
+    changed = task._windows(task.split.train, AugmentConfig(share=share, unseen=0.0))
+    given = plain.window(part, part.first, np.random.default_rng(0))["eeg"]
+    drawn = [changed.window(part, part.first, np.random.default_rng(draw))["eeg"] for draw in range(40)]
+    assert low <= sum(not np.array_equal(one, given) for one in drawn) <= high
+
+
 def test_the_cap_is_turned_about_a_random_axis() -> None:
     turned = np.stack([small_rotation(3.0, np.random.default_rng(seed)) for seed in range(400)])
     np.testing.assert_allclose(turned @ turned.transpose(0, 2, 1), np.broadcast_to(np.eye(3), turned.shape), atol=1e-6)
