@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar
@@ -204,12 +204,15 @@ def refuse_misfit(source: str, report: Mapping[str, Any], harmless: Iterable[str
         )
 
 
-def save_model(model: Any, folder: str | os.PathLike[str], *, dtype: torch.dtype | None = None) -> Path:
+def save_model(
+    model: Any, folder: str | os.PathLike[str], *, dtype: torch.dtype | None = None, exact: Sequence[str] = ()
+) -> Path:
     """Write a ConfigMixin model as config.json + safetensors.
 
     Parameters
     ----------
-    dtype : floating-point tensors are stored in it (bf16 halves the file); kept as they are if None.
+    dtype : floating-point tensors are stored in it (bf16 halves the file); kept as they are if None
+    exact : keys that are kept as they are whatever `dtype` says
     """
     from safetensors.torch import save_file
 
@@ -218,7 +221,7 @@ def save_model(model: Any, folder: str | os.PathLike[str], *, dtype: torch.dtype
     state = {}
     for key, tensor in model.state_dict().items():
         stored = tensor.detach().cpu()
-        if dtype is not None and stored.is_floating_point():
+        if dtype is not None and stored.is_floating_point() and key not in exact:
             stored = stored.to(dtype)
         state[key] = stored.contiguous().clone()
     with atomic_path(root / WEIGHTS_NAME) as temporary:

@@ -81,7 +81,8 @@ class Encoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
     come from `fit`, not from gradients; `needs_positions`, that windows without electrode
     positions are refused. `learned_buffers` names buffers that are weights: the control with
     random weights replaces them. `personal_weights` names parameters whose first axis holds a row
-    for each of `spec.subjects`, and perhaps one more, for everybody else.
+    for each of `spec.subjects`, and perhaps one more, for everybody else. `exact_weights` names those that are not
+    stored in half precision.
     """
 
     config_name = "config.json"  # type: ignore[assignment]
@@ -89,6 +90,7 @@ class Encoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
     needs_positions = False
     learned_buffers: tuple[str, ...] = ()
     personal_weights: tuple[str, ...] = ()
+    exact_weights: tuple[str, ...] = ()
 
     @abstractmethod
     def forward(self, eeg: Tensor, positions_m: Tensor, channel_mask: Tensor, subject: Tensor) -> BrainConditions:
@@ -141,6 +143,19 @@ class Encoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
                 anybody = rest if len(rest) else state[name].new_zeros(1, *state[name].shape[1:])
                 fitting[name] = torch.cat([torch.cat([state[name][: len(known)], anybody])[chosen], rest])
         return fitting
+
+    def precondition(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
+        """Prepare for a training by gradients, by what its windows are like; `settle` undoes it.
+
+        What the encoder computes stays the same. Most encoders need none.
+
+        Parameters
+        ----------
+        batches : eeg, positions_m, channel_mask, subject as in `forward`
+        """
+
+    def settle(self) -> None:
+        """Leave the state that `precondition` set up: weights are kept as everybody loads them."""
 
     def channel_weights(self, positions_m: Tensor, channel_mask: Tensor, subject: Tensor) -> Tensor | None:
         """How strongly each region's stream weighs each channel; None for encoders without such weights.

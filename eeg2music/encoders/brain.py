@@ -9,7 +9,7 @@ treats all channels alike: it knows no regions, and says so in `regions_known`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -51,6 +51,8 @@ class BrainEncoder(Encoder):
     """
 
     personal_weights = ("unmix.personal", "unmix.response")
+    # Sums of channels that nearly cancel.
+    exact_weights = ("unmix.shared", "unmix.personal")
 
     @register_to_config
     def __init__(
@@ -90,6 +92,24 @@ class BrainEncoder(Encoder):
         mix = self.together(features).float()
         mix, stems, curves = self._without_positions(eeg, channel_mask, regions_known, mix, stems, curves)
         return BrainConditions(F.normalize(mix, dim=-1), F.normalize(stems, dim=-1), curves, regions_known)
+
+    @torch.no_grad()
+    def precondition(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
+        """See `Encoder.precondition`: spatial filters are learned on whitened virtual channels."""
+        total, frames = torch.zeros(()), 0
+        for batch in batches:
+            eeg, positioned = clean_inputs(batch["eeg"], batch["positions_m"], batch["channel_mask"], batch["subject"])
+            rows = positioned.sum(1) >= MIN_POSITIONED_CHANNELS
+            if bool(rows.any()):
+                virtual = self.spline(eeg[rows], batch["positions_m"][rows], positioned[rows]).double()
+                total = total + torch.einsum("bpt,bqt->pq", virtual, virtual)
+                frames += virtual.shape[0] * virtual.shape[-1]
+        if frames:
+            self.unmix.precondition(total / frames)
+
+    def settle(self) -> None:
+        """See `Encoder.settle`."""
+        self.unmix.settle()
 
     def _without_positions(
         self, eeg: Tensor, mask: Tensor, known: Tensor, mix: Tensor, stems: Tensor, curves: Tensor

@@ -45,9 +45,13 @@ class SphericalSpline(nn.Module):
         self.register_buffer("table", torch.from_numpy(_kernel_table(order)), persistent=False)
 
     def forward(self, eeg: Tensor, positions_m: Tensor, positioned: Tensor) -> Tensor:
-        """(batch, channel, time), (batch, channel, 3), (batch, channel) bool -> (batch, point, time)."""
+        """(batch, channel, time), (batch, channel, 3), (batch, channel) bool -> (batch, point, time) in float32.
+
+        Points are alike, and what tells them apart is below the rounding of half precision.
+        """
         weights = self.weights(positions_m, positioned)
-        return torch.bmm(weights.to(eeg.dtype), eeg)
+        with torch.autocast(eeg.device.type, enabled=False):
+            return torch.bmm(weights, eeg.float())
 
     @torch.no_grad()
     def weights(self, positions_m: Tensor, positioned: Tensor) -> Tensor:

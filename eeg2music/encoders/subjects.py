@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 TAPS = 9
+# Directions with less than this share of the mean variance are no longer spread out: there is only rounding.
+FLOOR = 1e-6
 
 
 class SubjectFilters(nn.Module):
@@ -25,7 +27,13 @@ class SubjectFilters(nn.Module):
     -----
     Filters of person s are W + D_s; the response has 9 taps at 64 Hz (±62 ms), so that it
     can hold a gain and a latency. Both start at zero change.
+
+    Virtual channels are so alike that filters which cancel shared noise lie in directions of next to no variance, where
+    gradient descent hardly gets: `precondition` makes a training take its steps in whitened coordinates, and `settle`
+    goes back. What the module computes is the same before and after each.
     """
+
+    basis: Tensor | None
 
     def __init__(self, subjects: int, points: int, regions: int, filters: int) -> None:
         super().__init__()
@@ -33,10 +41,13 @@ class SubjectFilters(nn.Module):
         self.shared = nn.Parameter(torch.randn(regions * filters, points) / points**0.5)
         self.personal = nn.Parameter(torch.zeros(subjects, regions * filters, points))
         self.response = nn.Parameter(torch.zeros(subjects, regions, TAPS))
+        self.register_buffer("basis", None)
 
     def forward(self, virtual: Tensor, subject: Tensor) -> Tensor:
         """(batch, point, time), (batch,) -> (batch, region * filter, time)."""
-        sources = torch.bmm(self.of(subject).to(virtual.dtype), virtual)
+        # Sums of channels that nearly cancel: not in half precision.
+        with torch.autocast(virtual.device.type, enabled=False):
+            sources = torch.bmm(self.of(subject), virtual.float())
         if self.response.shape[0] == 0:
             return sources
         return sources + self._respond(sources, _chosen(self.response, subject))
@@ -44,7 +55,28 @@ class SubjectFilters(nn.Module):
     def of(self, subject: Tensor) -> Tensor:
         """The spatial filters of each person: (batch,) -> (batch, region * filter, point)."""
         filters = self.shared.expand(len(subject), -1, -1)
-        return filters if self.personal.shape[0] == 0 else filters + _chosen(self.personal, subject)
+        filters = filters if self.personal.shape[0] == 0 else filters + _chosen(self.personal, subject)
+        return filters if self.basis is None else filters @ self.basis
+
+    @torch.no_grad()
+    def precondition(self, covariance: Tensor) -> None:
+        """Hold the filters in coordinates in which channels of that (point, point) covariance are white."""
+        self.settle()
+        size, direction = torch.linalg.eigh(covariance.double())
+        spread = size.clamp_min(FLOOR * size.mean()).sqrt()
+        self._change((direction * spread) @ direction.T)
+        self.basis = ((direction / spread) @ direction.T).float().to(self.shared.device)
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Hold the filters in the channels' own coordinates, as weights that are kept are."""
+        if self.basis is not None:
+            self._change(self.basis.double())
+            self.basis = None
+
+    def _change(self, matrix: Tensor) -> None:
+        for values in (self.shared, self.personal):
+            values.copy_((values.double() @ matrix.to(values.device)).float())
 
     def _respond(self, sources: Tensor, taps: Tensor) -> Tensor:
         """Convolve each region's sources with its person's response."""

@@ -9,6 +9,7 @@ writes it.
 
 from __future__ import annotations
 
+import copy
 import inspect
 import logging
 from collections.abc import Mapping
@@ -90,6 +91,7 @@ class EncoderConfig(Config):
     clap : folder or name of the CLAP whose space is aimed at; targets : folder for computed targets.
     encoder : a registered encoder; options : its arguments besides the signal's.
     delays : learn how late each training listener responds, so that the curves need not blur over it.
+    whiten : how many windows tell how channels vary together, so that spatial filters are learned on white ones; 0: off
     start_from : folder of weights to begin with, of an encoder of the same sizes, such as the shipped one; people whom
         it does not know begin like anybody it was not trained on.
     """
@@ -110,6 +112,7 @@ class EncoderConfig(Config):
     weights: WeightsConfig = WeightsConfig.model_validate({})
     fit_windows: int = Field(4000, ge=8)
     delays: bool = True
+    whiten: int = Field(1024, ge=0)
     start_from: str | None = None
 
 
@@ -203,6 +206,8 @@ class EncoderTask(Task):
             self._start_from(encoder, Path(self.config.start_from))
         if encoder.fitted_in_closed_form:
             self._fit(encoder)
+        elif self.config.whiten:
+            encoder.precondition(fit_batches(self._windows(self.split.train, None), self.config.whiten))
         return EncoderTrainee(encoder, len(self.spec.subjects) if self.config.delays else 0)
 
     def _build(self, kind: type[Encoder]) -> Encoder:
@@ -273,7 +278,9 @@ class EncoderTask(Task):
         return figures
 
     def export(self, model: nn.Module, folder: Path) -> None:
-        save_model(model.encoder, folder, dtype=torch.bfloat16)
+        encoder: Encoder = copy.deepcopy(model.encoder)  # type: ignore[assignment]
+        encoder.settle()
+        save_model(encoder, folder, dtype=torch.bfloat16, exact=encoder.exact_weights)
 
     def _fitted(self) -> dict[str, Any]:
         """What a closed form was fitted on, with its means and scales."""

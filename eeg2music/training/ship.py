@@ -31,8 +31,8 @@ def ship(export: Path, out: Path, *, command: str, data: str, bf16: bool = True,
     ----------
     command : how the run can be repeated, as a person would type it in a checkout
     data : what it was trained on, in words, with the command that makes it
-    bf16 : store floating-point weights in bfloat16; statistics (tensors of one dimension in a file of their own)
-        keep their precision
+    bf16 : store floating-point weights in bfloat16; statistics (tensors of one dimension in a file of their own) and
+        weights of an export that holds bfloat16 already keep their precision: what is not, it keeps for a reason
     after : exports of the stages before, first to last, for a run whose manifest does not list them
 
     Raises
@@ -64,7 +64,7 @@ def _manifest(export: Path) -> dict[str, Any]:
 
 def _store(source: Path, target: Path, *, bf16: bool) -> None:
     state = load_file(source)
-    if bf16:
+    if bf16 and all(value.dtype != torch.bfloat16 for value in state.values()):
         state = {key: value.to(torch.bfloat16) if value.is_floating_point() else value for key, value in state.items()}
     with atomic_path(target) as temporary:
         save_file(state, temporary, metadata={"format": "pt"})
@@ -106,7 +106,7 @@ def _lines(name: str, manifest: Mapping[str, Any], folder: Path, command: str, d
         "seed": train["seed"],
         "time": _time(stages),
         "hardware": " then ".join(dict.fromkeys(_machine(stage) for stage in stages if stage)),
-        "stored in": "bfloat16" if bf16 else "float32",
+        "stored in": _stored_in(folder),
     }
     yield from (f"| {key} | {value} |" for key, value in facts.items() if value is not None)
     for path in sorted(folder.glob("*.safetensors")):
@@ -121,6 +121,18 @@ def _lines(name: str, manifest: Mapping[str, Any], folder: Path, command: str, d
         )
         for key, value in manifest["figures"].items():
             yield f"| {key} | {value:.4g} | {figure_words(manifest['trained'], key)} |"
+
+
+def _stored_in(folder: Path) -> str:
+    """What its weights are stored in, the most of them first."""
+    sizes: dict[str, int] = {}
+    for path in folder.glob("*.safetensors"):
+        if "statistics" not in path.name:
+            for value in load_file(path).values():
+                if value.is_floating_point():
+                    name = str(value.dtype).removeprefix("torch.")
+                    sizes[name] = sizes.get(name, 0) + value.numel()
+    return " and ".join(sorted(sizes, key=lambda name: -sizes[name]))
 
 
 def _steps(stages: Sequence[Mapping[str, Any]]) -> str:
