@@ -2,15 +2,16 @@
 
     python benchmarks/identification.py RESULT [--out FILE]
 
-RESULT is what `eeg2music evaluate configs/eval/mini.yaml --out RESULT` wrote. Its scores.json lists every window and
-song; what is kept in FILE leaves those lists out. Printed as Markdown: every condition of each level, all seeds
-together; the embeddings less their mean; distances from music; and every control that is not where it should be.
+RESULT is what `eeg2music evaluate configs/eval/mini.yaml --out RESULT` wrote, or a FILE kept of it: its scores.json
+lists every window and song, and FILE leaves those lists out. Printed as Markdown: the tables of both pages; every
+condition of each level, all seeds together; the embeddings less their mean; distances from music; and every control
+that is not where it should be.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,32 @@ from eeg2music.report.words import NO_FINDING
 
 # One entry a window, a song or a file; and words that stand beside every figure alike.
 LISTS = ("cells", "gallery", "sounds", "breakdown", "power", "interval", "space", "style", "audio", "refused")
-HEADS = ["level", "condition", "embedding: pairwise [95 %]", "top-1", "p", "generated: pairwise [95 %]", "top-1", "p"]
-HEADS += ["onset correlation"]
+HEADS = ["level", "condition", "embedding: pairwise [95 %]", "top-1", "p", "curves: pairwise [95 %]"]
+HEADS += ["generated: pairwise [95 %]", "top-1", "p", "onset correlation"]
+# How the pages call levels and conditions, in their order.
+LEVELS = {"clean": "0 dB", "minus 20 dB": "−20 dB", "real": "−37.2 dB"}
+WHAT = {
+    "brain": "the recording",
+    "oracle": "the conditions of the audio itself",
+    "codec": "the heard stems through it",
+    "shuffled": "the recording of another song",
+    "phase randomized": "the recording with the phases of its spectrum at random",
+    "time shifted": "the recording shifted: windows meet other music",
+    "random encoder": "the same encoder with random weights",
+    "no brain": "the same generator and noise without conditions",
+    "other subject": "another listener who hears the same song",
+    "ridge": "a linear model, fitted at this ratio on other listeners and songs of the style",
+    "song oracle": "the embedding of the rest of the song",
+    "genre oracle": "a perfect guess of the style",
+    "signal blind": "a model that sees metadata alone",
+}
+SHORT = {
+    "oracle": "oracle (the audio's own conditions)",
+    "other subject": "other subject (another listener, same song)",
+    "ridge": "ridge (linear, fitted at this ratio)",
+}
+IN_README = ("brain", "oracle", "other subject", "ridge", "shuffled", "phase randomized", "time shifted",
+             "random encoder", "no brain")  # fmt: skip
 APART = ["level", "condition", "kernel distance [95 %]", "songs", "other songs"]
 Scores = Mapping[str, Any]
 
@@ -30,17 +55,48 @@ Scores = Mapping[str, Any]
 def main() -> None:
     """Print, and write if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("result", type=Path, help="folder of a finished evaluation")
+    parser.add_argument("result", type=Path, help="folder of a finished evaluation, or what was kept of one")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    scores = read_json(given.result / "scores.json")
-    print("\n\n".join(tables(scores)))
+    scores = read_json(given.result / "scores.json" if given.result.is_dir() else given.result)
+    print("\n\n".join([*pages(scores), *tables(scores)]))
     if given.out:
         write_json(given.out, without_lists(scores))
 
 
+def pages(scores: Scores) -> Iterator[str]:
+    """The tables of the README, then those of docs/results.md, as they stand there."""
+    rows = {(level, _words(name)): row(level, name, of)[2:] for level, name, of in scored(scores)}
+    known = [level for level in LEVELS if (level, BRAIN) in rows]
+    for level in known[:1]:
+        names = [name for name in IN_README if (level, name) in rows]
+        cells = [[f"**{name}**" if name == BRAIN else SHORT.get(name, name), *without_p(rows[level, name])]
+                 for name in names]  # fmt: skip
+        yield _markdown([f"condition at {LEVELS[level]}", *without_p(HEADS[2:])], cells)
+    by_level = [
+        [f"**{LEVELS[level]}**" if level == "real" else LEVELS[level], name, *rows[level, name]]
+        for level in known
+        for name in (BRAIN, "ridge")
+        if (level, name) in rows
+    ]
+    yield _markdown(["", "model", *HEADS[2:]], by_level)
+    for level in known:
+        cells = [
+            [f"**{name}**" if name == BRAIN else name.replace("signal blind", "signal-blind"), what,
+             *without_p(rows[level, name])]
+            for name, what in WHAT.items() if (level, name) in rows
+        ]  # fmt: skip
+        yield _markdown([f"condition at {LEVELS[level]}", "what it is", *without_p(HEADS[2:])], cells)
+
+
+def without_p(cells: Sequence[str]) -> list[str]:
+    """The cells of `row` after the first two, p-values left out."""
+    embedding, top1, _, curves, generated, made_top1, _, onsets = cells
+    return [embedding, top1, curves, generated, made_top1, onsets]
+
+
 def tables(scores: Scores) -> Iterator[str]:
-    """All of them as Markdown."""
+    """Everything, level by level."""
     yield _markdown(HEADS, [row(level, name, of) for level, name, of in scored(scores)])
     centred = [
         [
@@ -81,14 +137,15 @@ def scored(scores: Scores) -> Iterator[tuple[str, str, Scores]]:
 
 
 def row(level: str, name: str, of: Scores) -> list[str]:
+    """Cells under `HEADS`: figures of all seeds together, one p-value for each seed; a dash where there is no score."""
     cells = [level, _words(name)]
-    for kind in ("embedding", "generated"):
-        pooled = of["pooled"][kind]
+    for kind in ("embedding", "curves", "generated"):
+        pooled = of["pooled"].get(kind)
         if pooled is None or (name, kind) == NO_FINDING:
-            cells += ["–"] * 3
+            cells += ["–"] * (1 if kind == "curves" else 3)
             continue
         by_seed = ", ".join(f"{entry[kind]['p_value']:.2g}" for entry in of["seeds"])
-        cells += [_figure(pooled), f"{pooled['top1']:.2f}", by_seed]
+        cells += [_figure(pooled)] if kind == "curves" else [_figure(pooled), f"{pooled['top1']:.2f}", by_seed]
     following = known_mean([entry["following"]["mean"] for entry in of["seeds"] if entry.get("following")])
     return [*cells, "–" if following is None else f"{following:.2f}"]
 

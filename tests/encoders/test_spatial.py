@@ -55,6 +55,14 @@ def test_fast_matrix_products_leave_the_weights_alone() -> None:
     torch.testing.assert_close(fast, exact, atol=1e-5, rtol=0)
 
 
+def test_resampled_signals_are_not_rounded() -> None:
+    positions, spline = electrodes(12), SphericalSpline(points=10)
+    eeg = torch.randn(1, 12, 64, generator=torch.Generator().manual_seed(0))
+    plain = spline(eeg, positions, everything(positions))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(spline(eeg, positions, everything(positions)), plain)
+
+
 def test_constant_and_smooth_potentials_arrive() -> None:
     positions = electrodes(64)
     spline = SphericalSpline(points=30, regularisation=1e-3)

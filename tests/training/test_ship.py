@@ -46,6 +46,17 @@ def test_ships_half_the_bytes_and_the_same_values(tmp_path: Path) -> None:
     assert read_json(out / "config.json") == {"width": 5}
 
 
+def test_an_export_that_chose_its_precision_keeps_it(tmp_path: Path) -> None:
+    export = _export(tmp_path / "export")
+    mixed = {"a": torch.full((4, 4), 1 / 3, dtype=torch.bfloat16), "exact": torch.full((2,), 1 / 3)}
+    save_file(mixed, export / "model.safetensors")
+    out = ship(export, tmp_path / "out", command="c", data="d")
+    after = load_file(out / "model.safetensors")
+    assert {name: value.dtype for name, value in after.items()} == {"a": torch.bfloat16, "exact": torch.float32}
+    assert torch.equal(after["exact"], mixed["exact"])
+    assert "| stored in | bfloat16 and float32 |" in (out / CARD).read_text()
+
+
 def test_no_path_of_the_machine_leaves_it(tmp_path: Path) -> None:
     out = ship(_export(tmp_path / "export"), tmp_path / "out", command="c", data="d")
     text = "".join(path.read_text() for path in out.iterdir() if path.suffix in (".json", ".md"))
