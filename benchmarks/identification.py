@@ -24,6 +24,7 @@ from eeg2music.report.words import NO_FINDING
 LISTS = ("cells", "gallery", "sounds", "breakdown", "power", "interval", "space", "style", "audio", "refused")
 HEADS = ["level", "condition", "embedding: pairwise [95 %]", "top-1", "p", "curves: pairwise [95 %]"]
 HEADS += ["generated: pairwise [95 %]", "top-1", "p", "onset correlation"]
+ABSENT = "–"
 # How the pages call levels and conditions, in their order.
 LEVELS = {"clean": "0 dB", "minus 20 dB": "−20 dB", "real": "−37.2 dB"}
 WHAT = {
@@ -142,12 +143,12 @@ def row(level: str, name: str, of: Scores) -> list[str]:
     for kind in ("embedding", "curves", "generated"):
         pooled = of["pooled"].get(kind)
         if pooled is None or (name, kind) == NO_FINDING:
-            cells += ["–"] * (1 if kind == "curves" else 3)
+            cells += [ABSENT] * (1 if kind == "curves" else 3)
             continue
         by_seed = ", ".join(f"{entry[kind]['p_value']:.2g}" for entry in of["seeds"])
         cells += [_figure(pooled)] if kind == "curves" else [_figure(pooled), f"{pooled['top1']:.2f}", by_seed]
     following = known_mean([entry["following"]["mean"] for entry in of["seeds"] if entry.get("following")])
-    return [*cells, "–" if following is None else f"{following:.2f}"]
+    return [*cells, ABSENT if following is None else f"{following:.2f}"]
 
 
 def _figure(pooled: Scores) -> str:
@@ -166,8 +167,12 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _markdown(heads: list[str], rows: list[list[str]]) -> str:
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [heads, ["---"] * len(heads), *rows])
+def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table, without columns that nothing stands in."""
+    told = [place for place in range(len(heads)) if any(cells[place] != ABSENT for cells in rows)]
+    chosen = [[cells[place] for place in told] for cells in [heads, *rows]]
+    lines = ["| " + " | ".join(cells) + " |" for cells in chosen]
+    return "\n".join([lines[0], "|" + "---|" * len(told), *lines[1:]])
 
 
 if __name__ == "__main__":
