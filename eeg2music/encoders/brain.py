@@ -43,7 +43,7 @@ class BrainEncoder(Encoder):
     ----------
     signal_spec : `SignalSpec.to_dict()` of the training data
     points : virtual channels
-    filters : spatial filters per region; few, so that a region cannot carry everything
+    filters : spatial filters per region: at high signal-to-noise ratios others than at low ones cancel most
     width : channels of each region's stream
     dilations : of the residual blocks, at 32 Hz
     global_width : channels of the stream that sees all regions
@@ -59,7 +59,7 @@ class BrainEncoder(Encoder):
         self,
         signal_spec: Mapping[str, Any],
         points: int = 64,
-        filters: int = 6,
+        filters: int = 24,
         width: int = 64,
         dilations: Sequence[int] = (1, 2, 4, 8, 1),
         global_width: int = 96,

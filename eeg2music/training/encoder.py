@@ -31,7 +31,7 @@ from eeg2music.encoders.losses import (
     info_nce,
 )
 from eeg2music.encoders.registry import ENCODERS
-from eeg2music.errors import ConfigError
+from eeg2music.errors import CheckpointError, ConfigError
 from eeg2music.files import read_json, sha256_json
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.targets.cache import conditioning_space
@@ -92,8 +92,8 @@ class EncoderConfig(Config):
     encoder : a registered encoder; options : its arguments besides the signal's.
     delays : learn how late each training listener responds, so that the curves need not blur over it.
     whiten : how many windows tell how channels vary together, so that spatial filters are learned on white ones; 0: off
-    start_from : folder of weights to begin with, of an encoder of the same sizes, such as the shipped one; people whom
-        it does not know begin like anybody it was not trained on.
+    start_from : folder of weights to begin with, such as those of the shipped encoder, whose sizes are taken over;
+        people whom it does not know begin like anybody it was not trained on.
     """
 
     caches: tuple[str, ...] = Field(min_length=1)
@@ -164,7 +164,8 @@ class EncoderTask(Task):
                 f"The encoder {config.encoder!r} cannot be trained on windows without positions",
                 allowed="task.augment.without_positions=0",
             )
-        self.options = check_options(kind, config.options, config.encoder)
+        sizes = {} if config.start_from is None else sizes_of(Path(config.start_from), kind)
+        self.options = {**sizes, **check_options(kind, config.options, config.encoder)}
         self.samples = round(config.window_s * EEG_RATE_HZ)
         self.split = self._split()
         self.spec = joint_spec(self.split)
@@ -302,6 +303,24 @@ class EncoderTask(Task):
         return with_earlier(told, self.config.start_from)
 
 
+def sizes_of(folder: Path, kind: type[Encoder]) -> dict[str, Any]:
+    """The options that the encoder in `folder` was built with.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none, or one of another kind.
+    """
+    if not (folder / CONFIG_NAME).is_file():
+        raise CheckpointError(f"No checkpoint at {folder}: {CONFIG_NAME} is missing", remedy="check task.start_from")
+    stored = read_json(folder / CONFIG_NAME)
+    if stored.get("_class_name", kind.__name__) != kind.__name__:
+        raise CheckpointError(
+            f"{folder} holds a {stored['_class_name']}", allowed=kind.__name__, remedy="check task.encoder"
+        )
+    return {key: stored[key] for key in _options(kind) if key in stored}
+
+
 def fit_batches(source: Windows, limit: int, size: int = 32) -> list[Batch]:
     """About `limit` windows of a source, as batches, each presentation equally often; with fewer, the first ones."""
     from eeg2music.training.order import collate
@@ -321,9 +340,13 @@ def check_options(kind: type[Encoder], options: Mapping[str, Any], name: str) ->
     ------
     ConfigError
     """
-    reserved = {"self", "signal_spec", "training_manifest", "embedding_dim"}
-    allowed = [key for key in inspect.signature(kind.__init__).parameters if key not in reserved]
+    allowed = _options(kind)
     unknown = [key for key in options if key not in allowed]
     if unknown:
         raise ConfigError(f"The encoder {name!r} has no option {unknown[0]!r}", allowed=", ".join(allowed))
     return dict(options)
+
+
+def _options(kind: type[Encoder]) -> list[str]:
+    reserved = {"self", "signal_spec", "training_manifest", "embedding_dim"}
+    return [key for key in inspect.signature(kind.__init__).parameters if key not in reserved]

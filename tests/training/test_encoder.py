@@ -571,6 +571,21 @@ def test_a_second_stage_may_have_other_people_and_forgets_nobody(world: Path, cl
         refuse_known(tmp_path / "second", first.manifest()["songs"])
 
 
+def test_sizes_are_those_of_the_weights_that_a_stage_begins_with(world: Path, clap: FakeClap, tmp_path: Path) -> None:
+    first, _, trained = built(world, whiten=0)
+    first.export(trained, tmp_path)
+    write_json(tmp_path / "training_manifest.json", first.manifest())
+    second, _, model = built(world, whiten=0, start_from=str(tmp_path), options={})
+    assert (second.options["filters"], second.options["width"]) == (2, 8)
+    assert torch.equal(model.encoder.unmix.shared, trained.encoder.unmix.shared)
+    with pytest.raises(CheckpointError, match="holds a BrainEncoder"):
+        built(world, start_from=str(tmp_path), encoder="brainmodule", options={},
+              augment={"without_positions": 0})  # fmt: skip
+    # Sizes that are given count, and then the weights do not fit.
+    with pytest.raises(CheckpointError, match="do not fit"):
+        built(world, start_from=str(tmp_path), options={"filters": 3})
+
+
 def test_people_unknown_to_a_published_encoder_begin_as_everybody_else() -> None:
     pytest.importorskip("braindecode")
 
