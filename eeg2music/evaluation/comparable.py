@@ -14,7 +14,7 @@ from eeg2music.errors import DataError, InputError, first_few
 from eeg2music.files import read_json
 
 SCORES = "scores.json"
-KINDS = ("embedding", "generated")
+KINDS = ("embedding", "curves", "generated")
 # In place of names: every condition that both results hold.
 ALL = "all"
 OUTSIDE = "outside"
@@ -153,7 +153,8 @@ def _level_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], condi
             yield f"{where}: seeds of {condition} ({_short(seeds[0])} and {_short(seeds[1])})"
             continue
         for left, right in zip(sides[0]["seeds"], sides[1]["seeds"], strict=True):
-            for kind in KINDS:
+            # A score that came with a later version is compared where both have it.
+            for kind in (kind for kind in KINDS if kind in left and kind in right):
                 yield from (
                     f"{where}: {difference} of {condition}, {kind}, seed {left['seed']}"
                     for difference in _entry_differences(left.get(kind), right.get(kind))

@@ -157,7 +157,7 @@ def _figures(ours: Mapping[str, Any], theirs: Mapping[str, Any], config: Compare
                     continue
                 first, second = ([entry[kind] for entry in side if entry.get(kind)] for side in sides)
                 seeds = [entry["seed"] for entry in sides[0] if entry.get(kind)]
-                for name in config.figures if seeds else ():
+                for name in config.figures if first and second else ():
                     yield _Figure(level, condition, kind, name, first, second, seeds)
 
 

@@ -13,7 +13,7 @@ from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.corrections import holm
 from eeg2music.evaluation.tables import number, p_text
 
-KINDS = ("embedding", "generated")
+KINDS = ("embedding", "curves", "generated")
 FEWEST_SEEDS = 3
 COMPARED = ["level", "scored", "seed", "pairwise", "p", "p, corrected"]
 

@@ -59,7 +59,10 @@ REGION_WEIGHTS = (
     "over the region's filters, relative to its strongest electrode). What later layers make of it is not shown. "
     "Crosses are bad channels, which take no part."
 )
-NO_REGIONS = "Too few good electrodes have a known position: all stems follow one decoding of the whole recording."
+NO_REGIONS = (
+    "Too few good electrodes have a known position: all stems follow one decoding of the whole recording, which tells "
+    "much less of what was heard."
+)
 NO_WEIGHTS = "This brain encoder has no spatial filters by region that could be drawn."
 SPECTROGRAMS = "Stems before the mixer; mix: their plain sum. Brighter is louder, from -80 to -15 dB of full scale."
 _CURVES = (

@@ -241,6 +241,20 @@ def test_all_takes_every_condition_of_both_and_kind(put: Any, weak: dict[str, An
         compare_runs(put(ours), put(theirs), CompareConfig(conditions=("brain", "ridge")))
 
 
+def test_curves_are_compared_where_both_results_have_them(
+    put: Any, weak: dict[str, Any], strong: dict[str, Any]
+) -> None:
+    ours, theirs = copy.deepcopy(weak), copy.deepcopy(strong)
+    for scores in (ours, theirs):
+        for seeded in scores["levels"][0]["scores"]["brain"]["seeds"]:
+            seeded["curves"] = copy.deepcopy(seeded["embedding"])
+    both = compare_runs(put(ours), put(theirs), CompareConfig(figures=("accuracy",)))["rows"]
+    assert [row["kind"] for row in both] == ["embedding", "curves"]
+    # An earlier version scored no curves.
+    one = compare_runs(put(weak), put(theirs), CompareConfig(figures=("accuracy",)))["rows"]
+    assert [row["kind"] for row in one] == ["embedding"]
+
+
 def test_results_without_scores_by_song_are_refused(put: Any, weak: dict[str, Any]) -> None:
     old = copy.deepcopy(weak)
     for seeded in old["levels"][0]["scores"]["brain"]["seeds"]:
