@@ -88,8 +88,8 @@ def test_what_is_written(scores: dict[str, Any]) -> None:
 def test_what_the_scores_are_worth_is_said(scores: dict[str, Any]) -> None:
     """P-values corrected over all of the brain's, too few seeds, and which conditions the scores feel."""
     found, page = scores["scores"], (scores["out"] / "scores.md").read_text()
-    # Two seeds: the embedding at both levels, generated music at one.
-    assert found["comparisons"]["count"] == 6 and "## The brain against chance, corrected" in page
+    # Two seeds: the embedding and the curves at both levels, generated music at one.
+    assert found["comparisons"]["count"] == 10 and "## The brain against chance, corrected" in page
     assert found["remarks"] and found["remarks"][0].startswith("The evaluation has 2 seeds")
     assert f"**{found['remarks'][0]}**" in page and found["stamps"] == []
     assert found["followed_conditions"]["following"]["measures"] == ["onset"]

@@ -41,7 +41,7 @@ def judge_controls(
     surprises, count = [], 0
     for name, of in about.items():
         # What conditioned is the space in which an oracle has to be certain; any other hears what was generated.
-        kind = KINDS[0] if clips.is_array and of["circular"] else KINDS[1]
+        kind = "embedding" if clips.is_array and of["circular"] else "generated"
         found, judged = judge(
             {
                 condition: {
@@ -67,6 +67,6 @@ def _given(clips: Clips, condition: str, kind: str) -> dict[str, float]:
     style = {row.reference: row.style for row in clips.rows}
     styles = [style.get(name) for name in clips.gallery if name in asked]
     known = len(styles) == len(clips.gallery) and None not in styles and len(set(asked.values())) == 1
-    if condition != GENRE_ORACLE or not known or (kind != KINDS[0] and len(set(styles)) > 1):
+    if condition != GENRE_ORACLE or not known or (kind != "embedding" and len(set(styles)) > 1):
         return {}
     return {"expected": genre_guess_accuracy(styles)}
