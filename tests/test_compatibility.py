@@ -142,6 +142,8 @@ def test_the_report_says_what_the_manifest_says() -> None:
     told = words.training_line({**people, "simulated": False})
     assert "on 2 listeners hearing 1 piece." in told and "simulated" not in told
     assert "whether simulated or people, its manifest does not say" in words.training_line(people)
+    both = words.training_line({**people, "simulated": False, "simulated_before": True})
+    assert "some or most of them simulated" in both and "simulated" not in told
     assert "hearing pieces it does not name" in words.training_line({"subjects": ["a"]})
     for nothing in (None, {}, {"trained": "encoder"}):
         assert words.training_line(nothing) == words.UNKNOWN_TRAINING

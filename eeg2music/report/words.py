@@ -99,8 +99,14 @@ def training_line(manifest: Mapping[str, Any] | None) -> str:
     return TRAINED.format(
         listeners=_counted(manifest.get("subjects"), "listener"),
         pieces=_counted(manifest.get("songs"), "piece"),
-        whose="" if "simulated" in manifest else " (whether simulated or people, its manifest does not say)",
+        whose=_whose(manifest),
     )
+
+
+def _whose(manifest: Mapping[str, Any]) -> str:
+    if "simulated" not in manifest:
+        return " (whether simulated or people, its manifest does not say)"
+    return ", some or most of them simulated" if manifest.get("simulated_before") else ""
 
 
 def _counted(names: Sequence[str] | None, noun: str) -> str:

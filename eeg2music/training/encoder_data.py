@@ -33,8 +33,7 @@ class AugmentConfig(Config):
     """What a training window goes through. Probabilities are per window unless said otherwise.
 
     unseen : the person is presented as unknown
-    share : all that follows is done at all. At low signal-to-noise ratios a decoder lives on cancelling noise that
-        channels share, which every change of gains and positions spoils: leave some windows as they are
+    share : all that follows is done at all; other windows stay as they are recorded
     without_positions : positions are withheld
     channel_dropout : greatest share of channels left out; the share is drawn evenly from 0 on
     background : greatest gain of another stretch of the same recording that is added

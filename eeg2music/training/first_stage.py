@@ -61,13 +61,16 @@ def with_earlier(manifest: Mapping[str, Any], folder: str | Path | None) -> dict
     """The manifest of a stage, with the songs, works and people that the weights in `folder` had met before it.
 
     Weights do not forget: a test on songs of the first stage alone would be no test. What was held out before counts
-    as held out, unless it is trained on now: states were chosen by it.
+    as held out, unless it is trained on now: states were chosen by it. "simulated_before" says that recordings of
+    people came after simulated ones.
     """
     file = None if folder is None else Path(folder) / MANIFEST_NAME
     if file is None or not file.is_file():
         return dict(manifest)
     before = read_json(file)
     joined = {**manifest, **_joined(manifest, before)}
+    if manifest.get("simulated") is False and (before.get("simulated") or before.get("simulated_before")):
+        joined["simulated_before"] = True
     held_out, then = manifest.get("valid") or {}, before.get("valid") or {}
     valid = {**held_out, **_joined(held_out, then)}
     for what in ("songs", "subjects"):

@@ -565,6 +565,10 @@ def test_a_second_stage_may_have_other_people_and_forgets_nobody(world: Path, cl
     assert set(met["songs"]) == {*first.manifest()["songs"], "rock-0-0000", "rock-0-0001"}
     assert model.encoder.config["training_manifest"]["songs"] == met["songs"]
     assert set(met["valid"]["songs"]) == {"rock-0-0002", *first.manifest()["valid"]["songs"]} - set(met["songs"])
+    # The first stage was on simulated people, and the second on others: both are told.
+    write_json(tmp_path / "training_manifest.json", {**first.manifest(), "simulated": True})
+    assert second.manifest()["simulated"] is False and second.manifest()["simulated_before"] is True
+    assert "simulated_before" not in met
     second.export(model, tmp_path / "second")
     write_json(tmp_path / "second" / "training_manifest.json", met)
     with pytest.raises(LeakError, match="was trained on"):
