@@ -275,7 +275,9 @@ class EncoderTask(Task):
         figures = encoder_scores(encoder, source, self.valid)
         if not encoder.needs_positions:
             blind = encoder_scores(encoder, source, self.valid, with_positions=False)
-            figures.update({f"{key}_without_positions": blind[key] for key in ("pairwise_global", "top1_global")})
+            # One piece alone makes no gallery.
+            kept = [key for key in ("pairwise_global", "top1_global") if key in blind]
+            figures.update({f"{key}_without_positions": blind[key] for key in kept})
         return figures
 
     def export(self, model: nn.Module, folder: Path) -> None:

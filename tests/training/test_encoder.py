@@ -520,6 +520,14 @@ def stored(encoder: BrainEncoder, name: str) -> Tensor:
     return value if name in encoder.exact_weights else value.bfloat16().float()
 
 
+def test_a_run_whose_held_out_piece_is_one_has_figures_without_identification(
+    world: Path, clap: FakeClap, tmp_path: Path
+) -> None:
+    result = run(world, tmp_path / "run", "steps=1", "valid_every=0", "tensorboard=false", "task.valid_songs=0.1")
+    assert result.finished and result.figures["songs"] == 1
+    assert "r_loudness" in result.figures and not any("pairwise" in key for key in result.figures)
+
+
 def test_a_run_starts_from_weights_that_never_met_what_is_held_out(world: Path, clap: FakeClap, tmp_path: Path) -> None:
     first, _, trained = built(world, whiten=0)
     first.export(trained, tmp_path)
