@@ -24,6 +24,7 @@ import numpy as np
 
 from eeg2music.encoders.base import Encoder
 from eeg2music.errors import DataError
+from eeg2music.evaluation.comparable import KINDS
 from eeg2music.evaluation.controls import derangement, phase_randomize, reinitialised, time_shift
 from eeg2music.evaluation.heard import Heard, condition_vectors, curve_vectors, scorer_vectors, take
 from eeg2music.evaluation.identification import identify
@@ -43,7 +44,6 @@ CONTROLS = (
 AT_CHANCE = ("shuffled", "phase_randomized", "no_brain", "random_encoder")
 # Any filter of a recording, also one with random weights, follows what the recording follows: not judged.
 FOLLOWS_ANYWAY = ("random_encoder", "curves")
-KINDS = ("embedding", "curves", "generated")
 P_CHANCE = 0.05
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from eeg2music.evaluation.comparable import KINDS
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.corrections import holm
 from eeg2music.evaluation.tables import number, p_text
 
-KINDS = ("embedding", "curves", "generated")
 FEWEST_SEEDS = 3
 COMPARED = ["level", "scored", "seed", "pairwise", "p", "p, corrected"]
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from eeg2music.evaluation.brain import AT_CHANCE, FOLLOWS_ANYWAY, KINDS, surprises
+from eeg2music.evaluation.brain import AT_CHANCE, FOLLOWS_ANYWAY, surprises
+from eeg2music.evaluation.comparable import KINDS
 from eeg2music.evaluation.compare import paired_differences
 from eeg2music.evaluation.statistics import Interval, cluster_interval
 from eeg2music.report.words import NO_FINDING
