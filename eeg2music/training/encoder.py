@@ -92,6 +92,8 @@ class EncoderConfig(Config):
     encoder : a registered encoder; options : its arguments besides the signal's.
     delays : learn how late each training listener responds, so that the curves need not blur over it.
     whiten : how many windows tell how channels vary together, so that spatial filters are learned on white ones; 0: off
+    match_curves : how many windows tell how far curves have to be spread, when weights are kept, to vary as heard ones
+        do; 0: off
     start_from : folder of weights to begin with, such as those of the shipped encoder, whose sizes are taken over;
         people whom it does not know begin like anybody it was not trained on.
     """
@@ -113,6 +115,7 @@ class EncoderConfig(Config):
     fit_windows: int = Field(4000, ge=8)
     delays: bool = True
     whiten: int = Field(1024, ge=0)
+    match_curves: int = Field(512, ge=0)
     start_from: str | None = None
 
 
@@ -283,6 +286,9 @@ class EncoderTask(Task):
     def export(self, model: nn.Module, folder: Path) -> None:
         encoder: Encoder = copy.deepcopy(model.encoder)  # type: ignore[assignment]
         encoder.settle()
+        if self.config.match_curves:
+            source = self._windows(self.split.train, None)
+            encoder.eval().match_curves(fit_batches(source, min(self.config.match_curves, len(source))))
         save_model(encoder, folder, dtype=torch.bfloat16, exact=encoder.exact_weights)
 
     def _fitted(self) -> dict[str, Any]:
@@ -324,11 +330,12 @@ def sizes_of(folder: Path, kind: type[Encoder]) -> dict[str, Any]:
 
 
 def fit_batches(source: Windows, limit: int, size: int = 32) -> list[Batch]:
-    """About `limit` windows of a source, as batches, each presentation equally often; with fewer, the first ones."""
+    """About `limit` windows of a source, as batches: each presentation equally often or, of more, some of all."""
     from eeg2music.training.order import collate
 
-    draws = max(1, limit // max(1, len(source)))
-    visits = [(index, draw) for draw in range(draws) for index in range(len(source))][:limit]
+    count = len(source)
+    chosen = range(count) if limit >= count else [place * count // limit for place in range(limit)]
+    visits = [(index, draw) for draw in range(max(1, limit // max(1, count))) for index in chosen]
     return [
         collate([source.item(*visit) for visit in visits[first : first + size]])
         for first in range(0, len(visits), size)
