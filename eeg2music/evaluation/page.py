@@ -41,7 +41,8 @@ FOLLOW_HEADS = [
     "of oracle",
     "one lag per listener",
     "of oracle",
-    "null (other song)",
+    "another song, best lag",
+    "another song, by beat",
     "clips",
 ]
 
@@ -212,8 +213,9 @@ def _follow(level: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": level_title(level, f"following, mean of {seeds_text(count)}"),
         "note": "Correlation of the onsets of generated and heard stems, at one lag for all or one for each listener "
-        "(at most 62.5 ms), without an interval. The null is another song, at the lag of up to 0.5 s that suits each "
-        "pair best: that freedom puts it above the controls, which share one lag." + NOTES["following"],
+        "(at most 62.5 ms), without an interval. The nulls are another song, at the lag of up to 0.5 s that suits each "
+        "pair best, and by beat: stretched to the tempo of the song that was heard, at the best lag of up to one beat. "
+        "That freedom puts them above the controls, which share one lag." + NOTES["following"],
         "heads": FOLLOW_HEADS,
         "rows": [_follow_row(name, of, ceiling) for name, of in found.items()],
     }
@@ -225,7 +227,9 @@ def _follow_row(name: str, of: Sequence[Mapping[str, Any]], ceiling: Sequence[Ma
         value = known_mean([one[key] for one in of])
         each = [", ".join(number(one[key]) for one in of)] if key == "mean" else []
         cells += [number(value), *each, _share(value, known_mean([one[key] for one in ceiling]))]
-    return [*cells, number(known_mean([one["null"] for one in of])), f"{of[0]['n']}"]
+    # Evaluations that were stored earlier have no null by beat.
+    cells += [number(known_mean([one.get(key) for one in of])) for key in ("null", "null_by_beat")]
+    return [*cells, f"{of[0]['n']}"]
 
 
 def _share(value: float | None, ceiling: float | None) -> str:

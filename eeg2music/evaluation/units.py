@@ -30,7 +30,7 @@ from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
 from eeg2music.evaluation.follow import following
 from eeg2music.evaluation.heard import Heard, audio_conditions, condition_vectors, curve_vectors, scorer_vectors
 from eeg2music.evaluation.known import refuse_known
-from eeg2music.evaluation.material import further_songs, prepared_heard, simulated_heard
+from eeg2music.evaluation.material import composed_tempi, further_songs, prepared_heard, simulated_heard
 from eeg2music.pipeline import Hook, SamplingConfig, load_pipeline, no_hook
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.seeding import derive_seed
@@ -267,9 +267,22 @@ class Bench:
         """Put into `entry` how clips (clip, stem, samples) of some queries score; returns their vectors."""
         gallery = self._know(evidence.heard.stems).gallery
         entry["generated"] = generated_score(clips, evidence, gallery, rows)
-        entry["following"] = _following(clips, evidence, rows)
+        entry["following"] = self._following(clips, evidence, rows)
         # Vectors, not clips: hundreds of clips of every condition would fill the memory.
         return Matched(scorer_vectors(self._scorer, clips), gallery, evidence.heard.target[rows])
+
+    def _following(self, clips: FloatArray, evidence: Evidence, rows: Sequence[int]) -> dict[str, Any]:
+        """How well the clips of some queries follow what was heard in them."""
+        chosen, config = evidence.heard.select(rows), self._config
+        tempi_bpm = None if config.prepared else composed_tempi(config.listening, chosen.query_songs)
+        return following(
+            clips,
+            chosen.stems[chosen.target],
+            seed=evidence.seed,
+            songs=chosen.query_works,
+            listeners=chosen.query_subjects,
+            tempi_bpm=tempi_bpm,
+        )
 
     def _listen(self, unit: Unit) -> Evidence:
         config = self._config
@@ -352,15 +365,3 @@ def spread(total: int, count: int) -> list[int]:
     [0, 4, 9]
     """
     return sorted({int(place) for place in np.linspace(0, total - 1, min(count, total)).round()}) if count else []
-
-
-def _following(clips: FloatArray, evidence: Evidence, rows: Sequence[int]) -> dict[str, Any]:
-    """How well the clips of some queries follow what was heard in them."""
-    chosen = evidence.heard.select(rows)
-    return following(
-        clips,
-        chosen.stems[chosen.target],
-        seed=evidence.seed,
-        songs=chosen.query_works,
-        listeners=chosen.query_subjects,
-    )
