@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -478,11 +477,50 @@ def test_circular_encoder_of_a_report_is_caught(study: Study, folder: str) -> No
     assert study.score(embedding=["scorer"])["embeddings"]["scorer"]["circular"] is False
 
 
-def test_conditioning_encoder_as_judge_is_caught(study: Study) -> None:
-    """Where nobody says what conditioned the clips, the project's own CLAP is no judge; others are stamped."""
+@pytest.mark.parametrize("embedding", [["scorer"], ["ours"], ["classical", "clap-music"]])
+def test_undeclared_conditioning_is_caught(study: Study, embedding: list[str]) -> None:
+    """Where nobody says what conditioned the clips, nothing that was trained is a judge; it is not even loaded."""
     study.header = {}
-    refused(LeakError, "Circular encoder: the embedding 'ours' conditions", lambda: study.score(embedding=["ours"]))
-    assert re.search("Independence of .* was not checked", study.score()["stamps"][0])
+    refused(
+        LeakError,
+        f"Circular encoder not excluded: nothing says what .* '{embedding[-1]}' would score.*`conditioned_on` in clips",
+        lambda: study.score(embedding=embedding),
+    )
+    assert not (study.folder.parent / "out").exists()
+
+
+def test_undeclared_conditioning_is_stamped_where_it_is_allowed(study: Study) -> None:
+    study.header = {}
+    scores = study.score(allow_circular=True)
+    assert scores["embeddings"]["scorer"]["circular"] is None
+    for name in ("scores.md", "card.md", "report.html"):
+        text = (study.folder.parent / "out" / name).read_text()
+        assert "UNDECLARED: the embedding" in text and "scorer" in text
+
+
+def test_what_was_not_learned_needs_no_declaration(study: Study) -> None:
+    study.header = {}
+    assert study.score(embedding=["classical"])["stamps"] == []
+    # Nothing is scored by an embedding then.
+    assert study.score(identification=False, distances=[])["sounds"]["reconstruction"]
+
+
+def test_a_report_declares_no_clips_but_its_own(study: Study) -> None:
+    study.header = {}
+    (study.folder / "brain" / "report.json").write_text(json.dumps({"checkpoint_sha256": "a" * 64}))
+    assert study.score()["stamps"] == []
+    study.save("ridge/0.wav", noisy(tune(0), 200))
+    study.rows.append({**study.rows[0], "file": "ridge/0.wav"})
+    refused(LeakError, "Circular encoder not excluded", study.score)
+
+
+def test_an_array_of_unknown_embedding_is_caught(arrays: Study) -> None:
+    """What conditioned the clips cannot be held against a nameless embedding; that nothing did can."""
+    del arrays.header["embedding"]
+    assert arrays.score()["embeddings"]["undeclared"]["circular"] is False
+    arrays.header["conditioned_on"] = ["muq"]
+    refused(LeakError, "nothing says which embedding the array holds.*names muq", arrays.score)
+    assert arrays.score(allow_circular=True)["stamps"][0].startswith("UNDECLARED")
 
 
 def test_circular_array_is_caught(arrays: Study) -> None:
