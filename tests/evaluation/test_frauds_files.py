@@ -388,14 +388,44 @@ def test_permuted_labels_are_caught(study: Study) -> None:
     )
 
 
-def test_labels_permuted_throughout_are_caught(study: Study) -> None:
-    """No label contradicts another: what was heard is then not found, and interval and p-value say so."""
-    honest = study.score()["scores"]["brain"]["scorer"]["identification"]
-    for number, row in enumerate(study.rows):
-        row["file"] = f"brain/{(number + 1) % SONGS}.wav"
-    false = study.score()["scores"]["brain"]["scorer"]["identification"]
+def exchanged(arrays: Study, songs: int, *, noise: float = 0.3, step: int = 1) -> Study:
+    """As many songs; the clip of each stands under the song `step` further on, so that no label contradicts another."""
+    rng = np.random.default_rng(1)
+    heard = rng.standard_normal((songs, 16))
+    np.save(arrays.folder / "heard.npy", heard)
+    np.save(arrays.folder / "made.npy", heard + noise * rng.standard_normal(heard.shape))
+    arrays.rows = [
+        {"row": n, "reference": (n + step) % songs, "song": f"song-{(n + step) % songs}"} for n in range(songs)
+    ]
+    return arrays
+
+
+def test_labels_permuted_throughout_are_caught(arrays: Study) -> None:
+    """What was heard is then not found, and another table of references fits."""
+    assert exchanged(arrays, 12, step=0).score()["warnings"] == []
+    scores = exchanged(arrays, 12).score()
+    (said,) = scores["warnings"]
+    assert said.startswith("The labels of 'brain' look permuted: in the embedding 'muq' its clips are at chance")
+    assert "12 of 12 references are exchanged: where it says 1, 0 fits." in said
+    false = scores["scores"]["brain"]["muq"]["identification"]
     assert false["p_value"] > 0.05 and false["ci95"][0] < 0.5
-    assert false["accuracy"] < honest["accuracy"]
+    assert "look permuted" in (arrays.folder.parent / "out" / "card.md").read_text()
+
+
+def test_permuted_labels_below_chance_are_caught(arrays: Study) -> None:
+    """Each clip is under the song that it is least like."""
+    exchanged(arrays, 12, step=0)
+    np.save(arrays.folder / "made.npy", -np.load(arrays.folder / "heard.npy") + 1e-3)
+    (said,) = arrays.score(permutations=200)["warnings"]
+    assert "look permuted" in said and "lie below chance (pairwise 0." in said
+
+
+@pytest.mark.parametrize("what", ["chance", "few", "shuffled"])
+def test_what_is_merely_at_chance_is_not_called_permuted(arrays: Study, what: str) -> None:
+    """Clips that know nothing, references too few to tell, and a control whose recordings were exchanged."""
+    exchanged(arrays, 5 if what == "few" else 12, noise=100.0 if what == "chance" else 0.3)
+    arrays.rows = [{**row, "condition": "shuffled" if what == "shuffled" else "brain"} for row in arrays.rows]
+    assert arrays.score()["warnings"] == []
 
 
 def test_one_song_with_two_works_is_caught(study: Study) -> None:

@@ -21,6 +21,7 @@ from eeg2music.evaluation.outside.manifest import Clips
 from eeg2music.evaluation.outside.measure import Space, distances, heard_in_reference, identification
 from eeg2music.evaluation.outside.nearness import Limits
 from eeg2music.evaluation.outside.page import write_page_of
+from eeg2music.evaluation.outside.permuted import permuted_labels
 from eeg2music.evaluation.outside.sounds import measure_sounds
 from eeg2music.evaluation.outside.spaces import Material, array_material, audio_material, look_at
 from eeg2music.evaluation.outside.stems import Stems, look_at_stems
@@ -89,6 +90,7 @@ def run_score(
         "stamps": _stamps(clips, about, material, scored),
         "warnings": [
             *material.remarks,
+            *permuted_labels(scored),
             *_heard_again(material.spaces),
             *(sounds or {}).get("warnings", ()),
             *_uneven(clips),
