@@ -361,7 +361,10 @@ def score(
     What is true of all clips stands in a .json of the same name
     beside the table: conditioned_on, sample_rate_hz, loudness, array,
     reference_array, embedding, embedding_sha256, gallery,
-    gallery_size, repeated, copied.
+    gallery_size, repeated, copied. `conditioned_on` has to be there:
+    the embeddings that steered the generation, by name or hash, or
+    [] for none. Without it only `classical` scores, which is not
+    learned.
     """
     from eeg2music.config import load_config
     from eeg2music.evaluation.outside.config import ScoreConfig, check_score

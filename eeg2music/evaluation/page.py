@@ -18,6 +18,7 @@ from eeg2music.evaluation.tables import (
     MARK,
     NO_EMBEDDING,
     POOLED,
+    is_circular,
     known_mean,
     level_title,
     limits,
@@ -94,8 +95,7 @@ def _lead(scores: Mapping[str, Any]) -> str:
 
 
 def _judge(scores: Mapping[str, Any]) -> str:
-    circular = any(text.startswith("CIRCULAR") for text in scores["stamps"])
-    return "an encoder that also conditions" if circular else "an encoder that conditions nothing"
+    return f"an encoder that {'also conditions' if is_circular(scores) else 'conditions nothing'}"
 
 
 def _missed(scores: Mapping[str, Any]) -> str:

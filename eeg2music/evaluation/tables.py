@@ -18,6 +18,8 @@ POOLED = (
     "Each query's score is averaged over the seeds, which share songs and listeners; interval and permutation test are "
     "over songs."
 )
+# How the stamp begins of a score whose judge also conditioned what it judges.
+CIRCULAR = "CIRCULAR"
 MARK = "†"
 DISAGREE = (
     f"{MARK} marks a p whose 95 % interval says otherwise about chance. They answer two questions: p is one-sided, how "
@@ -60,6 +62,11 @@ def write_tables(
         if card is not None:
             write_text(folder / "card.md", card)
         write_page(folder / "report.html", title=title, lead=lead, warnings=warnings, tables=tables, figures=figures)
+
+
+def is_circular(scores: Mapping[str, Any]) -> bool:
+    """Whether scores are stamped because their judge also conditioned what it judges."""
+    return any(text.startswith(CIRCULAR) for text in scores["stamps"])
 
 
 def markdown(tables: Sequence[Mapping[str, Any]]) -> str:

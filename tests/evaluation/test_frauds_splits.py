@@ -248,8 +248,9 @@ def test_trimmed_song_is_caught(piece: np.ndarray) -> None:
     other = render(compose("rock-1-0002", duration_s=9.0)).sum(axis=0)
     for name, audio in {"hit": piece, "other": other, "new": cut}.items():
         listened.hear(name, audio)
-    found = listened.between(["hit", "other"], ["new"])["pairs"]
-    assert [(match["train"], match["test"]) for match in found] == [("hit", "new")]
+    found = listened.between(["hit", "other"], ["new"])
+    assert [(match["train"], match["test"]) for match in found["pairs"]] == [("hit", "new")]
+    assert "new sounds like hit" in found["warnings"][0]
 
 
 def queries(noise: float = 1.5, songs: int = 12) -> dict[str, Any]:

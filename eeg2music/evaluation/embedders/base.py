@@ -54,7 +54,7 @@ class Embedder(ABC):
     one_length : clips to be compared must be of one length
     unit_norm : the cosine is the natural similarity; otherwise it is taken after centring and scaling
     scaled : the dimensions have different units, so distances are taken in units of the reference's deviation
-    conditions : it is known to condition a generator of this project
+    learned : it was trained, so that a generator may have been conditioned on it
     followed : conditions of the generator that it measures as such (of "onset", "loudness", "brightness")
     note : a sentence for the report
     """
@@ -67,7 +67,7 @@ class Embedder(ABC):
     one_length: bool = False
     unit_norm: bool = False
     scaled: bool = False
-    conditions: bool = False
+    learned: bool = True
     followed: tuple[str, ...] = ()
     note: str = ""
 
