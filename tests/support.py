@@ -61,8 +61,8 @@ def write_clap(folder: Path) -> None:
 def seeds_together(seeds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any] | None]:
     """Made-up figures of several seeds: the first one's with the mean of the accuracies."""
     found: dict[str, dict[str, Any] | None] = {}
-    for kind in ("embedding", "generated"):
-        scores = [entry[kind] for entry in seeds if entry[kind]]
+    for kind in ("embedding", "curves", "generated"):
+        scores = [entry[kind] for entry in seeds if entry.get(kind)]
         means = {key: sum(one[key] for one in scores) / len(scores) for key in ("accuracy", "top1") if scores}
         found[kind] = {**scores[0], **means, "seeds": len(scores)} if scores else None
     return found

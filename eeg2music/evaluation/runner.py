@@ -20,7 +20,7 @@ from eeg2music.evaluation.brain_map import brain_map
 from eeg2music.evaluation.breakdowns import level_breakdown
 from eeg2music.evaluation.card import CARD_FILE
 from eeg2music.evaluation.circular import check_judge
-from eeg2music.evaluation.comparisons import brain_comparisons, seed_remarks
+from eeg2music.evaluation.comparisons import brain_comparisons, seed_remarks, summary_comparisons
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
 from eeg2music.evaluation.expectations import judge
 from eeg2music.evaluation.followed import followed_conditions
@@ -91,6 +91,7 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
         "sounds": sounds.scores,
         "surprises": [text for level in levels for text in level["surprises"]],
         "comparisons": brain_comparisons(levels),
+        "summary_comparisons": summary_comparisons(levels),
         "followed_conditions": followed_conditions(),
         "stamps": [
             *circular,

@@ -73,8 +73,8 @@ def test_what_is_written(scores: dict[str, Any]) -> None:
     assert [path.name for path in out.parent.iterdir()] == ["out"]
     assert json.loads((out / "scores.json").read_text()) == json.loads(json.dumps(scores["scores"]))
     page = (out / "report.html").read_text()
-    # Against difficulty; bars: clean two, hard one; matrix and ranks of both, a map of the level with clips; the brain.
-    assert page.count("data:image/png;base64,") == 4 + 5 + 1
+    # Against difficulty; bars: clean three, hard two; matrix and ranks of both, a map where there are clips; the brain.
+    assert page.count("data:image/png;base64,") == 6 + 5 + 1
     for title in ("clean (0 dB): map of the embeddings", "hard (-12 dB): retrieval matrix", "Brain maps"):
         assert f"<h2>{title}</h2>" in page
     table = (out / "scores.md").read_text()
@@ -82,6 +82,7 @@ def test_what_is_written(scores: dict[str, Any]) -> None:
     assert "## clean (0 dB): embedding" in table
     assert "## hard (-12 dB): embedding" in table
     assert "## hard (-12 dB): generated" not in table
+    assert "## hard (-12 dB): curves, by seed" in table
     assert "## clean (0 dB): following, mean of 2 seeds" in table
 
 
@@ -90,6 +91,8 @@ def test_what_the_scores_are_worth_is_said(scores: dict[str, Any]) -> None:
     found, page = scores["scores"], (scores["out"] / "scores.md").read_text()
     # Two seeds: the embedding and the curves at both levels, generated music at one.
     assert found["comparisons"]["count"] == 10 and "## The brain against chance, corrected" in page
+    # Embedding and curves of the brain at both levels and of six controls, the oracle's too; clips of two conditions.
+    assert found["summary_comparisons"]["count"] == 2 * 2 + 2 * 6 + 2 and "over all 18 of this table" in page
     assert found["remarks"] and found["remarks"][0].startswith("The evaluation has 2 seeds")
     assert f"**{found['remarks'][0]}**" in page and found["stamps"] == []
     assert found["followed_conditions"]["following"]["measures"] == ["onset"]
