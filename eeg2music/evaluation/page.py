@@ -12,7 +12,7 @@ from eeg2music.evaluation.comparable import KINDS
 from eeg2music.evaluation.comparisons import comparison_tables
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.details import breakdown_tables, centred_tables, distance_tables, summary_table
-from eeg2music.evaluation.expectations import table
+from eeg2music.evaluation.expectations import chance_line, table
 from eeg2music.evaluation.followed import NOTES
 from eeg2music.evaluation.sounds_page import gallery, sound_tables
 from eeg2music.evaluation.tables import (
@@ -99,8 +99,14 @@ def _judge(scores: Mapping[str, Any]) -> str:
 
 
 def _missed(scores: Mapping[str, Any]) -> str:
-    judged = sum(level.get("expectations", 0) for level in scores["levels"])
-    return f"Of {judged} expectations of controls {len(scores['surprises'])} were not met; each is judged at 5 %."
+    count = sum(level["expectations"] for level in scores["levels"])
+    if not count:
+        return "No control was judged."
+    at_chance, missed = (sum(level["at_chance"][key] for level in scores["levels"]) for key in ("judged", "missed"))
+    return (
+        f"Of {count} expectations of controls {len(scores['surprises'])} were not met; each seed is judged by itself, "
+        f"and several also together. {chance_line(count, at_chance, missed)}"
+    )
 
 
 def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ from eeg2music.evaluation.pooled import pooled_scores
 from eeg2music.evaluation.sounds import sound_units, sounds_level, sounds_seed
 from eeg2music.evaluation.sounds_scores import FOLDER, gather_sounds
 from eeg2music.evaluation.splits import Manifest
-from eeg2music.evaluation.units import Unit, UnitResult, in_order, level_units, unit_of
+from eeg2music.evaluation.units import WITHOUT_RECORDING, Unit, UnitResult, in_order, level_units, unit_of
 from eeg2music.evaluation.workers import score_units
 from eeg2music.files import check_result_folder
 from eeg2music.origin import made_with
@@ -74,7 +74,7 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
     levels, pictures = [], []
     for level in config.levels:
         found = _results(level, config, parts.read)
-        levels.append(_level_scores(level, config, found, reference))
+        levels.append(_level_scores(level, config, found, reference, levels))
         pictures += level_pictures(levels[-1], found)
     sounds = gather_sounds(config, parts.read, reference.further)
     hook("listening for songs that sound alike")
@@ -197,9 +197,13 @@ def _results(
 
 
 def _level_scores(
-    level: LevelConfig, config: EvaluateConfig, found: Mapping[str, Sequence[UnitResult]], reference: _Reference
+    level: LevelConfig,
+    config: EvaluateConfig,
+    found: Mapping[str, Sequence[UnitResult]],
+    reference: _Reference,
+    earlier: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """What scores.json says about one level."""
+    """What scores.json says about one level. `earlier`: the same of the levels before."""
     scores: dict[str, dict[str, Any]] = {}
     apart: dict[str, Any] = {}
     facts: dict[str, Any] = {"style": None, "subjects": [], "songs": []}
@@ -223,8 +227,12 @@ def _level_scores(
         ]
         if made:
             apart[name] = mean_of_seeds(made)
-    # A simulated listener's recording holds all songs.
-    elsewhere, judged = judge(scores, also_at_chance=() if config.prepared else ("time_shifted",))
+    judged = judge(
+        scores,
+        # A simulated listener's recording holds all songs.
+        also_at_chance=() if config.prepared else ("time_shifted",),
+        earlier=[{name: of for name, of in one["scores"].items() if name in WITHOUT_RECORDING} for one in earlier],
+    )
     return {
         "name": level.name,
         "snr_db": level.snr_db,
@@ -235,8 +243,9 @@ def _level_scores(
         "distances": apart,
         "breakdown": level_breakdown(found),
         "map": map_facts(found),
-        "surprises": [f"{level.name}: {text}" for text in elsewhere],
-        "expectations": judged,
+        "surprises": [f"{level.name}: {text}" for text in judged.surprises],
+        "expectations": judged.count,
+        "at_chance": {"judged": judged.at_chance, "missed": judged.at_chance_missed},
     }
 
 
