@@ -68,13 +68,13 @@ class Judged(NamedTuple):
     """What came of it.
 
     surprises : sentences for what does not sit where it should
-    count : how many expectations were judged
+    expectations : how many were judged
     at_chance : how many of them are tests at 5 % of whether a control is at chance
     at_chance_missed : how many of these were not met
     """
 
     surprises: list[str]
-    count: int
+    expectations: int
     at_chance: int
     at_chance_missed: int
 
@@ -109,6 +109,19 @@ def chance_line(count: int, at_chance: int, missed: int) -> str:
     )
     others = count - at_chance
     return text + (f"; the other {others} (ceilings, bounds, differences) it misses more seldom." if others else ".")
+
+
+def missed_line(scores: Mapping[str, Any]) -> str:
+    """What became of the expectations of all levels, in words. `scores`: what scores.json holds."""
+    levels = scores["levels"]
+    count = sum(level["expectations"] for level in levels)
+    if not count:
+        return "No control was judged."
+    at_chance, missed = (sum(level["at_chance"][key] for level in levels) for key in ("judged", "missed"))
+    return (
+        f"Of {count} expectations of controls {len(scores['surprises'])} were not met; each seed is judged by itself, "
+        f"and several also together. {chance_line(count, at_chance, missed)}"
+    )
 
 
 def table(scores: Scores) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from eeg2music.evaluation.comparable import KINDS
 from eeg2music.evaluation.comparisons import comparison_tables
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.details import breakdown_tables, centred_tables, distance_tables, summary_table
-from eeg2music.evaluation.expectations import chance_line, table
+from eeg2music.evaluation.expectations import missed_line, table
 from eeg2music.evaluation.followed import NOTES
 from eeg2music.evaluation.sounds_page import gallery, sound_tables
 from eeg2music.evaluation.tables import (
@@ -89,24 +89,13 @@ def _lead(scores: Mapping[str, Any]) -> str:
         f"conditioning space ({EMBEDDING}), the generated music by {_judge(scores)}. Intervals are over songs (and "
         "over listeners from ten on; fewer are fixed effects: nothing is said about other listeners). Other subject is "
         "expected near the brain: that the next listener's recording of a second presentation of the same song gives "
-        f"nearly the same shows that what is decoded is not personal. {_seeds_note(scores)} {_missed(scores)}"
+        f"nearly the same shows that what is decoded is not personal. {_seeds_note(scores)} {missed_line(scores)}"
     )
 
 
 def _judge(scores: Mapping[str, Any]) -> str:
     circular = any(text.startswith("CIRCULAR") for text in scores["stamps"])
     return "an encoder that also conditions" if circular else "an encoder that conditions nothing"
-
-
-def _missed(scores: Mapping[str, Any]) -> str:
-    count = sum(level["expectations"] for level in scores["levels"])
-    if not count:
-        return "No control was judged."
-    at_chance, missed = (sum(level["at_chance"][key] for level in scores["levels"]) for key in ("judged", "missed"))
-    return (
-        f"Of {count} expectations of controls {len(scores['surprises'])} were not met; each seed is judged by itself, "
-        f"and several also together. {chance_line(count, at_chance, missed)}"
-    )
 
 
 def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:

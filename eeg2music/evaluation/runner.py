@@ -41,6 +41,7 @@ from eeg2music.files import check_result_folder
 from eeg2music.origin import made_with
 from eeg2music.pipeline import MAKING, SCORING, Hook, check_models, default_checkpoint, no_hook, pick_device
 from eeg2music.recordings.prepared import PreparedDataset
+from eeg2music.report.html import Picture
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.simulation.calibration import REAL_SNR_DB
 from eeg2music.types import FloatArray
@@ -71,7 +72,8 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
     _finish_units(config, parts, folder, device, hook)
     reference = _Reference(config, folder, hook)
     hook("comparing with music")
-    levels, pictures = [], []
+    levels: list[dict[str, Any]] = []
+    pictures: list[Picture] = []
     for level in config.levels:
         found = _results(level, config, parts.read)
         levels.append(_level_scores(level, config, found, reference, levels))
@@ -244,7 +246,7 @@ def _level_scores(
         "breakdown": level_breakdown(found),
         "map": map_facts(found),
         "surprises": [f"{level.name}: {text}" for text in judged.surprises],
-        "expectations": judged.count,
+        "expectations": judged.expectations,
         "at_chance": {"judged": judged.at_chance, "missed": judged.at_chance_missed},
     }
 

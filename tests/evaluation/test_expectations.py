@@ -10,7 +10,7 @@ import pytest
 
 from eeg2music.evaluation.baselines import BASELINES
 from eeg2music.evaluation.brain import CONTROLS
-from eeg2music.evaluation.expectations import WORDS, chance_line, judge, table
+from eeg2music.evaluation.expectations import WORDS, chance_line, judge, missed_line, table
 from eeg2music.evaluation.identification import identify
 from eeg2music.evaluation.pooled import pooled_scores
 from eeg2music.evaluation.units import Matched, UnitResult
@@ -118,12 +118,24 @@ def test_tests_of_chance_are_missed_as_often_as_is_said() -> None:
     seeds = [entry(0.0, None, draw=draw) for draw in range(120)]
     told = [judge({"shuffled": one}) for one in seeds]
     missed = sum(one.at_chance_missed for one in told)
-    assert {(one.count, one.at_chance) for one in told} == {(1, 1)} and 1 <= missed <= 13
+    assert {(one.expectations, one.at_chance) for one in told} == {(1, 1)} and 1 <= missed <= 13
     assert chance_line(300, 120, missed).startswith(
         f"120 are tests at 5 % of whether a control is at chance: {missed} not met, where chance alone misses about 6; "
         "the other 180 "
     )
     assert chance_line(1, 1, 0).endswith("misses about 0.05.") and "seldom" in chance_line(3, 0, 0)
+
+
+def test_what_chance_alone_misses_is_said_of_the_tests_that_are_at_chance() -> None:
+    """40 of 100 are tests at 5 %, of which two are missed by chance; of the rest that is not known."""
+    levels = [{"expectations": 50, "at_chance": {"judged": 20, "missed": n}} for n in (1, 2)]
+    said = missed_line({"levels": levels, "surprises": ["a", "b", "c", "d"]})
+    assert said.startswith("Of 100 expectations of controls 4 were not met")
+    assert (
+        "40 are tests at 5 % of whether a control is at chance: 3 not met, where chance alone misses about 2;" in said
+    )
+    assert said.endswith("the other 60 (ceilings, bounds, differences) it misses more seldom.")
+    assert missed_line({"levels": [], "surprises": []}) == "No control was judged."
 
 
 def test_what_repeats_below_the_threshold_of_one_seed_is_told_of_all_together() -> None:
@@ -134,7 +146,7 @@ def test_what_repeats_below_the_threshold_of_one_seed_is_told_of_all_together() 
     told = judge({"shuffled": weak})
     assert told.surprises[0].startswith("shuffled (embedding, all seeds) should be at chance 0.50 but has 0.5")
     assert told[1:] == (6, 6, 1)
-    assert judge({"shuffled": together(0.0, range(1))}).count == 1  # one seed is not judged twice
+    assert judge({"shuffled": together(0.0, range(1))}).expectations == 1  # one seed is not judged twice
 
 
 def test_a_small_difference_that_repeats_is_told_of_all_seeds_together() -> None:
@@ -143,7 +155,7 @@ def test_a_small_difference_that_repeats_is_told_of_all_seeds_together() -> None
     found = judge({"brain": brain, "other_subject": other})
     (said,) = found.surprises
     assert said.startswith("other subject (embedding, all seeds) should be within 0.02 of the brain but is above it")
-    assert (found.count, found.at_chance) == (5, 0)
+    assert (found.expectations, found.at_chance) == (5, 0)
     assert judge({"brain": brain, "other_subject": brain}).surprises == []
 
 
@@ -151,13 +163,13 @@ def test_what_is_the_same_at_every_level_is_judged_once() -> None:
     """Oracle and codec by themselves and beside each other; a brain of another level, and more windows, are judged."""
     first = {"oracle": entry(1.0, 0.6), "codec": entry(None, 0.9), "signal_blind": entry(0.5, None)}
     once = judge(first)
-    assert (once.count, once.at_chance, once.at_chance_missed) == (6, 1, 1)
+    assert (once.expectations, once.at_chance, once.at_chance_missed) == (6, 1, 1)
     assert judge(first, earlier=[{}, first]) == ([], 0, 0, 0)
     further = judge({**first, "brain": entry(0.6, 0.4)}, earlier=[first])
-    assert (further.count, further.surprises) == (1, [])
+    assert (further.expectations, further.surprises) == (1, [])
     fewer = scored(0.0, songs=12)
     changed = {"seed": 0, "embedding": fewer, "generated": None}
-    assert judge({"signal_blind": {**changed, "seeds": [changed]}}, earlier=[first]).count == 1
+    assert judge({"signal_blind": {**changed, "seeds": [changed]}}, earlier=[first]).expectations == 1
 
 
 def test_a_handful_of_songs_is_enough_for_a_perfect_score() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support import seeds_together
 
-from eeg2music.evaluation.page import _missed, _pictures, score_tables
+from eeg2music.evaluation.page import _pictures, score_tables
 from eeg2music.evaluation.tables import NO_EMBEDDING
 from eeg2music.report import figures
 
@@ -173,15 +173,3 @@ def test_recordings_have_no_ratio_and_are_not_called_simulated(level: dict[str, 
     assert "dB" not in text
     assert "simulated" not in text
     assert "sampling and controls only" in tables[0]["note"]
-
-
-def test_what_chance_alone_misses_is_said_of_the_tests_that_are_at_chance() -> None:
-    """40 of 100 are tests at 5 %, of which two are missed by chance; of the rest that is not known."""
-    levels = [{"expectations": 50, "at_chance": {"judged": 20, "missed": n}} for n in (1, 2)]
-    said = _missed({"levels": levels, "surprises": ["a", "b", "c", "d"]})
-    assert said.startswith("Of 100 expectations of controls 4 were not met")
-    assert (
-        "40 are tests at 5 % of whether a control is at chance: 3 not met, where chance alone misses about 2;" in said
-    )
-    assert said.endswith("the other 60 (ceilings, bounds, differences) it misses more seldom.")
-    assert _missed({"levels": [], "surprises": []}) == "No control was judged."

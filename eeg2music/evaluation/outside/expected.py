@@ -56,7 +56,7 @@ def judge_controls(
             }
         )
         surprises += [f"{name}: {text}" for text in judged.surprises]
-        count += judged.count
+        count += judged.expectations
         at_chance["judged"] += judged.at_chance
         at_chance["missed"] += judged.at_chance_missed
     return Judged(surprises, count, at_chance, [name for name in clips.conditions if name not in CONDITIONS])
