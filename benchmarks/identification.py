@@ -5,7 +5,7 @@
 RESULT is what `eeg2music evaluate configs/eval/mini.yaml --out RESULT` wrote, or a FILE kept of it: its scores.json
 lists every window and song, and FILE leaves those lists out. Printed as Markdown: the tables of both pages; every
 condition of each level, all seeds together; the embeddings less their mean; distances from music; and every control
-that is not where it should be.
+that is not where it should be, with how many chance alone would miss.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from eeg2music.evaluation.config import BRAIN
+from eeg2music.evaluation.expectations import missed_line
 from eeg2music.evaluation.tables import known_mean
 from eeg2music.files import read_json, write_json
 from eeg2music.report.words import NO_FINDING
@@ -119,6 +120,9 @@ def tables(scores: Scores) -> Iterator[str]:
     if apart:
         yield _markdown(APART, apart)
     yield "\n".join(f"- {text}" for text in scores["surprises"]) or "Every control is where it should be."
+    # What was kept of earlier results does not count them apart.
+    if all("at_chance" in level for level in scores["levels"]):
+        yield missed_line(scores)
 
 
 def without_lists(found: Any) -> Any:

@@ -22,7 +22,7 @@ from eeg2music.metrics.retrieval import similarity_matrix
 BROKEN_DOWN = (BRAIN, "oracle")
 # 2-way is the pairwise score; N-way of a gallery of N is top-1.
 WAYS = (2, 10, 50)
-VECTORS = {"embedding": "decoded", "generated": "made"}
+VECTORS = {"embedding": "decoded", "curves": "curves", "generated": "made"}
 
 
 def level_breakdown(found: Mapping[str, Sequence[UnitResult]]) -> dict[str, dict[str, list[dict[str, Any]]]]:
@@ -34,8 +34,8 @@ def level_breakdown(found: Mapping[str, Sequence[UnitResult]]) -> dict[str, dict
 
     Returns
     -------
-    {condition: {"embedding" or "generated": rows}}, where there are vectors: overall, by seed with several of them, and
-    by listener ("subject") with several of them.
+    {condition: {"embedding", "curves" or "generated": rows}}, where there are vectors: overall, by seed with several of
+    them, and by listener ("subject") with several of them.
     """
     return {
         name: {kind: rows for kind, which in VECTORS.items() if (rows := _rows(found[name], kind, which))}
@@ -85,7 +85,7 @@ def _rows(results: Sequence[UnitResult], kind: str, which: str) -> list[dict[str
     parts: list[tuple[int, Matched, list[str] | None]] = []
     for result in results:
         matched, entry = getattr(result, which), result.entry
-        if matched is not None and entry is not None and entry[kind]:
+        if matched is not None and entry is not None and entry.get(kind):
             parts.append((entry["seed"], matched, query_names(matched, entry[kind]["cells"])[1]))
     if not parts:
         return []

@@ -60,7 +60,9 @@ def _of_levels(scores: Scores) -> Iterator[str]:
         f"(`{scores['scorer_sha256'][:12]}`) that {judge} shares no song with the other models. No model was trained "
         "on a scored song or listener, by the names in their training manifests."
     )
-    limits_known = [f"{POOLED} Below ten, listeners are fixed: nothing is said about other listeners."]
+    limits_known = [
+        f"{POOLED} p-values are uncorrected. Below ten, listeners are fixed: nothing is said about other listeners."
+    ]
     if not recorded:
         limits_known.append("Simulated recordings follow the simulator's assumptions; nothing is said about people.")
     if any(level["style"] not in (None, "mixed") for level in scores["levels"]):

@@ -8,10 +8,11 @@ from typing import Any
 
 from eeg2music.audio import write_audio
 from eeg2music.evaluation.card import CARD_FILE, card_snippet
+from eeg2music.evaluation.comparable import KINDS
 from eeg2music.evaluation.comparisons import comparison_tables
 from eeg2music.evaluation.config import BRAIN
-from eeg2music.evaluation.details import KINDS, beside_tables, breakdown_tables, distance_tables, summary_table
-from eeg2music.evaluation.expectations import table
+from eeg2music.evaluation.details import breakdown_tables, centred_tables, distance_tables, summary_table
+from eeg2music.evaluation.expectations import missed_line, table
 from eeg2music.evaluation.followed import NOTES
 from eeg2music.evaluation.sounds_page import gallery, sound_tables
 from eeg2music.evaluation.tables import (
@@ -90,7 +91,7 @@ def _lead(scores: Mapping[str, Any]) -> str:
         f"conditioning space ({EMBEDDING}), the generated music by {_judge(scores)}. Intervals are over songs (and "
         "over listeners from ten on; fewer are fixed effects: nothing is said about other listeners). Other subject is "
         "expected near the brain: that the next listener's recording of a second presentation of the same song gives "
-        f"nearly the same shows that what is decoded is not personal. {_seeds_note(scores)} {_missed(scores)}"
+        f"nearly the same shows that what is decoded is not personal. {_seeds_note(scores)} {missed_line(scores)}"
     )
 
 
@@ -98,23 +99,20 @@ def _judge(scores: Mapping[str, Any]) -> str:
     return f"an encoder that {'also conditions' if is_circular(scores) else 'conditions nothing'}"
 
 
-def _missed(scores: Mapping[str, Any]) -> str:
-    judged = sum(level.get("expectations", 0) for level in scores["levels"])
-    return f"Of {judged} expectations of controls {len(scores['surprises'])} were not met; each is judged at 5 %."
-
-
 def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
     """For each level: means over seeds, every seed, how well the stems follow, distances, and scores in parts."""
     tables = []
     for level in scores["levels"]:
         for kind in KINDS:
-            entries = {name: [entry for entry in of["seeds"] if entry[kind]] for name, of in level["scores"].items()}
+            entries = {
+                name: [entry for entry in of["seeds"] if entry.get(kind)] for name, of in level["scores"].items()
+            }
             entries = {name: of for name, of in entries.items() if of}
             if entries:
                 tables += [_summary(level, kind, entries), _by_seed(level, kind, entries)]
                 tables[-2]["note"] += f" {_seeds_note(scores)}{NOTES[kind]}"
         tables += [table for table in (_follow(level),) if table["rows"]]
-        tables += [*beside_tables(level), *distance_tables(level), *breakdown_tables(level)]
+        tables += [*centred_tables(level), *distance_tables(level), *breakdown_tables(level)]
     return tables
 
 
@@ -144,15 +142,15 @@ def _summary(level: Mapping[str, Any], kind: str, entries: Mapping[str, Sequence
     first = next(iter(entries.values()))
     rows = []
     for name, of in entries.items():
-        pooled = level["scores"][name]["pooled"][kind]
+        pooled = level["scores"][name]["pooled"].get(kind)
         shown = name.replace("_", " ")
         hidden = pooled is None or (name, kind) == NO_FINDING
         rows.append(_no_finding_row(shown, of[0][kind], len(SEED_HEADS)) if hidden else _seed_row(shown, pooled))
     rows += [_chance_row(first[0][kind]["gallery_size"]), *_absent(level, len(SEED_HEADS))]
-    note = f"{_note(level)} {POOLED}"
+    note = f"{_note(level)} {POOLED} p: uncorrected."
     note += f" {NO_EMBEDDING}" if _hides(level, kind) else ""
     if BRAIN in entries:
-        note += f" {(level['scores'][BRAIN]['pooled'][kind] or entries[BRAIN][0][kind])['power']}"
+        note += f" {(level['scores'][BRAIN]['pooled'].get(kind) or entries[BRAIN][0][kind])['power']}"
     return {
         "title": level_title(level, f"{kind}, {together(len(first))}"),
         "note": note,

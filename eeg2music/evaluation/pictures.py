@@ -23,7 +23,7 @@ from eeg2music.report.retrieval_figures import Cloud, Curve, embedding_map, rank
 
 RANKED = (BRAIN, "oracle", "shuffled")
 MAPPED = (BRAIN, "oracle", "no_brain")
-SPACES = {"embedding": "conditioning space", "generated": "scorer"}
+SPACES = {"embedding": "conditioning space", "curves": "control curves", "generated": "scorer"}
 
 
 def level_pictures(level: Mapping[str, Any], found: Mapping[str, Sequence[UnitResult]]) -> list[Picture]:

@@ -27,11 +27,11 @@ def pooled_scores(results: Sequence[UnitResult]) -> dict[str, dict[str, Any] | N
 
     Returns
     -------
-    {"embedding": figures, "generated": figures}: what `identify` gives but for ranks and cells, and `seeds`, how many;
-    None where nothing was scored or no vectors are kept (without a brain there is no embedding). Of one seed, its own.
-    "embedding_centred": the same of embeddings less their mean, queries and gallery each by their own. Outputs that
-    hardly vary all rank the gallery alike, and are at chance for that; centred, they are there only if what varies in
-    them tells nothing of what was heard. "curves": the same of the decoded control curves.
+    {"embedding": figures, "curves": figures, "generated": figures}: what `identify` gives but for ranks, `seeds` (how
+    many) and `accuracy_by_seed`; None where nothing was scored or no vectors are kept (without a brain there is no
+    embedding). Of one seed, its own. "embedding_centred": the same, without cells, of embeddings less their mean,
+    queries and gallery each by their own. Outputs that hardly vary all rank the gallery alike, and are at chance for
+    that; centred, they are there only if what varies in them tells nothing of what was heard.
 
     Raises
     ------
@@ -39,13 +39,13 @@ def pooled_scores(results: Sequence[UnitResult]) -> dict[str, dict[str, Any] | N
         If the seeds are not of the same queries.
     """
     found: dict[str, dict[str, Any] | None] = {}
-    for kind, which in (*VECTORS.items(), ("curves", "curves")):
+    for kind, which in VECTORS.items():
         scored: list[tuple[Matched, Mapping[str, Any]]] = [
             (getattr(result, which), result.entry[kind])
             for result in results
             if result.entry is not None and result.entry.get(kind) and getattr(result, which) is not None
         ]
-        found[kind] = _pooled(scored) if scored else None
+        found[kind] = {**_pooled(scored), "cells": _cells([score for _, score in scored])} if scored else None
         if kind == "embedding":
             found["embedding_centred"] = _pooled([(_centred(of), score) for of, score in scored]) if scored else None
     return found
@@ -67,7 +67,15 @@ def _pooled(scored: Sequence[tuple[Matched, Mapping[str, Any]]]) -> dict[str, An
     works = [work_of[song] for song in songs] if work_of else None
     tables = [score_tables(similarity_matrix(matched.query, matched.gallery)) for matched, _ in scored]
     pairwise, top1 = (np.mean(kind, axis=0) for kind in zip(*tables, strict=True))
+    rows = np.arange(len(first.target))
     return {
         **figures_of(pairwise, top1, first.target, songs=songs, subjects=subjects, works=works, seed=score["seed"]),
         "seeds": len(scored),
+        "accuracy_by_seed": [float(table[rows, first.target].mean()) for table, _ in tables],
     }
+
+
+def _cells(scores: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """The cells of the first score with the means of all, by which two conditions are paired."""
+    means = {key: np.mean([score["cells"][key] for score in scores], axis=0).tolist() for key in ("accuracy", "top1")}
+    return {**scores[0]["cells"], **means}

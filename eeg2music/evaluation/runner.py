@@ -20,7 +20,7 @@ from eeg2music.evaluation.brain_map import brain_map
 from eeg2music.evaluation.breakdowns import level_breakdown
 from eeg2music.evaluation.card import CARD_FILE
 from eeg2music.evaluation.circular import check_judge
-from eeg2music.evaluation.comparisons import brain_comparisons, seed_remarks
+from eeg2music.evaluation.comparisons import brain_comparisons, seed_remarks, summary_comparisons
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
 from eeg2music.evaluation.expectations import judge
 from eeg2music.evaluation.followed import followed_conditions
@@ -35,12 +35,13 @@ from eeg2music.evaluation.pooled import pooled_scores
 from eeg2music.evaluation.sounds import sound_units, sounds_level, sounds_seed
 from eeg2music.evaluation.sounds_scores import FOLDER, gather_sounds
 from eeg2music.evaluation.splits import Manifest
-from eeg2music.evaluation.units import Unit, UnitResult, in_order, level_units, unit_of
+from eeg2music.evaluation.units import WITHOUT_RECORDING, Unit, UnitResult, in_order, level_units, unit_of
 from eeg2music.evaluation.workers import score_units
 from eeg2music.files import check_result_folder
 from eeg2music.origin import made_with
 from eeg2music.pipeline import MAKING, SCORING, Hook, check_models, default_checkpoint, no_hook, pick_device
 from eeg2music.recordings.prepared import PreparedDataset
+from eeg2music.report.html import Picture
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.simulation.calibration import REAL_SNR_DB
 from eeg2music.types import FloatArray
@@ -71,10 +72,11 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
     _finish_units(config, parts, folder, device, hook)
     reference = _Reference(config, folder, hook)
     hook("comparing with music")
-    levels, pictures = [], []
+    levels: list[dict[str, Any]] = []
+    pictures: list[Picture] = []
     for level in config.levels:
         found = _results(level, config, parts.read)
-        levels.append(_level_scores(level, config, found, reference))
+        levels.append(_level_scores(level, config, found, reference, levels))
         pictures += level_pictures(levels[-1], found)
     sounds = gather_sounds(config, parts.read, reference.further)
     hook("listening for songs that sound alike")
@@ -91,6 +93,7 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
         "sounds": sounds.scores,
         "surprises": [text for level in levels for text in level["surprises"]],
         "comparisons": brain_comparisons(levels),
+        "summary_comparisons": summary_comparisons(levels),
         "followed_conditions": followed_conditions(),
         "stamps": [
             *circular,
@@ -196,9 +199,13 @@ def _results(
 
 
 def _level_scores(
-    level: LevelConfig, config: EvaluateConfig, found: Mapping[str, Sequence[UnitResult]], reference: _Reference
+    level: LevelConfig,
+    config: EvaluateConfig,
+    found: Mapping[str, Sequence[UnitResult]],
+    reference: _Reference,
+    earlier: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """What scores.json says about one level."""
+    """What scores.json says about one level. `earlier`: the same of the levels before."""
     scores: dict[str, dict[str, Any]] = {}
     apart: dict[str, Any] = {}
     facts: dict[str, Any] = {"style": None, "subjects": [], "songs": []}
@@ -222,8 +229,12 @@ def _level_scores(
         ]
         if made:
             apart[name] = mean_of_seeds(made)
-    # A simulated listener's recording holds all songs.
-    elsewhere, judged = judge(scores, also_at_chance=() if config.prepared else ("time_shifted",))
+    judged = judge(
+        scores,
+        # A simulated listener's recording holds all songs.
+        also_at_chance=() if config.prepared else ("time_shifted",),
+        earlier=[{name: of for name, of in one["scores"].items() if name in WITHOUT_RECORDING} for one in earlier],
+    )
     return {
         "name": level.name,
         "snr_db": level.snr_db,
@@ -234,8 +245,9 @@ def _level_scores(
         "distances": apart,
         "breakdown": level_breakdown(found),
         "map": map_facts(found),
-        "surprises": [f"{level.name}: {text}" for text in elsewhere],
-        "expectations": judged,
+        "surprises": [f"{level.name}: {text}" for text in judged.surprises],
+        "expectations": judged.expectations,
+        "at_chance": {"judged": judged.at_chance, "missed": judged.at_chance_missed},
     }
 
 

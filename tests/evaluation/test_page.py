@@ -103,6 +103,17 @@ def test_every_seed_stands_with_chance_and_what_disagrees_is_marked(level: dict[
     assert table["rows"][-1] == ["chance", "0.500", "", "", "0.200", "", "", "", "5"]
 
 
+def test_curves_stand_seed_by_seed_with_what_they_are(level: dict[str, Any]) -> None:
+    for number, entry in enumerate(level["scores"]["brain"]["seeds"]):
+        entry["curves"] = score(0.7 + 0.1 * number, 0.2)
+    level["scores"]["brain"] = condition(*level["scores"]["brain"]["seeds"])
+    tables = {table["title"]: table for table in score_tables({"levels": [level]})}
+    together, by_seed = (tables[f"clean (0 dB): curves, {what}"] for what in ("2 seeds together", "by seed"))
+    assert [row[:2] for row in together["rows"]] == [["brain", "0.750"], ["chance", "0.500"]]
+    assert [row[:2] for row in by_seed["rows"][:2]] == [["brain, seed 3", "0.700"], ["brain, seed 4", "0.800"]]
+    assert "no clip is judged here" in together["note"] and "p: uncorrected" in together["note"]
+
+
 def test_nothing_is_shown_of_an_embedding_without_a_brain(
     level: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,7 +55,7 @@ class Embedder(ABC):
     unit_norm : the cosine is the natural similarity; otherwise it is taken after centring and scaling
     scaled : the dimensions have different units, so distances are taken in units of the reference's deviation
     learned : it was trained, so that a generator may have been conditioned on it
-    followed : conditions of the generator that it measures as such (of "onset", "loudness", "brightness")
+    followed : conditions of the generator that it is known to measure or hear (of "onset", "loudness", "brightness")
     note : a sentence for the report
     """
 

@@ -46,6 +46,12 @@ def test_the_contract(name: str, load: Load, noise: Noise) -> None:
         embedder.embed(audio[None])
 
 
+@pytest.mark.parametrize("name", ["classical", "scorer"])
+def test_what_hears_a_condition_names_it(name: str) -> None:
+    embedder = EMBEDDERS[name]
+    assert embedder.followed == ("onset", "brightness") and "brightness" in embedder.note
+
+
 @pytest.mark.parametrize("name", ["clap-music", "encodec", "mert"])
 def test_long_clips_are_taken_in_pieces(name: str, load: Load, noise: Noise) -> None:
     embedder = load(name)
