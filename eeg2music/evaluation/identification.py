@@ -28,6 +28,8 @@ from eeg2music.metrics.retrieval import (
 from eeg2music.seeding import numpy_rng
 
 PERMUTATIONS = 2000
+# Scores of queries with items that are sorted at once.
+TABLE_CELLS = 2_000_000
 
 
 def identify(
@@ -184,9 +186,23 @@ def _cells(
 
 
 def score_tables(similarity: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(n, g) pairwise and top-1 scores of every query, were item j its target; ties shared as in the metrics."""
+    """(n, g) pairwise and top-1 scores of every query, were item j its target; ties shared as in the metrics.
+
+    In blocks of queries: beside the two tables, memory does not grow with their number.
+    """
+    pairwise, top1 = np.empty_like(similarity), np.empty_like(similarity)
+    step = max(1, TABLE_CELLS // similarity.shape[1])
+    for start in range(0, len(similarity), step):
+        rows = slice(start, start + step)
+        pairwise[rows], top1[rows] = _score_rows(similarity[rows])
+    return pairwise, top1
+
+
+def _score_rows(similarity: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`score_tables` of one block."""
     n, size = similarity.shape
-    order = np.argsort(similarity, axis=1, kind="stable")
+    # Equal values share what they get, so that the order among them is of no account.
+    order = np.argsort(similarity, axis=1)
     ascending = np.take_along_axis(similarity, order, axis=1)
     # Runs of equal values: where each begins and ends, spread back over its members.
     starts = np.concatenate([np.ones((n, 1), bool), np.diff(ascending, axis=1) > TIE_TOLERANCE], axis=1)
