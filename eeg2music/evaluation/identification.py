@@ -7,7 +7,7 @@ that they differ in nothing but the queries. It embeds nothing and reads no file
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +30,22 @@ from eeg2music.seeding import numpy_rng
 PERMUTATIONS = 2000
 # Scores of queries with items that are sorted at once.
 TABLE_CELLS = 2_000_000
+
+
+class Search(NamedTuple):
+    """Queries of one condition, and what they are looked for among.
+
+    query : (n, dim); gallery : (g, dim)
+    target : (n,) row of the gallery that each query heard
+    clusters : (n,) whom an interval counts, works or songs
+    subjects : (n,) listeners; None where they are not known
+    """
+
+    query: NDArray[np.floating[Any]]
+    gallery: NDArray[np.floating[Any]]
+    target: NDArray[np.int64]
+    clusters: Sequence[Hashable]
+    subjects: Sequence[Hashable] | None = None
 
 
 def identify(
