@@ -2,5 +2,5 @@
 
 `manifest` reads what was made and says who is whose; `clips` and `vectors` refuse what cannot be scored
 honestly, `alike` names copies; `circular` refuses judges that conditioned; `measure` scores, `by_clip` each clip by
-itself; `run` is `eeg2music score`; `page` writes.
+itself; `listening` picks what the page plays, `pictures` draws; `run` is `eeg2music score`; `page` writes.
 """

@@ -1,4 +1,4 @@
-"""Clips to listen to beside what was heard: the best, the middle and the worst by rank, so that nobody can choose.
+"""Clips to listen to beside what was heard: the best, the median and the worst by rank, so that nobody can choose.
 
 Where nothing is identified they are evenly spread over the table. Copies the beginning of the files, at one level;
 scores nothing.
@@ -26,7 +26,7 @@ LONGEST_S = 10.0
 MOST_BYTES = 10_000_000
 # Beside the one whose clips are picked.
 MOST_FURTHER = 3
-BEST, MIDDLE, WORST = "best", "middle", "worst"
+BEST, MEDIAN, WORST = "best", "median", "worst"
 
 
 class Listened(NamedTuple):
@@ -60,7 +60,9 @@ def listen_to(clips: Clips, condition: str, ranked: Search | None, embedding: st
     places, ranks = (
         by_rank(ranked, count) if ranked is not None else (dict.fromkeys(spread(len(rows), count), ""), None)
     )
-    others = [name for name in clips.conditions if name != condition][:MOST_FURTHER]
+    # What answers nothing stands beside nothing.
+    answered = all(row.reference is not None for row in rows)
+    others = [name for name in clips.conditions if name != condition][:MOST_FURTHER] if answered else []
     made = {name: {_asked(row): row.item for row in clips.of(name)} for name in others}
     files = [_files(rows[place], condition, made) for place in places]
     waves, facts = _read(clips, [name for of in files for name in of.values()])
@@ -103,7 +105,7 @@ def by_rank(ranked: Search, count: int) -> tuple[dict[int, str], NDArray[np.floa
     ends = (count + 1) // 3
     middle = (len(order) - (count - 2 * ends)) // 2
     picked = dict.fromkeys(order[:ends], BEST)
-    picked |= dict.fromkeys(order[middle : middle + count - 2 * ends], MIDDLE)
+    picked |= dict.fromkeys(order[middle : middle + count - 2 * ends], MEDIAN)
     return picked | dict.fromkeys(order[len(order) - ends :], WORST), ranks
 
 
@@ -112,11 +114,11 @@ def listening_gallery(scores: Mapping[str, Any]) -> dict[str, Any] | None:
     found = scores["listening"]
     if not found:
         return None
+    beside = " Beside them what was heard" if HEARD in found["rows"][0]["files"] else ""
+    beside += f", and the clips of {', '.join(map(repr, found['further']))} for the same" if found["further"] else ""
     note = (
-        f"{_picked_text(found)} Beside it: what was heard"
-        + (f", and what {', '.join(map(repr, found['further']))} made of it" if found["further"] else "")
-        + f". The first {found['seconds']:.1f} s at most, mono, {found['sample_rate_hz']} Hz."
-        f"{quieter_text(found['gain'])} {place_text(found['bytes'], LISTEN)}"
+        f"{_picked_text(found)}{beside + '.' if beside else ''} The first {found['seconds']:.1f} s at most, mono, at "
+        f"{found['sample_rate_hz']} Hz.{quieter_text(found['gain'])} {place_text(found['bytes'], LISTEN)}"
     )
     return players("To listen to", note, [(_label(row, found), row["files"]) for row in found["rows"]])
 
@@ -143,14 +145,14 @@ def _asked(row: Row) -> tuple[str | None, str, int | None]:
 def _read(clips: Clips, names: Sequence[str]) -> tuple[dict[str, FloatArray], dict[str, Any]]:
     """The beginnings of files, each once and so short that all fit; and how they were read."""
     different = list(dict.fromkeys(names))
-    seconds = min(LONGEST_S, MOST_BYTES / (SAMPLE_BYTES * SAMPLE_RATE_HZ * max(len(different), 1)))
+    seconds = min(LONGEST_S, MOST_BYTES / (SAMPLE_BYTES * SAMPLE_RATE_HZ * len(different)))
     paths, waves = {}, {}
     for place, (name, safe) in enumerate(zip(different, safe_names(different), strict=True), 1):
         path = clips.path(name)
         paths[name] = f"{LISTEN}/{place:02d}-{safe.rsplit('.', 1)[0]}.wav"
         waves[paths[name]] = read_audio(path, duration_s=min(seconds, audio_duration_s(path)))
     level, gain = at_one_level(waves)
-    longest = max((wave.size for wave in level.values()), default=0) / SAMPLE_RATE_HZ
+    longest = max(wave.size for wave in level.values()) / SAMPLE_RATE_HZ
     facts = {"paths": paths, "seconds": longest, "sample_rate_hz": SAMPLE_RATE_HZ, "gain": gain}
     return level, {**facts, "bytes": bytes_of(level)}
 
@@ -160,14 +162,13 @@ def _picked_text(found: Mapping[str, Any]) -> str:
     shown, every, condition = len(found["rows"]), found["clips"], found["condition"]
     if found["embedding"] is None:
         return f"{shown} of the {every} clips of {condition!r}, evenly spread over the table: nothing was ranked."
+    among = f"{found['gallery_size']} candidates in the embedding {found['embedding']!r}"
+    by = f"by the rank of what was heard among {among}"
     picked = [row["picked"] for row in found["rows"]]
     if not any(picked):
-        return f"All {every} clips of {condition!r}, by the rank of what was heard in {found['embedding']!r}."
-    counts = " and ".join(f"the {picked.count(why)} {why}" for why in (BEST, MIDDLE, WORST) if why in picked)
-    return (
-        f"Of the {every} clips of {condition!r} {counts}, by the rank of what was heard in {found['embedding']!r} "
-        "(those of one rank by their cosine with it): nobody chose them."
-    )
+        return f"All {every} clips of {condition!r}, {by}."
+    counts = ", ".join(f"{picked.count(why)} {why}" for why in (BEST, MEDIAN, WORST) if why in picked)
+    return f"Of the {every} clips of {condition!r} the {counts}, {by} (of one rank, by the cosine), and not by ear."
 
 
 def _label(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:
