@@ -16,7 +16,6 @@ from eeg2music.audio import audio_duration_s, read_audio
 from eeg2music.evaluation.identification import Search
 from eeg2music.evaluation.outside.manifest import Clips, Row
 from eeg2music.evaluation.sound_files import LISTEN, SAMPLE_BYTES, at_one_level, bytes_of, quieter_text, safe_names
-from eeg2music.evaluation.sounds import HEARD
 from eeg2music.evaluation.sounds_page import place_text, players
 from eeg2music.evaluation.units import spread
 from eeg2music.metrics.retrieval import mean_rank, standing_among
@@ -26,6 +25,7 @@ LONGEST_S = 10.0
 MOST_BYTES = 10_000_000
 # Beside the one whose clips are picked.
 MOST_FURTHER = 3
+HEARD = "what was heard"
 BEST, MEDIAN, WORST = "best", "median", "worst"
 
 
@@ -57,15 +57,13 @@ def listen_to(clips: Clips, condition: str, ranked: Search | None, embedding: st
     rows = clips.of(condition)
     if clips.is_array or not count:
         return Listened(None, {})
-    places, ranks = (
-        by_rank(ranked, count) if ranked is not None else (dict.fromkeys(spread(len(rows), count), ""), None)
-    )
+    picked, ranks = (dict.fromkeys(spread(len(rows), count), ""), None) if ranked is None else by_rank(ranked, count)
     # What answers nothing stands beside nothing.
     answered = all(row.reference is not None for row in rows)
     others = [name for name in clips.conditions if name != condition][:MOST_FURTHER] if answered else []
     made = {name: {_asked(row): row.item for row in clips.of(name)} for name in others}
-    files = [_files(rows[place], condition, made) for place in places]
-    waves, facts = _read(clips, [name for of in files for name in of.values()])
+    files = {place: _files(rows[place], condition, made) for place in picked}
+    paths, waves, facts = _read(clips, [name for of in files.values() for name in of.values()])
     listed = [
         {
             "clip": rows[place].item,
@@ -73,23 +71,19 @@ def listen_to(clips: Clips, condition: str, ranked: Search | None, embedding: st
             "song": rows[place].song_label,
             "subject": rows[place].subject if "subject" in rows[place].model_fields_set else None,
             "rank": None if ranks is None else float(ranks[place]),
-            "picked": picked,
-            "files": {name: facts["paths"][file] for name, file in of.items()},
+            "picked": why,
+            "files": {name: paths[file] for name, file in files[place].items()},
         }
-        for (place, picked), of in zip(places.items(), files, strict=True)
+        for place, why in picked.items()
     ]
-    return Listened(
-        {
-            "condition": condition,
-            "embedding": embedding if ranked is not None else None,
-            "clips": len(rows),
-            "further": others,
-            "gallery_size": len(clips.gallery),
-            **{key: value for key, value in facts.items() if key != "paths"},
-            "rows": listed,
-        },
-        waves,
-    )
+    about = {
+        "condition": condition,
+        "embedding": None if ranked is None else embedding,
+        "clips": len(rows),
+        "further": [name for name in others if any(name in of for of in files.values())],
+        "gallery_size": len(clips.gallery),
+    }
+    return Listened({**about, **facts, "rows": listed}, waves)
 
 
 def by_rank(ranked: Search, count: int) -> tuple[dict[int, str], NDArray[np.float64]]:
@@ -142,8 +136,8 @@ def _asked(row: Row) -> tuple[str | None, str, int | None]:
     return row.reference, row.subject, row.seed
 
 
-def _read(clips: Clips, names: Sequence[str]) -> tuple[dict[str, FloatArray], dict[str, Any]]:
-    """The beginnings of files, each once and so short that all fit; and how they were read."""
+def _read(clips: Clips, names: Sequence[str]) -> tuple[dict[str, str], dict[str, FloatArray], dict[str, Any]]:
+    """{file: its copy}, the copies' sound, each once and so short that all fit, and what of it is ready for JSON."""
     different = list(dict.fromkeys(names))
     seconds = min(LONGEST_S, MOST_BYTES / (SAMPLE_BYTES * SAMPLE_RATE_HZ * len(different)))
     paths, waves = {}, {}
@@ -153,8 +147,8 @@ def _read(clips: Clips, names: Sequence[str]) -> tuple[dict[str, FloatArray], di
         waves[paths[name]] = read_audio(path, duration_s=min(seconds, audio_duration_s(path)))
     level, gain = at_one_level(waves)
     longest = max(wave.size for wave in level.values()) / SAMPLE_RATE_HZ
-    facts = {"paths": paths, "seconds": longest, "sample_rate_hz": SAMPLE_RATE_HZ, "gain": gain}
-    return level, {**facts, "bytes": bytes_of(level)}
+    facts = {"seconds": longest, "sample_rate_hz": SAMPLE_RATE_HZ, "gain": gain}
+    return paths, level, {**facts, "bytes": bytes_of(level)}
 
 
 def _picked_text(found: Mapping[str, Any]) -> str:

@@ -75,11 +75,11 @@ def test_what_is_played_lies_beside_what_was_heard_and_says_how_it_was_picked(tm
     ]  # fmt: skip
     for row in rows:
         number = int(row["song"].removeprefix("song-"))
-        assert list(row["files"]) == ["heard", "brain", "no_brain"]
+        assert list(row["files"]) == ["what was heard", "brain", "no_brain"]
         for file in row["files"].values():
             np.testing.assert_allclose(found.waves[file], tone(number), atol=1e-4)
     page = listening_gallery({"listening": found.facts})
-    assert page is not None and page["heads"] == ["heard", "brain", "no brain"]
+    assert page is not None and page["heads"] == ["what was heard", "brain", "no brain"]
     assert page["rows"][0]["label"] == "song-11: rank 1 of 12 (best)"
     assert "Of the 12 clips of 'brain' the 1 best, 1 median, 1 worst" in page["note"] and "not by ear" in page["note"]
     assert "the clips of 'no_brain' for the same" in page["note"] and "folder listen" in page["note"]
