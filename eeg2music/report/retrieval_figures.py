@@ -5,7 +5,8 @@ Draws what it is given; computes nothing but the limits of colours and axes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,10 +15,10 @@ from numpy.typing import NDArray
 from eeg2music.report.figures import ACCENT, CALM, GREY, INK, new_figure, png_bytes
 
 Float64 = NDArray[np.float64]
-COLOURS = {"brain": ACCENT, "decoder": ACCENT, "oracle": CALM}
+COLOURS = {"brain": ACCENT, "oracle": CALM}
 # Told apart without colour too.
-LINES = {"brain": "-", "decoder": "-", "oracle": "--"}
-# Of names that are none of these, in turn.
+LINES = {"brain": "-", "oracle": "--"}
+# Of names that are none of these, in turn; where one comes first, the picture is about it.
 OTHERS = ((GREY, "-."), ("#2f7d4f", "--"), ("#7a5195", "-"), ("#a8781e", ":"))
 MAP_COLOUR = "#5d6675"
 TICKS = (1, 2, 5, 10, 20, 100, 1000)
@@ -62,12 +63,9 @@ def rank_panels(panels: Mapping[str, Mapping[str, Curve]], *, of: str = "songs")
     figure, axes = new_figure(5.2 * len(panels), 3.9, 1, len(panels))
     for axis, (title, curves) in zip(axes[0], panels.items(), strict=True):
         size = max(int(curve.k[-1]) for curve in curves.values())
-        others = [name for name in curves if name not in COLOURS]
-        for name, curve in curves.items():
-            other = OTHERS[others.index(name) % len(OTHERS)] if name in others else (GREY, "-.")
-            colour = COLOURS.get(name, other[0])
+        for (name, curve), (colour, line) in zip(curves.items(), _styles(list(curves)), strict=True):
             axis.fill_between(curve.k, curve.low, curve.high, color=colour, alpha=0.16, lw=0)
-            axis.plot(curve.k, curve.share, color=colour, lw=1.8, ls=LINES.get(name, other[1]), label=_words(name))
+            axis.plot(curve.k, curve.share, color=colour, lw=1.8, ls=line, label=_words(name))
         places = np.arange(1, size + 1)
         axis.plot(places, places / size, color=INK, lw=0.9, ls=":", label="chance")
         axis.set_title(title, fontsize=9)
@@ -79,6 +77,13 @@ def rank_panels(panels: Mapping[str, Mapping[str, Curve]], *, of: str = "songs")
         axis.tick_params(labelsize=8)
         axis.legend(fontsize=8, loc="best", framealpha=0.9)
     return png_bytes(figure)
+
+
+def _styles(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Colour and line of each curve."""
+    others = itertools.cycle(OTHERS)
+    own = {name: (COLOURS[name], LINES[name]) for name in COLOURS}
+    return [own[name] if name in own else next(others) if place else own["brain"] for place, name in enumerate(names)]
 
 
 def embedding_map(

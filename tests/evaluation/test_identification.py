@@ -106,14 +106,15 @@ def _dense_tables(similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return pairwise, top1
 
 
-@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("tied", [0, 20, 41])
 @pytest.mark.parametrize("cells", [1, 70, 10_000])
 def test_score_tables_in_blocks_are_those_of_the_dense_form(
-    ties: bool, cells: int, monkeypatch: pytest.MonkeyPatch
+    tied: int, cells: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the last bit: a row a block, blocks that do not divide the rows, and one block."""
+    """To the last bit: a row a block, blocks that do not divide the rows, and one block; with rows of equal values."""
     rng = np.random.default_rng(2)
-    similarity = rng.integers(0, 5, size=(41, 23)) / 7.0 if ties else rng.normal(size=(41, 23))
+    similarity = rng.normal(size=(41, 23))
+    similarity[rng.permutation(41)[:tied]] = rng.integers(0, 5, size=(tied, 23)) / 7.0
     monkeypatch.setattr(identification, "TABLE_CELLS", cells)
     for found, expected in zip(score_tables(similarity), _dense_tables(similarity), strict=True):
         np.testing.assert_array_equal(found, expected)
