@@ -90,7 +90,8 @@ def _search(first: Mapping[str, UnitResult], name: str, kind: str) -> Search | N
     matched, entry = getattr(first[name], VECTORS[kind]), first[name].entry
     if matched is None or entry is None or not entry[kind]:
         return None
-    return Search(*matched, *query_clusters(matched, entry[kind]["cells"]))
+    clusters, subjects = query_clusters(matched, entry[kind]["cells"])
+    return Search(matched.query, matched.gallery, matched.target, clusters, subjects)
 
 
 def _first(found: Mapping[str, Sequence[UnitResult]]) -> dict[str, UnitResult]:
