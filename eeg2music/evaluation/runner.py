@@ -32,8 +32,9 @@ from eeg2music.evaluation.page import write_scores
 from eeg2music.evaluation.parts import Parts
 from eeg2music.evaluation.pictures import level_pictures, map_facts
 from eeg2music.evaluation.pooled import pooled_scores
+from eeg2music.evaluation.sound_files import FOLDER
 from eeg2music.evaluation.sounds import sound_units, sounds_level, sounds_seed
-from eeg2music.evaluation.sounds_scores import FOLDER, gather_sounds
+from eeg2music.evaluation.sounds_scores import gather_sounds
 from eeg2music.evaluation.splits import Manifest
 from eeg2music.evaluation.units import WITHOUT_RECORDING, Unit, UnitResult, in_order, level_units, unit_of
 from eeg2music.evaluation.workers import score_units

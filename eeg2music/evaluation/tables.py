@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eeg2music.audio import write_audio
+from eeg2music.evaluation.sound_files import LISTEN
 from eeg2music.files import atomic_folder, check_result_folder, write_json, write_text
 from eeg2music.report.html import Picture, write_page
+from eeg2music.types import FloatArray
 
-# A card goes with some kinds only.
-SCORE_FILES = ("scores.json", "scores.md", "card.md", "report.html")
+# A card and sounds go with some kinds only.
+SCORE_FILES = ("scores.json", "scores.md", "card.md", "report.html", LISTEN)
 NO_EMBEDDING = (
     "The condition 'no brain' has no embedding: nothing is decoded without a recording, so that nothing is shown."
 )
@@ -38,6 +41,8 @@ def write_tables(
     lead: str,
     warnings: Sequence[str] = (),
     figures: Sequence[Picture] = (),
+    gallery: Mapping[str, Any] | None = None,
+    waves: Mapping[str, FloatArray] | None = None,
     card: str | None = None,
 ) -> None:
     """Write all into the folder `out`, whole or not at all.
@@ -47,6 +52,8 @@ def write_tables(
     tables : {"title", "note", "heads", "rows"}, cells as text
     warnings : shown before everything else
     figures : (title, note, PNG bytes), for the page alone
+    gallery : players for `waves`, as `report.html.write_page` takes them
+    waves : sounds by relative path, (samples,) at 24 kHz
     card : Markdown for a model card, written as card.md
 
     Raises
@@ -57,11 +64,21 @@ def write_tables(
     check_result_folder(out, SCORE_FILES)
     head = [f"# {title}", lead, *(f"**{text}**" for text in warnings)]
     with atomic_folder(out) as folder:
+        for name, audio in (waves or {}).items():
+            write_audio(folder / name, audio)
         write_json(folder / "scores.json", dict(scores))
         write_text(folder / "scores.md", "\n\n".join([*head, markdown(tables)]))
         if card is not None:
             write_text(folder / "card.md", card)
-        write_page(folder / "report.html", title=title, lead=lead, warnings=warnings, tables=tables, figures=figures)
+        write_page(
+            folder / "report.html",
+            title=title,
+            lead=lead,
+            warnings=warnings,
+            gallery=gallery,
+            tables=tables,
+            figures=figures,
+        )
 
 
 def is_circular(scores: Mapping[str, Any]) -> bool:

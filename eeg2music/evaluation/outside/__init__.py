@@ -2,5 +2,6 @@
 
 `manifest` reads what was made and says who is whose; `clips` and `vectors` refuse what cannot be scored
 honestly, `alike` names copies; `circular` refuses judges that conditioned, or may have; `measure` scores, `by_clip`
-each clip by itself; `permuted` names labels that were exchanged; `run` is `eeg2music score`; `page` writes.
+each clip by itself; `permuted` names labels that were exchanged; `listening` picks what the page plays, `pictures`
+draws; `run` is `eeg2music score`; `page` writes.
 """

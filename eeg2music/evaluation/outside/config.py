@@ -36,6 +36,8 @@ class ScoreConfig(Config):
     measures : of the sound itself, as far as the manifest allows them: "reconstruction" (of what was heard), "stems"
         (how they go together) and "classes" (whether genre, mood and instrument are kept)
     measured_clips, measured_seconds : of a condition at most, and of each clip at most, for reconstruction and stems
+    listened : how many clips the page plays beside what was heard: the best, the median and the worst by rank; 0 writes
+        no sound
     resample : several sample rates are meant; files are resampled to the embedding's rate in any case
     allow_small : a Fréchet distance also of fewer clips than twice the dimension, stamped
     allow_circular : an embedding may score what it conditioned, and what nobody says it did not; stamped
@@ -51,6 +53,7 @@ class ScoreConfig(Config):
     measures: tuple[Measure, ...] = ("reconstruction", "stems", "classes")
     measured_clips: int = Field(default=50, ge=2)
     measured_seconds: float = Field(default=10.0, ge=1.0)
+    listened: int = Field(default=8, ge=0)
     resample: bool = False
     allow_small: bool = False
     allow_circular: bool = False

@@ -17,11 +17,13 @@ from eeg2music.evaluation.embedders.registry import EMBEDDERS
 from eeg2music.evaluation.outside.circular import conditioned_on, judge, judge_array
 from eeg2music.evaluation.outside.config import ScoreConfig, check_score
 from eeg2music.evaluation.outside.expected import judge_controls
+from eeg2music.evaluation.outside.listening import listen_to
 from eeg2music.evaluation.outside.manifest import Clips
 from eeg2music.evaluation.outside.measure import Space, distances, heard_in_reference, identification
 from eeg2music.evaluation.outside.nearness import Limits
 from eeg2music.evaluation.outside.page import write_page_of
 from eeg2music.evaluation.outside.permuted import permuted_labels
+from eeg2music.evaluation.outside.pictures import first_condition, score_pictures, searches
 from eeg2music.evaluation.outside.sounds import measure_sounds
 from eeg2music.evaluation.outside.spaces import Material, array_material, audio_material, look_at
 from eeg2music.evaluation.outside.stems import Stems, look_at_stems
@@ -36,7 +38,7 @@ LOUDNESS_OF_ARRAY = "not known, for these are embeddings; nothing was normalised
 def run_score(
     manifest: str | os.PathLike[str], out: Path, config: ScoreConfig, *, device: str = "auto", hook: Hook = no_hook
 ) -> dict[str, Any]:
-    """Score a manifest into `out/{scores.json, scores.md, report.html}`; returns the scores.
+    """Score a manifest into `out/{scores.json, scores.md, card.md, report.html, listen}`; returns the scores.
 
     Raises
     ------
@@ -70,6 +72,9 @@ def run_score(
         permutations=config.permutations,
         hook=hook,
     )
+    found = searches(clips, material.spaces) if config.identification else {}
+    first, judge_name = first_condition(clips), material.spaces[0].name
+    listened = listen_to(clips, first, found.get(judge_name, {}).get(first), judge_name, config.listened)
     scores = {
         "schema": SCHEMA,
         "kind": "outside",
@@ -86,6 +91,7 @@ def run_score(
         "embeddings": {name: {**of, "cached": material.cached.get(name, 0)} for name, of in about.items()},
         "scores": scored,
         "sounds": sounds,
+        "listening": listened.facts,
         **judged._asdict(),
         "stamps": _stamps(clips, about, material, scored),
         "warnings": [
@@ -99,7 +105,7 @@ def run_score(
         ],
     }
     hook("writing")
-    write_page_of(out, scores)
+    write_page_of(out, scores, score_pictures(clips, found), listened.waves)
     return scores
 
 

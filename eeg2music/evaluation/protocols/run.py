@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from eeg2music.evaluation.protocols.config import ProtocolConfig
-from eeg2music.evaluation.protocols.scoring import GENERATED, run_protocol
+from eeg2music.evaluation.protocols.pictures import protocol_pictures
+from eeg2music.evaluation.protocols.scoring import GENERATED, Compared, compared, run_protocol
 from eeg2music.evaluation.protocols.simulated import simulate_protocol
 from eeg2music.evaluation.tables import DISAGREE, limits, marked_p, number, p_text, write_tables
 from eeg2music.pipeline import Hook, no_hook
@@ -68,7 +69,7 @@ def evaluate_protocol(
     config: ProtocolConfig, out: Path, *, device: str = "auto", hook: Hook = no_hook
 ) -> dict[str, Any]:
     """Run a protocol on simulated recordings and write its scores into the folder `out`."""
-    scores = score_simulated(config, device=device, hook=hook)
+    scores, parts = _scored(config, device=device, hook=hook)
     write_tables(
         out,
         scores,
@@ -76,12 +77,18 @@ def evaluate_protocol(
         title=config.title,
         lead=_lead(config, scores["generated"]),
         warnings=_warnings(scores),
+        figures=protocol_pictures(config, parts),
     )
     return scores
 
 
 def score_simulated(config: ProtocolConfig, *, device: str = "auto", hook: Hook = no_hook) -> dict[str, Any]:
     """The same without writing."""
+    return _scored(config, device=device, hook=hook)[0]
+
+
+def _scored(config: ProtocolConfig, *, device: str, hook: Hook) -> tuple[dict[str, Any], list[Compared]]:
+    """The scores, ready for JSON, and the vectors that they are of."""
     hook("simulating and decoding")
     made = simulate_protocol(config)
     music = None
@@ -90,18 +97,18 @@ def score_simulated(config: ProtocolConfig, *, device: str = "auto", hook: Hook 
 
         music = generate_tested(config, made, config.generated, device=device, hook=hook)
     hook("scoring")
+    arrays = made.predicted, made.target, made.rows
+    generated = None if music is None else music.generated
     rows = run_protocol(
         config,
-        made.predicted,
-        made.target,
-        made.rows,
+        *arrays,
         leak=made.leak,
         folds=made.folds,
-        generated=None if music is None else music.generated,
+        generated=generated,
         controls=made.controls,
         reference=made.reference,
     )
-    return {
+    scores = {
         "schema": SCHEMA,
         "kind": config.kind,
         "config": config.model_dump(mode="json"),
@@ -110,6 +117,7 @@ def score_simulated(config: ProtocolConfig, *, device: str = "auto", hook: Hook 
         "generated": None if music is None else music.facts,
         "rows": rows,
     }
+    return scores, compared(config, *arrays, folds=made.folds, generated=generated, controls=made.controls)
 
 
 def protocol_tables(config: ProtocolConfig, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

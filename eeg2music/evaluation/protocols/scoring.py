@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -48,7 +48,20 @@ Float64 = NDArray[np.float64]
 OTHER_DATA = "other data: not comparable as it stands"
 # What a gallery holds: what predictions are decoded towards, or what an encoder that conditioned nothing hears.
 EMBEDDING, GENERATED = "embedding", "scorer"
+DECODER = "decoder"
 NOT_GENERATED = "needs generated audio, embedded by an encoder that does not condition the generator"
+
+
+class Compared(NamedTuple):
+    """One gallery, and everything that is looked for in it.
+
+    predictions : {condition: ((n, dim), stage that the published figures are of)}
+    space : what the gallery holds, EMBEDDING or GENERATED
+    """
+
+    query: Query
+    predictions: Predictions
+    space: str
 
 
 def run_protocol(
@@ -100,34 +113,50 @@ def run_protocol(
         raise InputError(f"A leak under the protocol {config.name}: {leak}", remedy="split as the protocol says")
     if train is not None and not config.split.leaky:
         refuse_leaks(train, Manifest.from_rows(row.labels() for row in rows), kinds=("song", "work"))
-    query, merge = prepare(config, embeddings("target", target), rows, folds)
-    decoded = merge("predicted", predicted)
-    predictions: Predictions = {"decoder": (decoded, "embedding")}
-    judged_by, made = None, Predictions()
-    if isinstance(generated, Generated):
-        judged_by, made = judged(config, query, generated)
-    elif generated is not None:
-        draws = checked_draws(generated, len(decoded), query.target.shape[1])
-        predictions |= best_of(draws, {"nearest what was decoded": nearest_draw(draws, decoded)}, query.target)
-    predictions |= {name: (merge(name, values), None) for name, values in (controls or {}).items()}
-    given = {stage for _, stage in (*predictions.values(), *made.values())}
+    parts = compared(config, predicted, target, rows, folds=folds, generated=generated, controls=controls)
+    decoded, _ = parts[0].predictions[DECODER]
+    given = {stage for part in parts for _, stage in part.predictions.values()}
     found: list[dict[str, Any]] = []
     for place, metric in enumerate(config.metrics):
-        scorer = _Scorer(config, metric, place, query, leak)
-        found += [scorer.nearest(name, values, stage) for name, (values, stage) in predictions.items()]
-        found += scorer.absent(given)
-        found += scorer.oracles(reference, decoded)
-        if judged_by is not None and isinstance(generated, Generated):
-            scorer = _Scorer(config, metric, place, judged_by, leak, space=GENERATED)
-            found += [scorer.nearest(name, values, stage) for name, (values, stage) in made.items()]
-            found += scorer.oracles(generated.reference)
+        for part in parts:
+            scorer = _Scorer(config, metric, place, part.query, leak, space=part.space)
+            found += [scorer.nearest(name, values, stage) for name, (values, stage) in part.predictions.items()]
+            if part.space == EMBEDDING:
+                found += scorer.absent(given)
+                found += scorer.oracles(reference, decoded)
+            elif isinstance(generated, Generated):
+                found += scorer.oracles(generated.reference)
     claims = [row for row in found if row["stage"] is not None]
     for row, value in zip(claims, corrected([row["p_value"] for row in claims]), strict=True):
         row["p_corrected"] = value
     return found
 
 
-def _units(config: ProtocolConfig, rows: Sequence[Row]) -> str:
+def compared(
+    config: ProtocolConfig,
+    predicted: ArrayLike,
+    target: ArrayLike,
+    rows: Sequence[Row],
+    *,
+    folds: Sequence[int] | None = None,
+    generated: ArrayLike | Generated | None = None,
+    controls: Mapping[str, ArrayLike] | None = None,
+) -> list[Compared]:
+    """What `run_protocol` compares, by the same parameters: what was decoded, then music with a gallery of its own."""
+    query, merge = prepare(config, embeddings("target", target), rows, folds)
+    decoded = merge("predicted", predicted)
+    predictions: Predictions = {DECODER: (decoded, "embedding")}
+    further = []
+    if isinstance(generated, Generated):
+        further = [Compared(*judged(config, query, generated), GENERATED)]
+    elif generated is not None:
+        draws = checked_draws(generated, len(decoded), query.target.shape[1])
+        predictions |= best_of(draws, {"nearest what was decoded": nearest_draw(draws, decoded)}, query.target)
+    predictions |= {name: (merge(name, values), None) for name, values in (controls or {}).items()}
+    return [Compared(query, predictions, EMBEDDING), *further]
+
+
+def units_of(config: ProtocolConfig, rows: Sequence[Row]) -> str:
     """What the statistics count, as `prepare` clusters it."""
     if config.gallery.same_fold:
         return "folds"
@@ -183,7 +212,7 @@ class _Scorer:
             "ci95": [interval.low, interval.high],
             "interval": interval.method,
             "smallest_effect": smallest,
-            "power": power_note(smallest, len(set(query.clusters)), of=_units(config, query.rows)),
+            "power": power_note(smallest, len(set(query.clusters)), of=units_of(config, query.rows)),
             "p_value": permutation_p_value(interval.estimate, null),
         }
 

@@ -46,7 +46,7 @@ def made(tiny_checkpoint: Path) -> Simulated:
 def scores(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("generated") / "out"
     found = evaluate_protocol(small(tiny_checkpoint), out, device="cpu")
-    return {**found, "text": (out / "scores.md").read_text()}
+    return {**found, "text": (out / "scores.md").read_text(), "page": (out / "report.html").read_text()}
 
 
 def test_every_condition_has_a_row_with_all_that_belongs_to_it(scores: dict[str, Any]) -> None:
@@ -74,6 +74,8 @@ def test_every_condition_has_a_row_with_all_that_belongs_to_it(scores: dict[str,
     assert rows["generated, anchored"]["published"][0]["value"] == 0.43
     assert rows["generated, anchored"]["value"] is not None and "needs generated audio" not in scores["text"]
     assert "generated music" in scores["text"] and "the first 2 s of 4 tested windows" in scores["text"]
+    assert scores["page"].count("data:image/png") == 5
+    assert "What was generated: map of the embeddings" in scores["page"] and "generated once 4 clips" in scores["page"]
     assert scores["generated"]["clips"] == 4 and len(scores["generated"]["scorer_sha256"]) == 64
 
 

@@ -108,6 +108,9 @@ def test_brain2music_small(tmp_path: Path) -> None:
     assert pick(scores, "perfect guess of the genre")["value"] == pytest.approx((18 + 0.5) / 19)
     assert pick(scores, "genre oracle")["value"] is not None
     text = (tmp_path / "out" / "scores.md").read_text()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count("data:image/png") == 2
+    assert "decoder 20 queries, 20 windows" in page and "95 % intervals over songs" in page
     assert "0.876 (identification accuracy, MuLan-music)" in text and "other data" in text
     assert "perfect guess of the genre" in text
 
