@@ -61,10 +61,10 @@ def held_out_predictions(
 ) -> HeldOut:
     """Predict each group by a ridge regression (Hoerl and Kennard 1970) fitted on the others.
 
-    |y - Xw - c|² + penalty |w|², each target with the penalty of least held-out squared error among the others (nested),
-    solved by one singular value decomposition a fold for all penalties and targets together. The error is the mean over
-    folds of the mean over rows, as in himalaya's RidgeCV and scikit-learn's GridSearchCV; ties go to the penalty named
-    first.
+    |y - Xw - c|² + penalty |w|², each target with the penalty of least held-out squared error among the others
+    (nested), solved by one singular value decomposition a fold for all penalties and targets together. The error is the
+    mean over folds of the mean over rows, as in himalaya's RidgeCV and scikit-learn's GridSearchCV; ties go to the
+    penalty named first.
 
     Parameters
     ----------

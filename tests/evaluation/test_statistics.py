@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from eeg2music.errors import DataError, InputError
+from eeg2music.evaluation.permutations import fold_permutations
 from eeg2music.evaluation.statistics import (
     cluster_interval,
     permutation_p_value,
@@ -137,6 +138,18 @@ def test_p_value_counts_itself_and_its_ties() -> None:
     assert permutation_p_value(5.0, np.zeros(99)) == pytest.approx(0.01)
     assert permutation_p_value(0.0, np.zeros(99)) == 1.0
     assert permutation_p_value(0.3, np.full(9, 0.1 + 0.2)) == 1.0
+
+
+def test_songs_change_places_inside_their_fold_alone() -> None:
+    """Two folds of two songs: four ways to exchange, each row with the other song of its own fold."""
+    folds = [
+        (np.array([[1.0, 0.0], [0.2, 0.6], [0.2, 0.4]]), np.array([0, 1, 1]), ["a", "b", "b"]),
+        (np.array([[0.9, 0.3], [0.5, 0.7]]), np.array([0, 1]), ["c", "d"]),
+    ]
+    null = fold_permutations(folds, rng=np.random.default_rng(0), permutations=400)
+    kept, exchanged = (1.0 + 0.6 + 0.4, 0.9 + 0.7), (0.0 + 0.2 + 0.2, 0.3 + 0.5)
+    means = [(first + second) / 5 for first in (kept[0], exchanged[0]) for second in (kept[1], exchanged[1])]
+    assert {round(float(value), 9) for value in null} == {round(value, 9) for value in means}
 
 
 def test_bad_input_is_named() -> None:
