@@ -147,7 +147,7 @@ def settings(data_sets: int = 2000, seed: int = 0) -> dict[str, Any]:
 def line(row: Row) -> str:
     """One line of the table."""
     state = "not used" if not row.used else "holds" if row.holds else "FAILS"
-    return f"| {row.method:34} | {row.data:32} | {row.songs:3} songs | {row.what:15} | {row.rate:.4f} | {state:8} |"
+    return f"| {row.method:34} | {row.data:32} | {row.songs:3} songs | {row.what:16} | {row.rate:.4f} | {state:8} |"
 
 
 def calibrate(data_sets: int, seed: int, clusters: tuple[int, ...] = CLUSTERS) -> Iterator[Row]:

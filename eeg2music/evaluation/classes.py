@@ -41,7 +41,7 @@ def class_scores(
     oracle : the same of the oracle's clips
 
     Where most clips of a song are of one class, whole songs are right or wrong, and with few of them the interval is
-    short: 95 % cover 0.92 at eight songs and four classes (`benchmarks/statistics_calibration.py`).
+    short: 95 % cover 0.92 to 0.94 at eight songs and four classes (`benchmarks/statistics_calibration.py`).
 
     Returns
     -------
