@@ -268,7 +268,9 @@ def test_recordings_of_people_are_what_the_stored_evaluation_prints() -> None:
     assert f"0.5 pairwise and {mean['identification']['top1_chance']:.3f} top-1" in text
     drawn = [name for name, one in mean["controls"].items() if one["draws"] > 1]
     assert list(script.WHAT)[1:5] == ["shuffled", "phase randomisation", "circular shift", "random filter"]
-    assert sorted(drawn) == sorted(list(script.WHAT)[1:5]) and {mean["controls"][name]["draws"] for name in drawn} == {20}
+    assert sorted(drawn) == sorted(list(script.WHAT)[1:5]) and {mean["controls"][name]["draws"] for name in drawn} == {
+        20
+    }
     # Nothing is listed by window, and a score that was kept is kept again as it is.
     assert "folds" not in stored
     assert script.kept(stored) == {key: value for key, value in stored.items() if key != "made_with"}
