@@ -17,7 +17,7 @@ from typing import Any
 
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.expectations import missed_line
-from eeg2music.evaluation.tables import known_mean
+from eeg2music.evaluation.tables import known_mean, markdown_table
 from eeg2music.files import read_json, write_json
 from eeg2music.report.words import NO_FINDING
 
@@ -174,9 +174,7 @@ def _words(name: str) -> str:
 def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table, without columns that nothing stands in."""
     told = [place for place in range(len(heads)) if any(cells[place] != ABSENT for cells in rows)]
-    chosen = [[cells[place] for place in told] for cells in [heads, *rows]]
-    lines = ["| " + " | ".join(cells) + " |" for cells in chosen]
-    return "\n".join([lines[0], "|" + "---|" * len(told), *lines[1:]])
+    return markdown_table([heads[place] for place in told], [[cells[place] for place in told] for cells in rows])
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ class FeatureSet:
     Attributes
     ----------
     of : (samples,) at 24 kHz -> (frame, dim) at `rate_hz`
+    rate_hz : 0 where rows are given, and no audio
     lags : frames of the past that are looked at
     power : the response is the logarithm of a channel's power in each frame; else its mean
     permutations : that the null is drawn from

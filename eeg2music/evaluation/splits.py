@@ -41,7 +41,6 @@ __all__ = [
     "split_by_site",
     "split_by_song",
     "split_by_song_and",
-    "split_by_song_and_subject",
     "split_by_subject",
     "without_neighbours",
     "write_split",
@@ -119,18 +118,6 @@ def split_by_song_and(
         by=f"song and {other}",
         seed=seed,
     )
-
-
-def split_by_song_and_subject(
-    rows: Sequence[Row],
-    *,
-    song_share: float,
-    subject_share: float,
-    seed: int,
-    works: Mapping[str, str] | None = None,
-) -> Split:
-    """Test new songs in new subjects; windows with only one of the two new go unused."""
-    return split_by_song_and(rows, "subject", song_share=song_share, other_share=subject_share, seed=seed, works=works)
 
 
 def without_neighbours(

@@ -88,14 +88,24 @@ def is_circular(scores: Mapping[str, Any]) -> bool:
 
 def markdown(tables: Sequence[Mapping[str, Any]]) -> str:
     """Tables in Markdown, ready for a paper."""
-    parts = []
-    for table in tables:
-        lines = [f"## {table['title']}", "", table["note"], "", "| " + " | ".join(table["heads"]) + " |"]
-        lines.append("|" + "---|" * len(table["heads"]))
-        # Names of files and conditions are the user's, and a bar in one would begin another cell.
-        lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table["rows"]]
-        parts.append("\n".join(lines))
+    parts = [
+        f"## {table['title']}\n\n{table['note']}\n\n{markdown_table(table['heads'], table['rows'])}" for table in tables
+    ]
     return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """One table in Markdown.
+
+    >>> print(markdown_table(["a", "b"], [["1", "2|3"]]))
+    | a | b |
+    |---|---|
+    | 1 | 2\\|3 |
+    """
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    # Names of files and conditions are the user's, and a bar in one would begin another cell.
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from eeg2music.errors import DataError, InputError
 from eeg2music.evaluation.comparisons import corrected
+from eeg2music.evaluation.permutations import fold_permutations, permutation_p_value
 from eeg2music.evaluation.power import power_note, smallest_above_chance
 from eeg2music.evaluation.protocols.config import MetricRule, ProtocolConfig, Stage
 from eeg2music.evaluation.protocols.gallery import Query, prepare
@@ -31,7 +32,7 @@ from eeg2music.evaluation.protocols.judged import (
 from eeg2music.evaluation.protocols.windows import Row
 from eeg2music.evaluation.signal_blind import genre_oracle, song_oracle
 from eeg2music.evaluation.splits import Manifest, refuse_leaks
-from eeg2music.evaluation.statistics import cluster_interval, permutation_p_value, song_permutations
+from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.metrics.checks import embeddings
 from eeg2music.metrics.retrieval import (
     TIE_TOLERANCE,
@@ -196,14 +197,13 @@ class _Scorer:
         query, config = self.query, self.config
         rng = numpy_rng(config.seed, "protocol", config.name, name, self.metric.label)
         scores = np.empty(len(query.rows))
-        null = np.zeros(config.permutations)
+        folds = []
         for block in query.blocks:
             table = self._table(similarity[np.ix_(block.rows, block.items)])
             own = np.searchsorted(block.items, query.own[block.rows])
             scores[block.rows] = table[np.arange(len(own)), own]
-            songs = [query.songs[number] for number in block.rows]
-            means = song_permutations(table, own, songs, rng=rng, permutations=config.permutations)
-            null += means * len(block.rows) / len(scores)
+            folds.append((table, own, [query.songs[number] for number in block.rows]))
+        null = fold_permutations(folds, rng=rng, permutations=config.permutations)
         subjects = [row.subject for row in query.rows]
         interval = cluster_interval(scores, query.clusters, subjects, bounds=(0.0, 1.0))
         smallest = smallest_above_chance(null)
