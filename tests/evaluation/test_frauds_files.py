@@ -140,7 +140,7 @@ def test_an_honest_study_goes_through(study: Study) -> None:
     near = {row["measure"]: row for row in scores["sounds"]["reconstruction"]["brain"]}
     assert near["onset_f"]["n"] == SONGS and near["mel_correlation"]["gain"] > 0.2
     written = {path.name for path in (study.folder.parent / "out").iterdir()}
-    assert written == {"scores.json", "scores.md", "card.md", "report.html"}
+    assert written == {"scores.json", "scores.md", "card.md", "report.html", "listen"}
 
 
 def test_honest_arrays_go_through(arrays: Study) -> None:

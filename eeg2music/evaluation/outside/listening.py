@@ -161,8 +161,8 @@ def _picked_text(found: Mapping[str, Any]) -> str:
     picked = [row["picked"] for row in found["rows"]]
     if not any(picked):
         return f"All {every} clips of {condition!r}, {by}."
-    counts = ", ".join(f"{picked.count(why)} {why}" for why in (BEST, MEDIAN, WORST) if why in picked)
-    return f"Of the {every} clips of {condition!r} the {counts}, {by} (of one rank, by the cosine), and not by ear."
+    counts = ", ".join(f"the {picked.count(why)} {why}" for why in (BEST, MEDIAN, WORST) if why in picked)
+    return f"Of the {every} clips of {condition!r}: {counts}, {by} (of one rank, by the cosine), and not by ear."
 
 
 def _label(row: Mapping[str, Any], found: Mapping[str, Any]) -> str:

@@ -81,7 +81,10 @@ def test_what_is_played_lies_beside_what_was_heard_and_says_how_it_was_picked(tm
     page = listening_gallery({"listening": found.facts})
     assert page is not None and page["heads"] == ["what was heard", "brain", "no brain"]
     assert page["rows"][0]["label"] == "song-11: rank 1 of 12 (best)"
-    assert "Of the 12 clips of 'brain' the 1 best, 1 median, 1 worst" in page["note"] and "not by ear" in page["note"]
+    assert (
+        "Of the 12 clips of 'brain': the 1 best, the 1 median, the 1 worst, by the" in page["note"]
+        and "not by ear" in page["note"]
+    )
     assert "the clips of 'no_brain' for the same" in page["note"] and "folder listen" in page["note"]
 
 
