@@ -151,8 +151,13 @@ def row(level: str, name: str, of: Scores) -> list[str]:
             continue
         by_seed = ", ".join(f"{entry[kind]['p_value']:.2g}" for entry in of["seeds"])
         cells += [_figure(pooled)] if kind == "curves" else [_figure(pooled), f"{pooled['top1']:.2f}", by_seed]
-    following = known_mean([entry["following"]["mean"] for entry in of["seeds"] if entry.get("following")])
-    return [*cells, ABSENT if following is None else f"{following:.2f}"]
+    following = of["pooled"].get("following")
+    if following is not None:
+        low, high = following["ci95"]
+        return [*cells, f"{following['mean']:.2f} [{low:.2f}, {high:.2f}]"]
+    # Of one song, or stored before there was an interval.
+    mean = known_mean([entry["following"]["mean"] for entry in of["seeds"] if entry.get("following")])
+    return [*cells, ABSENT if mean is None else f"{mean:.2f}"]
 
 
 def _figure(pooled: Scores) -> str:

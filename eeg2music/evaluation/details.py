@@ -50,8 +50,8 @@ def summary_table(scores: Mapping[str, Any]) -> dict[str, Any]:
         f"{together(count).capitalize()}. {POOLED} Chance is 0.5 pairwise, and for top-1 one in the "
         f"gallery: {_top1_chance(scores)}. p: pairwise, uncorrected; corrected: by Holm's method over all "
         f"{compared['count']} of this table. {smallest_line(compared)} {DISAGREE} Onset "
-        "correlation: generated and heard stems, one lag for all, without an interval; KAD: kernel distance of all "
-        "clips from music, its interval stands below. So do each seed's figures, and the controls at further levels."
+        "correlation: generated and heard stems, one lag for all; KAD: kernel distance of all clips from music. Their "
+        "intervals stand below. So do each seed's figures, and the controls at further levels."
     )
     if any(NO_FINDING[0] in level["scores"] for level in scores["levels"]):
         note += f" {NO_EMBEDDING}"

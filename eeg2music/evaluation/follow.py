@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -70,12 +71,13 @@ def following(
 
     Returns
     -------
-    {"mean", "by_stem", "lag_s", "mean_by_listener", "lag_s_by_listener", "null", "null_by_beat", "n"}: mean over clips
-    and stems at the one lag (at most 62.5 ms) that suits all clips best. "mean_by_listener" allows each listener one
-    such lag, because how late a brain answers is an unknown constant of the listener; None without `listeners`. "null"
-    is the same against another song's stem, at the lag of up to 0.5 s that suits each pair best; "null_by_beat" against
-    that stem's curve stretched by the ratio of the two tempi, at the lag of up to one beat that suits best. Both are
-    freer than the means. None where there is nothing to compare: a stem that never sounds, one song.
+    {"mean", "by_stem", "lag_s", "mean_by_listener", "lag_s_by_listener", "null", "null_by_beat", "n", "cells"}: mean
+    over clips and stems at the one lag (at most 62.5 ms) that suits all clips best. "mean_by_listener" allows each
+    listener one such lag, because how late a brain answers is an unknown constant of the listener; None without
+    `listeners`. "null" is the same against another song's stem, at the lag of up to 0.5 s that suits each pair best;
+    "null_by_beat" against that stem's curve stretched by the ratio of the two tempi, at the lag of up to one beat that
+    suits best. Both are freer than the means. None where there is nothing to compare: a stem that never sounds, one
+    song. "cells": what the mean is of, {"song", "subject", "correlation"}, clip by clip, the last one by stem.
     """
     made, aimed = onset_curves(generated), onset_curves(heard)
     values, lag_s = _at_one_lag(made, aimed)
@@ -93,6 +95,11 @@ def following(
         "null": None if other is None else _null(made, aimed[other]),
         "null_by_beat": None if other is None else _null_by_beat(made, heard, other, tempi_bpm),
         "n": len(made),
+        "cells": {
+            "song": [str(label) for label in labels],
+            "subject": None if listeners is None else [str(name) for name in listeners],
+            "correlation": [[None if np.isnan(value) else float(value) for value in row] for row in values],
+        },
     }
 
 
@@ -142,8 +149,13 @@ def _null_by_beat(
     if len(tempi_bpm) != len(made):
         raise InputError(f"{len(tempi_bpm)} tempi for {len(made)} clips", allowed="one each")
     values: list[float] = []
+    # Several listeners hear one window.
+    known: dict[bytes, FloatArray] = {}
     for curves, tempo, place in zip(made, tempi_bpm, other, strict=True):
-        strange = fine_onset_curves(heard[place])
+        window = sha256(heard[place].tobytes()).digest()
+        if window not in known:
+            known[window] = fine_onset_curves(heard[place])
+        strange = known[window]
         found = beat_aligned_correlation(curves, strange, tempo, tempi_bpm[place])
         values += found[strange.std(axis=-1) > SILENT].tolist()
     return float(np.mean(values)) if values else None

@@ -39,6 +39,7 @@ SEED_HEADS = ["condition", "pairwise", "95 % interval", "p", "top-1", "95 % inte
 FOLLOW_HEADS = [
     "condition",
     "one lag",
+    "95 %",
     "by seed",
     "of oracle",
     "one lag per listener",
@@ -211,19 +212,23 @@ def _follow(level: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": level_title(level, f"following, mean of {seeds_text(count)}"),
         "note": "Correlation of the onsets of generated and heard stems, at one lag for all or one for each listener "
-        "(at most 62.5 ms), without an interval. The nulls are another song, at the lag of up to 0.5 s that suits each "
-        "pair best, and by beat: stretched to the tempo of the song that was heard, at the best lag of up to one beat. "
-        "That freedom puts them above the controls, which share one lag." + NOTES["following"],
+        "(at most 62.5 ms); the interval is over songs. The nulls are another song, at the lag of up to 0.5 s that "
+        "suits each pair best, and by beat: stretched to the tempo of the song that was heard, at the best lag of up "
+        "to one beat. That freedom puts them above the controls, which share one lag." + NOTES["following"],
         "heads": FOLLOW_HEADS,
-        "rows": [_follow_row(name, of, ceiling) for name, of in found.items()],
+        "rows": [_follow_row(name, of, ceiling, level["scores"][name].get("pooled", {})) for name, of in found.items()],
     }
 
 
-def _follow_row(name: str, of: Sequence[Mapping[str, Any]], ceiling: Sequence[Mapping[str, Any]]) -> list[str]:
+def _follow_row(
+    name: str, of: Sequence[Mapping[str, Any]], ceiling: Sequence[Mapping[str, Any]], pooled: Mapping[str, Any]
+) -> list[str]:
     cells = [name.replace("_", " ")]
+    together = pooled.get("following")
     for key in ("mean", "mean_by_listener"):
         value = known_mean([one[key] for one in of])
-        each = [", ".join(number(one[key]) for one in of)] if key == "mean" else []
+        each = ["" if together is None else limits(together["ci95"])] if key == "mean" else []
+        each += [", ".join(number(one[key]) for one in of)] if key == "mean" else []
         cells += [number(value), *each, _share(value, known_mean([one[key] for one in ceiling]))]
     # Evaluations that were stored earlier have no null by beat.
     cells += [number(known_mean([one.get(key) for one in of])) for key in ("null", "null_by_beat")]

@@ -14,6 +14,7 @@ import numpy as np
 from eeg2music.errors import DataError
 from eeg2music.evaluation.breakdowns import VECTORS, query_names
 from eeg2music.evaluation.identification import figures_of, score_tables
+from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.evaluation.units import Matched, UnitResult
 from eeg2music.metrics.retrieval import similarity_matrix
 
@@ -31,7 +32,8 @@ def pooled_scores(results: Sequence[UnitResult]) -> dict[str, dict[str, Any] | N
     many) and `accuracy_by_seed`; None where nothing was scored or no vectors are kept (without a brain there is no
     embedding). Of one seed, its own. "embedding_centred": the same, without cells, of embeddings less their mean,
     queries and gallery each by their own. Outputs that hardly vary all rank the gallery alike, and are at chance for
-    that; centred, they are there only if what varies in them tells nothing of what was heard.
+    that; centred, they are there only if what varies in them tells nothing of what was heard. "following": the "mean"
+    of `follow.following` with its interval "ci95" over songs, where clips were generated of two songs or more.
 
     Raises
     ------
@@ -39,6 +41,7 @@ def pooled_scores(results: Sequence[UnitResult]) -> dict[str, dict[str, Any] | N
         If the seeds are not of the same queries.
     """
     found: dict[str, dict[str, Any] | None] = {}
+    entries = [result.entry for result in results if result.entry is not None]
     for kind, which in VECTORS.items():
         scored: list[tuple[Matched, Mapping[str, Any]]] = [
             (getattr(result, which), result.entry[kind])
@@ -48,7 +51,25 @@ def pooled_scores(results: Sequence[UnitResult]) -> dict[str, dict[str, Any] | N
         found[kind] = {**_pooled(scored), "cells": _cells([score for _, score in scored])} if scored else None
         if kind == "embedding":
             found["embedding_centred"] = _pooled([(_centred(of), score) for of, score in scored]) if scored else None
+    found["following"] = _following([entry["following"] for entry in entries if entry.get("following")])
     return found
+
+
+def _following(found: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Mean over seeds of each stem's correlation, and its interval over songs."""
+    cells = [one["cells"] for one in found]
+    if not cells or len(set(cells[0]["song"])) < 2:
+        return None
+    if any(other[key] != cells[0][key] for other in cells for key in ("song", "subject")):
+        raise DataError("Seeds of other queries", allowed="the same windows with every seed")
+    values = np.mean([np.array(one["correlation"], dtype=float) for one in cells], axis=0)
+    sounding = np.isfinite(values)
+    labels = [
+        None if names is None else [name for name, row in zip(names, sounding, strict=True) for _ in range(row.sum())]
+        for names in (cells[0]["song"], cells[0]["subject"])
+    ]
+    interval = cluster_interval(values[sounding], labels[0] or [], labels[1])
+    return {"mean": interval.estimate, "ci95": [interval.low, interval.high], "n": len(values), "seeds": len(cells)}
 
 
 def _centred(matched: Matched) -> Matched:

@@ -119,6 +119,17 @@ def test_silence_generated_for_music_counts_as_not_following() -> None:
     assert following(np.zeros_like(heard), heard, seed=0)["mean"] == pytest.approx(0.0, abs=0.05)
 
 
+def test_what_the_mean_is_of_is_kept_clip_by_clip() -> None:
+    heard = clicks("a", "b", "a")
+    heard[1, 2] = 0.0
+    found = following(clicks("x", "b", "a"), heard, seed=0, songs=["a", "b", "a"], listeners=["p", "p", "q"])
+    cells = found["cells"]
+    assert (cells["song"], cells["subject"]) == (["a", "b", "a"], ["p", "p", "q"])
+    assert cells["correlation"][1][2] is None
+    values = [value for row in cells["correlation"] for value in row if value is not None]
+    assert len(values) == 11 and np.mean(values) == pytest.approx(found["mean"])
+
+
 def test_nothing_to_compare_is_none_not_nan() -> None:
     silent = np.zeros((2, len(STEMS), SECONDS * SAMPLE_RATE_HZ), dtype=np.float32)
     found = following(clicks("a", "b"), silent, seed=0)

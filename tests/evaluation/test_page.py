@@ -141,10 +141,11 @@ def test_there_is_no_curve_over_difficulty_without_the_brain(level: dict[str, An
 
 
 def test_following_stands_beside_oracle_and_null(level: dict[str, Any]) -> None:
+    level["scores"]["brain"]["pooled"]["following"] = {"mean": 0.2, "ci95": [0.15, 0.25]}
     table = score_tables({"levels": [level]})[-1]
     assert table["rows"] == [
-        ["brain", "0.200", "0.100, 0.300", "0.50", "0.300", "0.60", "0.200", "0.250", "4"],
-        ["oracle", "0.400", "0.400, 0.400", "1.00", "0.500", "1.00", "0.200", "0.250", "4"],
+        ["brain", "0.200", "0.150 to 0.250", "0.100, 0.300", "0.50", "0.300", "0.60", "0.200", "0.250", "4"],
+        ["oracle", "0.400", "", "0.400, 0.400", "1.00", "0.500", "1.00", "0.200", "0.250", "4"],
     ]
 
 
@@ -153,12 +154,12 @@ def test_what_was_not_measured_has_no_share(level: dict[str, Any]) -> None:
     for entry in level["scores"]["brain"]["seeds"]:
         entry["following"] = follow(0.1, None, None)
     assert score_tables({"levels": [level]})[-1]["rows"] == [
-        ["brain", "0.100", "0.100, 0.100", "", "not measured", "", "not measured", "not measured", "4"]
+        ["brain", "0.100", "", "0.100, 0.100", "", "not measured", "", "not measured", "not measured", "4"]
     ]
     # Of evaluations that were stored before there was a null by beat.
     for entry in level["scores"]["brain"]["seeds"]:
         entry["following"] = {"mean": 0.1, "mean_by_listener": 0.1, "null": 0.2, "n": 4}
-    assert score_tables({"levels": [level]})[-1]["rows"][0][6:] == ["0.200", "not measured", "4"]
+    assert score_tables({"levels": [level]})[-1]["rows"][0][7:] == ["0.200", "not measured", "4"]
     for entry in level["scores"]["brain"]["seeds"]:
         del entry["following"]
     assert not any("following" in table["title"] for table in score_tables({"levels": [level]}))

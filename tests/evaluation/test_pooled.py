@@ -105,3 +105,27 @@ def test_versions_of_one_work_count_once() -> None:
 def test_seeds_of_other_queries_are_refused() -> None:
     with pytest.raises(DataError, match="Seeds of other queries"):
         pooled_scores([unit(0), unit(1, target=TARGET[::-1].copy())])
+
+
+def followed(seed: int) -> UnitResult:
+    noise = numpy_rng(seed, "following").normal(0.0, 0.05, (len(TARGET), 4))
+    of_song = numpy_rng(0, "songs").normal(0.7, 0.1, SONGS)[TARGET]
+    rows: list[list[float | None]] = (of_song[:, None] + noise).tolist()
+    rows[0][1] = None
+    cells = {"song": NAMES["songs"], "subject": NAMES["subjects"], "correlation": rows}
+    return UnitResult({"seed": seed, "following": {"cells": cells}}, {})
+
+
+def test_onset_correlation_has_an_interval_over_songs() -> None:
+    units = [followed(seed) for seed in range(3)]
+    found = pooled_scores(units)["following"]
+    kept = [one.entry["following"]["cells"]["correlation"] for one in units if one.entry]
+    assert found is not None and found["mean"] == pytest.approx(np.nanmean(np.array(kept, dtype=float)))
+    # As wide as songs differ; a song's four stems heard by three listeners are no songs.
+    width = 2 * 2.09 * numpy_rng(0, "songs").normal(0.7, 0.1, SONGS).std(ddof=1) / np.sqrt(SONGS)
+    assert found["ci95"][1] - found["ci95"][0] == pytest.approx(width, rel=0.1)
+    other = followed(4)
+    assert other.entry is not None
+    other.entry["following"]["cells"]["song"] = list(reversed(NAMES["songs"]))
+    with pytest.raises(DataError, match="other queries"):
+        pooled_scores([units[0], other])
