@@ -66,7 +66,7 @@ def score_encoding(config: EncodingConfig, *, device: str = "auto", hook: Hook =
     else:
         study = simulated_study(config.listening, config.seed)
     folder = Path(config.checkpoint) if config.checkpoint else default_checkpoint()
-    sets = feature_sets(config, study.songs, study.work_of, folder, device)
+    sets = feature_sets(config, study.scored, folder, device)
     subjects = {}
     for subject in study.subjects:
         hook(f"{subject}: listening")

@@ -18,8 +18,8 @@ from eeg2music.config import Config
 from eeg2music.config_words import known_names
 from eeg2music.errors import ConfigError, DataError
 from eeg2music.evaluation.heard import Heard
-from eeg2music.evaluation.manifests import declared_works
 from eeg2music.preprocess.eeg import PreprocessConfig, channel_mask, preprocess
+from eeg2music.recordings.manifests import declared_works, stimulus_hashes
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.simulation.composer import STYLES, compose
 from eeg2music.simulation.head import MONTAGES
@@ -208,7 +208,14 @@ def prepared_heard(cache: Path, *, style: str = "mixed") -> Heard:
     target = np.array([row_of[str(window.stimulus_id)] for window in windows])
     recordings = {window.recording: data.signal(window.recording) for window in windows}
     return Heard(
-        tuple(windows), target, np.stack(stems), tuple(songs), style, recordings, works=declared_works(data.rows)
+        tuple(windows),
+        target,
+        np.stack(stems),
+        tuple(songs),
+        style,
+        recordings,
+        works=declared_works(data.rows),
+        stimuli=stimulus_hashes(str(window.stimulus_file) for window in windows),
     )
 
 

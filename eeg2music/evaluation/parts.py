@@ -32,7 +32,7 @@ from eeg2music.types import STEMS
 from eeg2music.weights import checkpoint_sha256
 
 # Raise it when parts are written differently.
-SCHEMA = 4
+SCHEMA = 5
 _KEY = re.compile(r"[0-9a-f]{32}")
 
 

@@ -100,6 +100,8 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
             *seed_remarks(len(config.seeds), "The evaluation has"),
             *edge_remarks(levels),
             *_work_remarks(split["test"]),
+            # What the composer calls by one name is one song.
+            *(_name_remarks(split["by_name_alone"]) if config.prepared else ()),
         ],
         "warnings": split["look_alikes"]["warnings"],
     }
@@ -247,10 +249,20 @@ def _work_remarks(test: Mapping[str, Any]) -> list[str]:
     return [f"{len(test['songs'])} songs are versions of {count} works: intervals and p-values count works."]
 
 
+def _name_remarks(models: Sequence[str]) -> list[str]:
+    """For which models a copy of a scored song under another name would not be seen."""
+    if not models:
+        return []
+    return [
+        f"Songs were checked by name alone for {', '.join(models)}: hashes of the audio are missing in the training "
+        "manifests or here, so that a copy under another name would not be seen."
+    ]
+
+
 def _split(
     config: EvaluateConfig, read: Callable[[Unit], UnitResult], folder: Path, listened: Listened
 ) -> dict[str, Any]:
-    """What was scored, and that no model knows it; checked once more, by the names that the finished units have.
+    """What was scored, and that no model knows it; checked once more, by what the finished units say.
 
     Beside it what sounds alike among the songs that were heard and, where they were made, the reference songs.
     """
@@ -260,6 +272,7 @@ def _split(
         songs=frozenset(song for one in facts for song in one["songs"]) | frozenset(beside),
         works={song: work for one in facts for song, work in one["works"].items()},
         subjects=frozenset(subject for one in facts for subject in one["subjects"]),
+        stimuli=frozenset(stimulus for one in facts for stimulus in one["stimuli"]),
     )
     hear_heard(listened, config.listening, config.prepared)
     return check_split(folder, scored, more={"look_alikes": listened.among()})

@@ -16,7 +16,6 @@ from pydantic import Field
 from eeg2music.config import Config
 from eeg2music.errors import DataError
 from eeg2music.evaluation.alike import Listened
-from eeg2music.evaluation.lookalikes import with_stimulus_hashes
 from eeg2music.evaluation.splits import (
     Split,
     split_by_run,
@@ -28,6 +27,7 @@ from eeg2music.evaluation.splits import (
     write_split,
 )
 from eeg2music.files import check_result_file
+from eeg2music.recordings.manifests import with_stimulus_hashes
 from eeg2music.recordings.prepared import PreparedDataset
 
 By = Literal["song", "subject", "grid", "run", "site"]

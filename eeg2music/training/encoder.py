@@ -171,6 +171,7 @@ class EncoderTask(Task):
         self.spec = joint_spec(self.split)
         for file in self._stimulus_files():
             track_files(Path(file))
+        self.split = self.split.with_hashes()
 
     def train_items(self) -> ItemSource:
         clap, identity = load_target_encoder(self.config.clap)
@@ -236,7 +237,7 @@ class EncoderTask(Task):
         known = spec_from_dict(read_json(folder / CONFIG_NAME)["signal_spec"]).subjects
         load_strictly(encoder, encoder.for_people(read_state(folder / WEIGHTS_NAME), known), source=str(folder))
         valid = split_manifest(self.split)["valid"]
-        refuse_known(folder, valid["songs"], valid["subjects"], valid.get("works"))
+        refuse_known(folder, valid["songs"], valid["subjects"], valid.get("works"), valid["stimuli"])
 
     def _fit(self, encoder: Encoder) -> None:
         """Show a closed-form encoder its windows, batch by batch."""

@@ -22,7 +22,7 @@ from eeg2music.encoders.braindecode_module import BrainModuleEncoder
 from eeg2music.encoders.ridge import RidgeEncoder
 from eeg2music.encoders.spatial import spread_points
 from eeg2music.errors import CheckpointError, ConfigError, DataError, LeakError
-from eeg2music.files import read_json, write_json
+from eeg2music.files import read_json, sha256_file, write_json
 from eeg2music.recordings.prepared import SCHEMA, PreparedDataset
 from eeg2music.targets.cache import conditioning_space
 from eeg2music.targets.curves import control_curves
@@ -42,7 +42,7 @@ from eeg2music.training.encoder_data import (
 )
 from eeg2music.training.encoder_scores import encoder_scores, galleries, validation_windows
 from eeg2music.training.encoder_targets import PieceTargets, TargetStore, track_files
-from eeg2music.training.first_stage import refuse_known
+from eeg2music.training.first_stage import refuse_known, with_earlier
 from eeg2music.training.loop import train
 from eeg2music.training.order import collate
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS, SignalSpec
@@ -233,6 +233,26 @@ def test_versions_of_a_work_are_held_out_together_and_told(world: Path) -> None:
         Split(*(tuple(replace(part, work_id=None) for part in side) for side in (split.train, valid)))
     )
     assert "works" not in undeclared and "works" not in undeclared["valid"]
+
+
+def test_what_was_heard_is_told_by_content_and_one_file_is_on_one_side(world: Path, tmp_path: Path) -> None:
+    names = split_presentations(find_presentations(PreparedDataset(world / "all"), 192), 0.25, 0.34, seed=0)
+    split = names.with_hashes()
+    manifest, unread = split_manifest(split), split_manifest(names)
+    for side in (manifest, manifest["valid"]):
+        assert side["stimuli"] == sorted(sha256_file(world / "stimuli" / song / "mix.wav") for song in side["songs"])
+    # What was trained before hashes were told goes on.
+    assert manifest["data_hash"] == unread["data_hash"] and "stimuli" not in unread
+    shutil.copy(split.train[0].stimulus_file, tmp_path / "renamed.wav")
+    copied = replace(split.valid[0], song="renamed", stimulus_file=str(tmp_path / "renamed.wav"))
+    with pytest.raises(LeakError, match="1 stimuli are in training and in validation"):
+        Split(split.train, (copied,)).with_hashes()
+    write_json(tmp_path / "training_manifest.json", manifest)
+    with pytest.raises(LeakError, match="trained on 1 stimuli held out here"):
+        refuse_known(tmp_path, ["renamed"], stimuli=[sha256_file(tmp_path / "renamed.wav")])
+    later = with_earlier({"songs": ["new"], "stimuli": ["new-hash"]}, tmp_path)
+    assert set(later["stimuli"]) == {"new-hash", *manifest["stimuli"]}
+    assert later["valid"]["stimuli"] == manifest["valid"]["stimuli"]
 
 
 def test_weights_that_know_another_version_of_a_held_out_work_are_refused(tmp_path: Path) -> None:
