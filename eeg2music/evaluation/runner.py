@@ -27,7 +27,7 @@ from eeg2music.evaluation.followed import followed_conditions
 from eeg2music.evaluation.heard import scorer_vectors
 from eeg2music.evaluation.known import check_split, refuse_known
 from eeg2music.evaluation.linear_decoder import edge_remarks
-from eeg2music.evaluation.material import further_songs, further_stems
+from eeg2music.evaluation.material import further_songs, further_stems, scored_rows
 from eeg2music.evaluation.page import write_scores
 from eeg2music.evaluation.parts import Parts
 from eeg2music.evaluation.pictures import level_pictures, map_facts
@@ -37,7 +37,7 @@ from eeg2music.evaluation.sounds_scores import FOLDER, gather_sounds
 from eeg2music.evaluation.splits import Manifest
 from eeg2music.evaluation.units import Unit, UnitResult, in_order, level_units, unit_of
 from eeg2music.evaluation.workers import score_units
-from eeg2music.files import check_result_folder
+from eeg2music.files import check_result_folder, sha256_file
 from eeg2music.origin import made_with
 from eeg2music.pipeline import MAKING, SCORING, Hook, check_models, default_checkpoint, no_hook, pick_device
 from eeg2music.recordings.prepared import PreparedDataset
@@ -125,7 +125,15 @@ def check_evaluation(config: EvaluateConfig, out: Path) -> None:
     check_result_folder(out, SCORE_FILES)
     check_models(Path(config.checkpoint) if config.checkpoint else default_checkpoint(), (*MAKING, *SCORING))
     if config.prepared:
-        PreparedDataset(config.prepared)
+        data = PreparedDataset(config.prepared)
+        if config.split:
+            scored_rows(data, config.split)
+    elif config.split:
+        raise ConfigError(
+            f"split: {config.split} without recordings",
+            allowed="a manifest beside the prepared cache that it was made of",
+            remedy="add prepared=CACHE",
+        )
 
 
 def _with_known_levels(config: EvaluateConfig) -> EvaluateConfig:
@@ -274,5 +282,6 @@ def _split(
         subjects=frozenset(subject for one in facts for subject in one["subjects"]),
         stimuli=frozenset(stimulus for one in facts for stimulus in one["stimuli"]),
     )
-    hear_heard(listened, config.listening, config.prepared)
-    return check_split(folder, scored, more={"look_alikes": listened.among()})
+    hear_heard(listened, config.listening, config.prepared, config.split)
+    manifest = {"manifest_sha256": sha256_file(config.split)} if config.split else {}
+    return check_split(folder, scored, more={**manifest, "look_alikes": listened.among()})

@@ -274,7 +274,7 @@ class Bench:
     def _listen(self, unit: Unit) -> Evidence:
         config = self._config
         if config.prepared:
-            heard = prepared_heard(Path(config.prepared))
+            heard = prepared_heard(Path(config.prepared), config.split)
             refuse_known(self._folder, heard)
         else:
             heard = self._simulate(unit, unit.seed)

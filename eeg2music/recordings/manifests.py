@@ -166,15 +166,16 @@ def stimulus_hashes(files: Iterable[str]) -> frozenset[str]:
 
 
 def with_stimulus_hashes(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows with `stimulus_sha256` of their `stimulus_file`, by which a split knows one file under two names."""
-    known: dict[str, str] = {}
-    found = []
-    for row in rows:
-        file = row.get("stimulus_file")
-        if file is not None and str(file) not in known:
-            known[str(file)] = sha256_file(file)
-        found.append({**row, **({} if file is None else {"stimulus_sha256": known[str(file)]})})
-    return found
+    """Rows with `stimulus_sha256` of their `stimulus_file`, by which a split knows one file under two names.
+
+    Rows whose file is not there have none.
+    """
+    files = {str(row["stimulus_file"]) for row in rows if row.get("stimulus_file") is not None}
+    known = {file: sha256_file(file) for file in files if Path(file).is_file()}
+    hashes = [known.get(str(row.get("stimulus_file"))) for row in rows]
+    return [
+        row | ({} if of is None else {"stimulus_sha256": of}) for row, of in zip(map(dict, rows), hashes, strict=True)
+    ]
 
 
 def run_label(row: Mapping[str, Any]) -> str:

@@ -83,8 +83,14 @@ class Presentation:
         return self.song if self.work_id is None else self.work_id
 
 
-def find_presentations(dataset: PreparedDataset, samples: int) -> list[Presentation]:
+def find_presentations(
+    dataset: PreparedDataset, samples: int, numbers: Sequence[int] | None = None
+) -> list[Presentation]:
     """Group the rows of a cache into presentations that hold at least one window of `samples`.
+
+    Parameters
+    ----------
+    numbers : of the rows to take; all of them where None
 
     Raises
     ------
@@ -92,7 +98,7 @@ def find_presentations(dataset: PreparedDataset, samples: int) -> list[Presentat
         If no row says what was heard.
     """
     groups: dict[tuple[str, str, float], list[Mapping[str, Any]]] = {}
-    for row in dataset.rows:
+    for row in dataset.rows if numbers is None else (dataset.rows[number] for number in numbers):
         if row["stimulus"] is None or row["stimulus_file"] is None or row["stimulus_onset_s"] is None:
             continue
         groups.setdefault((row["recording"], row["stimulus"], float(row["stimulus_onset_s"])), []).append(row)
