@@ -133,7 +133,7 @@ def _record(config: ProtocolConfig, rows: Sequence[Row]) -> tuple[Material, Mate
     rule = config.simulated
     songs = {song.name: song for song in make_songs(rule)}
     features = {name: sketch(song.song) for name, song in songs.items()}
-    scale = music_scale(list(features.values()))
+    scale = music_scale(config.window.seconds)
     curves = {name: curves_of(values / scale[..., None]) for name, values in features.items()}
     length = round(config.window.seconds * CURVE_RATE_HZ)
 
@@ -155,7 +155,7 @@ def _record(config: ProtocolConfig, rows: Sequence[Row]) -> tuple[Material, Mate
         names = sorted(songs)
         target = np.eye(len(names))[[names.index(row.song) for row in rows]]
     else:
-        target = describe(heard, rule, config.window.seconds)
+        target = describe(heard, config.window.seconds)
 
     def recorded(kind: int) -> list[FloatArray]:
         return [cut(made[row.subject, row.song, row.repeat][kind], row.start_s + config.window.delay_s) for row in rows]

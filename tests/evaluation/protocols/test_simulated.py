@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from eeg2music.config import load_config
-from eeg2music.evaluation.protocols import ProtocolConfig
+from eeg2music.evaluation.protocols import ProtocolConfig, simulated
 from eeg2music.evaluation.protocols.run import _warnings, evaluate_protocol, score_simulated
 from eeg2music.evaluation.protocols.simulated import simulate_protocol
 from eeg2music.evaluation.protocols.sketch import make_songs
@@ -110,6 +111,21 @@ def test_brain2music_small(tmp_path: Path) -> None:
     text = (tmp_path / "out" / "scores.md").read_text()
     assert "0.876 (identification accuracy, MuLan-music)" in text and "other data" in text
     assert "perfect guess of the genre" in text
+
+
+def test_what_is_tested_has_no_say_in_the_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One song as loud as can be: the curves and embeddings of the others stay as they were."""
+    config = load("nmedt_pairs_held_out", *SMALL, "simulated.song_seconds=3")
+    songs, rows = make_songs(config.simulated), simulated._plan(config)
+    before = simulated._record(config, rows)[0]
+    levels_db = {stem: value + 60.0 for stem, value in songs[-1].song.levels_db.items()}
+    loud = replace(songs[-1], song=replace(songs[-1].song, levels_db=levels_db))
+    monkeypatch.setattr(simulated, "make_songs", lambda rule: (*songs[:-1], loud))
+    after = simulated._record(config, rows)[0]
+    for number, row in enumerate(rows):
+        same = np.array_equal(before.target[number], after.target[number])
+        assert same == (row.song != loud.name)
+        assert np.array_equal(before.curves[number], after.curves[number]) == (row.song != loud.name)
 
 
 def test_ten_genres_of_eight_styles() -> None:
