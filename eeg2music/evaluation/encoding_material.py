@@ -105,15 +105,15 @@ def prepared_study(cache: str | Path, genres: Mapping[str, str]) -> Study:
     return Study(
         subjects,
         songs,
-        _genres(songs, genres),
+        known_genres(songs, genres),
         declared_works(heard),
         partial(_prepared, data),
         stimuli=stimulus_hashes(row["stimulus_file"] for row in heard),
     )
 
 
-def _genres(songs: tuple[str, ...], declared: Mapping[str, str]) -> dict[str, str]:
-    """Declared genres; a simulated song says its own."""
+def known_genres(songs: tuple[str, ...], declared: Mapping[str, str]) -> dict[str, str]:
+    """{song: genre} as declared; a simulated song says its own. Songs of no known genre are left out."""
     own = {song: song.partition("-")[0] for song in songs if song.partition("-")[0] in STYLES}
     return {song: declared.get(song, own.get(song, "")) for song in songs if song in declared or song in own}
 

@@ -193,31 +193,35 @@ class EncoderTask(Task):
 
     def _split(self) -> Split:
         self.split_file: SplitFile | None = None
-        found = self._presentations(self.config.caches) if self.config.split is None else self._training_side()
-        if self.split_file is not None and self.split_file.held_out == "validation":
-            valid = find_presentations(found[0].dataset, self.samples, self.split_file.test)
-            return Split(tuple(found), tuple(valid)).check()
+        if self.config.split is not None:
+            dataset = PreparedDataset(self._only_cache())
+            self.split_file = told = read_split(self.config.split, dataset)
+            found = find_presentations(dataset, self.samples, told.train)
+            if told.held_out == "validation":
+                self._refuse_second_validation()
+                return Split(tuple(found), tuple(find_presentations(dataset, self.samples, told.test))).check()
+        else:
+            found = self._presentations(self.config.caches)
         if self.config.valid_caches:
             return Split(tuple(found), tuple(self._presentations(self.config.valid_caches))).check()
         return split_presentations(found, self.config.valid_subjects, self.config.valid_songs, self.seed)
 
-    def _training_side(self) -> list[Presentation]:
-        """What the split's manifest lets train."""
+    def _only_cache(self) -> str:
         if len(self.config.caches) > 1:
             raise ConfigError(
                 f"task.split with {len(self.config.caches)} caches",
                 allowed="the one cache that the manifest was made of",
                 remedy="prepare all recordings into one cache, and split that",
             )
-        dataset = PreparedDataset(self.config.caches[0])
-        self.split_file = read_split(str(self.config.split), dataset)
-        if self.split_file.held_out == "validation" and self.config.valid_caches:
+        return self.config.caches[0]
+
+    def _refuse_second_validation(self) -> None:
+        if self.config.valid_caches:
             raise ConfigError(
                 "task.valid_caches beside a manifest that is held out for validation",
                 allowed="one validation",
                 remedy="leave task.valid_caches out",
             )
-        return find_presentations(dataset, self.samples, self.split_file.train)
 
     def _presentations(self, caches: tuple[str, ...]) -> list[Presentation]:
         found = [find_presentations(PreparedDataset(cache), self.samples) for cache in caches]

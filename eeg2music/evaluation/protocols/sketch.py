@@ -27,6 +27,9 @@ SONG_SEED, SCALE_SEED = 77, 78
 SCALE_SONGS = 64
 DECAY_S = {"drums": 0.08}
 RHYTHM_LAGS = 32
+# Which of the curves (stem * feature, frame) are onsets: the first, and how many lie from one to the next.
+Onsets = tuple[int, int]
+ONSETS: Onsets = (FEATURES.index("onset"), len(FEATURES))
 Float64 = NDArray[np.float64]
 
 
@@ -111,13 +114,14 @@ def curves_of(features: FloatArray) -> FloatArray:
     return smooth[:, np.minimum(centres, smooth.shape[1] - 1)].astype(np.float32)
 
 
-def summarize(curves: NDArray[np.floating]) -> Float64:
-    """Level, spread and rhythm of windows: (window, stem * feature, frame) -> (window, summary).
+def summarize(curves: NDArray[np.floating], onsets: Onsets = ONSETS) -> Float64:
+    """Level, spread and rhythm of windows: (window, curve, frame) -> (window, summary).
 
-    Rhythm is the autocorrelation of each stem's onsets up to one second.
+    Rhythm is the autocorrelation of the onsets of each stem up to one second. onsets : which curves these are, as
+    `ONSETS`
     """
     values = np.asarray(curves, dtype=np.float64)
-    onset = values[:, FEATURES.index("onset") :: len(FEATURES)]
+    onset = values[:, onsets[0] :: onsets[1]]
     onset = onset - onset.mean(axis=-1, keepdims=True)
     frames = onset.shape[-1]
     spread = np.maximum(np.square(onset).mean(axis=-1), 1e-9)
