@@ -11,9 +11,12 @@ import pytest
 
 from eeg2music import cli
 from eeg2music.errors import DataError, LeakError
-from eeg2music.evaluation.material import prepared_heard
+from eeg2music.evaluation.alike import Listened, hear_heard
+from eeg2music.evaluation.config import EvaluateConfig
+from eeg2music.evaluation.material import ListeningConfig, prepared_heard
+from eeg2music.evaluation.parts import _material
 from eeg2music.evaluation.split_cache import SplitConfig, split_cache
-from eeg2music.files import read_json, sha256_json, write_json
+from eeg2music.files import read_json, sha256_file, sha256_json, write_json
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.recordings.split_file import read_split
 
@@ -54,6 +57,16 @@ def test_the_test_side_alone_is_scored(made: tuple[Path, Path, dict[str, Any]]) 
     sides = read_split(file, PreparedDataset(cache))
     assert len(sides.train) == body["windows"]["train"] and not set(sides.train) & set(sides.test)
     assert sides.told == {"by": "song and subject", "sha256": body["sha256"]}
+
+
+def test_what_is_listened_to_and_kept_follows_the_manifest(made: tuple[Path, Path, dict[str, Any]]) -> None:
+    cache, file, body = made
+    listened = Listened()
+    hear_heard(listened, ListeningConfig(), str(cache), str(file))
+    assert set(listened.prints) | set(listened.unheard) == set(body["test"]["songs"])
+    config = EvaluateConfig(prepared=str(cache))
+    split = config.model_copy(update={"split": str(file)})
+    assert _material(split) == {**_material(config), "split": sha256_file(file)}
 
 
 @pytest.mark.parametrize(
