@@ -101,7 +101,7 @@ READERS_OWN = (
     "recording.edf", "recordings", "$EEG2MUSIC_REAL_DATA/openmiir_features", "clips.csv", "music", "prepared",
     "out/eval-a", "out/eval-b",
 )  # fmt: skip
-TASK_READS = ("data", "valid_data", "caches", "valid_caches", "clap", "codec", "start_from")
+TASK_READS = ("data", "valid_data", "caches", "valid_caches", "clap", "codec", "start_from", "split")
 TASK_WRITES = ("cache", "targets")
 DryRun = Callable[[list[str]], dict[str, Any]]
 
@@ -146,7 +146,10 @@ def reads_and_writes(words: list[str], config: dict[str, Any]) -> tuple[set[str]
         read = [words[2], *(task.get(key) for key in TASK_READS)]
         return strings(read), strings([f"{config['train']['out']}/export", *(task.get(key) for key in TASK_WRITES)])
     if verb == "evaluate":
-        return strings([words[1], *(config.get(key) for key in ("checkpoint", "prepared", "data"))]), strings([out])
+        # The split of a protocol is a rule, no file.
+        split = config["split"] if config.get("kind") == "identification" else None
+        read = [words[1], split, *(config.get(key) for key in ("checkpoint", "prepared", "data"))]
+        return strings(read), strings([out])
     if verb == "score":
         return strings([words[1], options.get("--reference"), options.get("--config")]), strings([out])
     if verb == "compare":

@@ -86,6 +86,7 @@ class EvaluateConfig(Config):
     ----------
     checkpoint : folder of models; the shipped ones by default
     prepared : a prepared cache to score instead of simulated listeners (one level is then scored, named "recorded")
+    split : manifest of `eeg2music split` of that cache; its test side alone is then scored
     listening : the simulated listeners; other_subject pairs each with the next
     seed : the seeds below count from it
     seeds : repetitions of the measurement, shown apart. Each draws its own recordings (noise and pauses; how a listener
@@ -104,6 +105,7 @@ class EvaluateConfig(Config):
     kind: Literal["identification"] = "identification"
     checkpoint: str | None = None
     prepared: str | None = None
+    split: str | None = None
     seed: int = 0
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     listening: ListeningConfig = ListeningConfig()

@@ -76,7 +76,7 @@ def score_encoding(config: EncodingConfig, *, device: str = "auto", hook: Hook =
     if config.responses:
         sets = [given_features(config)]
     else:
-        sets = feature_sets(config, study.songs, study.work_of, folder, device)
+        sets = feature_sets(config, study.scored, folder, device)
     subjects = {}
     for subject in study.subjects:
         hook(f"{subject}: listening")

@@ -33,6 +33,7 @@ class Heard:
         controls that change a recording change it before windows are cut
     style : the one style that all songs share ("mixed" if they don't)
     works : {song: work} as declared, for versions of one piece; a song not named is its own work
+    stimuli : hashes of the songs' audio files, where there are files: a model may know one under another name
     """
 
     windows: tuple[Window, ...]
@@ -42,6 +43,7 @@ class Heard:
     style: str
     recordings: Mapping[str, FloatArray] = field(default_factory=dict)
     works: Mapping[str, str] = field(default_factory=dict)
+    stimuli: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if len(set(self.songs)) != len(self.songs):

@@ -68,6 +68,10 @@ def check(config: Config, out: Path) -> None:
         from eeg2music.evaluation.protocols.generate import check_generated
 
         check_generated(config.generated)
+    if isinstance(config, ProtocolConfig) and config.prepared is not None:
+        from eeg2music.evaluation.protocols.prepared import check_prepared
+
+        check_prepared(config)
     if isinstance(config, EncodingConfig):
         if config.prepared:
             PreparedDataset(config.prepared)

@@ -18,9 +18,10 @@ from eeg2music.config import Config
 from eeg2music.config_words import known_names
 from eeg2music.errors import ConfigError, DataError
 from eeg2music.evaluation.heard import Heard
-from eeg2music.evaluation.manifests import declared_works
 from eeg2music.preprocess.eeg import PreprocessConfig, channel_mask, preprocess
+from eeg2music.recordings.manifests import declared_works, stimulus_hashes
 from eeg2music.recordings.prepared import PreparedDataset
+from eeg2music.recordings.split_file import read_split
 from eeg2music.simulation.composer import STYLES, compose
 from eeg2music.simulation.head import MONTAGES
 from eeg2music.simulation.library import song_ids
@@ -179,22 +180,52 @@ def song_windows(recording: Recording, songs: Sequence[str], start_s: float) -> 
     return found
 
 
-def prepared_heard(cache: Path, *, style: str = "mixed") -> Heard:
+def scored_rows(data: PreparedDataset, split: str | None) -> Sequence[int]:
+    """Numbers of the rows of a cache that may be scored: all, or the test side of a manifest of `eeg2music split`.
+
+    Raises
+    ------
+    DataError
+        If the manifest is of another cache, was changed by hand, or is held out for validation.
+    LeakError
+        If the manifest leaks.
+    """
+    if split is None:
+        return range(len(data.rows))
+    found = read_split(split, data)
+    if found.held_out != "test":
+        raise DataError(
+            f"{split} is held out for {found.held_out}",
+            allowed="a manifest whose test side no training has seen",
+            remedy="eeg2music split CACHE --out split.json",
+        )
+    return found.test
+
+
+def prepared_heard(cache: Path, split: str | None = None, *, style: str = "mixed") -> Heard:
     """One window of each song and subject from a prepared cache whose stimuli come with their stems.
 
     The gallery holds the stretch that the first listener's first window heard; every other listener's window is the
     one that heard the same stretch, to within the step that windows start on. Works are those that the cache declares,
     of songs that are not scored too: a model may know another version.
 
+    Parameters
+    ----------
+    split : manifest of `eeg2music split`, whose test side alone is taken
+
     Raises
     ------
     DataError
-        If no window says what was heard, a stem is missing, or a song is declared to be of two works.
+        If no window says what was heard, a stem is missing, a song is declared to be of two works, or the manifest is
+        not of this cache.
+    LeakError
+        If the manifest leaks.
     """
     data = PreparedDataset(cache)
     start_of: dict[str, float] = {}
     chosen: dict[tuple[str, str], int] = {}
-    for index, row in enumerate(data.rows):
+    for index in scored_rows(data, split):
+        row = data.rows[index]
         if not row["stimulus_file"]:
             continue
         start_s = row["start_sample"] / EEG_RATE_HZ - row["stimulus_onset_s"]
@@ -215,7 +246,14 @@ def prepared_heard(cache: Path, *, style: str = "mixed") -> Heard:
     target = np.array([row_of[str(window.stimulus_id)] for window in windows])
     recordings = {window.recording: data.signal(window.recording) for window in windows}
     return Heard(
-        tuple(windows), target, np.stack(stems), tuple(songs), style, recordings, works=declared_works(data.rows)
+        tuple(windows),
+        target,
+        np.stack(stems),
+        tuple(songs),
+        style,
+        recordings,
+        works=declared_works(data.rows),
+        stimuli=stimulus_hashes(str(window.stimulus_file) for window in windows),
     )
 
 

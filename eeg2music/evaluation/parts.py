@@ -32,7 +32,7 @@ from eeg2music.types import STEMS
 from eeg2music.weights import checkpoint_sha256
 
 # Raise it when parts are written differently.
-SCHEMA = 4
+SCHEMA = 5
 _KEY = re.compile(r"[0-9a-f]{32}")
 
 
@@ -135,4 +135,5 @@ def _material(config: EvaluateConfig) -> dict[str, Any]:
     data = PreparedDataset(config.prepared)
     songs = sorted({Path(row["stimulus_file"]).parent for row in data.rows if row["stimulus_file"]})
     stems = [path for song in songs for path in (song / f"{name}.wav" for name in STEMS) if path.is_file()]
-    return {"prepared": data.content_hash, "stems": [sha256_file(path) for path in stems]}
+    split = {"split": sha256_file(config.split)} if config.split else {}
+    return {"prepared": data.content_hash, "stems": [sha256_file(path) for path in stems], **split}

@@ -27,7 +27,7 @@ from eeg2music.evaluation.followed import followed_conditions
 from eeg2music.evaluation.heard import scorer_vectors
 from eeg2music.evaluation.known import check_split, refuse_known
 from eeg2music.evaluation.linear_decoder import edge_remarks
-from eeg2music.evaluation.material import further_songs, further_stems
+from eeg2music.evaluation.material import further_songs, further_stems, scored_rows
 from eeg2music.evaluation.page import write_scores
 from eeg2music.evaluation.parts import Parts
 from eeg2music.evaluation.pictures import level_pictures, map_facts
@@ -38,7 +38,7 @@ from eeg2music.evaluation.sounds_scores import gather_sounds
 from eeg2music.evaluation.splits import Manifest
 from eeg2music.evaluation.units import WITHOUT_RECORDING, Unit, UnitResult, in_order, level_units, unit_of
 from eeg2music.evaluation.workers import score_units
-from eeg2music.files import check_result_folder
+from eeg2music.files import check_result_folder, sha256_file
 from eeg2music.origin import made_with
 from eeg2music.pipeline import MAKING, SCORING, Hook, check_models, default_checkpoint, no_hook, pick_device
 from eeg2music.recordings.prepared import PreparedDataset
@@ -104,6 +104,8 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
             *seed_remarks(len(config.seeds), "The evaluation has"),
             *edge_remarks(levels),
             *_work_remarks(split["test"]),
+            # What the composer calls by one name is one song.
+            *(_name_remarks(split["by_name_alone"]) if config.prepared else ()),
         ],
         "warnings": split["look_alikes"]["warnings"],
     }
@@ -127,7 +129,15 @@ def check_evaluation(config: EvaluateConfig, out: Path) -> None:
     check_result_folder(out, SCORE_FILES)
     check_models(Path(config.checkpoint) if config.checkpoint else default_checkpoint(), (*MAKING, *SCORING))
     if config.prepared:
-        PreparedDataset(config.prepared)
+        data = PreparedDataset(config.prepared)
+        if config.split:
+            scored_rows(data, config.split)
+    elif config.split:
+        raise ConfigError(
+            f"split: {config.split} without recordings",
+            allowed="a manifest beside the prepared cache that it was made of",
+            remedy="add prepared=CACHE",
+        )
 
 
 def _with_known_levels(config: EvaluateConfig) -> EvaluateConfig:
@@ -260,10 +270,20 @@ def _work_remarks(test: Mapping[str, Any]) -> list[str]:
     return [f"{len(test['songs'])} songs are versions of {count} works: intervals and p-values count works."]
 
 
+def _name_remarks(models: Sequence[str]) -> list[str]:
+    """For which models a copy of a scored song under another name would not be seen."""
+    if not models:
+        return []
+    return [
+        f"Songs were checked by name alone for {', '.join(models)}: hashes of the audio are missing in the training "
+        "manifests or here, so that a copy under another name would not be seen."
+    ]
+
+
 def _split(
     config: EvaluateConfig, read: Callable[[Unit], UnitResult], folder: Path, listened: Listened
 ) -> dict[str, Any]:
-    """What was scored, and that no model knows it; checked once more, by the names that the finished units have.
+    """What was scored, and that no model knows it; checked once more, by what the finished units say.
 
     Beside it what sounds alike among the songs that were heard and, where they were made, the reference songs.
     """
@@ -273,6 +293,8 @@ def _split(
         songs=frozenset(song for one in facts for song in one["songs"]) | frozenset(beside),
         works={song: work for one in facts for song, work in one["works"].items()},
         subjects=frozenset(subject for one in facts for subject in one["subjects"]),
+        stimuli=frozenset(stimulus for one in facts for stimulus in one["stimuli"]),
     )
-    hear_heard(listened, config.listening, config.prepared)
-    return check_split(folder, scored, more={"look_alikes": listened.among()})
+    hear_heard(listened, config.listening, config.prepared, config.split)
+    manifest = {"manifest_sha256": sha256_file(config.split)} if config.split else {}
+    return check_split(folder, scored, more={**manifest, "look_alikes": listened.among()})

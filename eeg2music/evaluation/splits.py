@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eeg2music.errors import DataError, InputError
-from eeg2music.evaluation.manifests import (
+from eeg2music.files import sha256_json, write_json
+from eeg2music.recordings.manifests import (
     ALWAYS,
     KINDS,
     NEVER_SHARED,
@@ -24,8 +25,7 @@ from eeg2music.evaluation.manifests import (
     refuse_leaks,
     run_label,
 )
-from eeg2music.evaluation.neighbours import RESPONSE_LAG_S, default_gap_s, has_times, near, refuse_adjacent
-from eeg2music.files import sha256_json, write_json
+from eeg2music.recordings.neighbours import RESPONSE_LAG_S, default_gap_s, has_times, near, refuse_adjacent
 from eeg2music.seeding import numpy_rng
 
 __all__ = [

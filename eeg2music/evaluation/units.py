@@ -115,7 +115,7 @@ class UnitResult:
     ----------
     entry : its scores, ready for JSON; None for a control that the material does not allow
     why : what the material lacks for it
-    facts : of the level: "style", "subjects", "songs" and their declared "works"
+    facts : of the level: "style", "subjects", "songs", their declared "works" and the hashes of their files, "stimuli"
     decoded : the embeddings in the conditioning space; None without conditions
     made : the generated clips in the scorer's embedding, if any were generated
     sounds : clips that are kept to be listened to, by name; units that score keep none
@@ -287,7 +287,7 @@ class Bench:
     def _listen(self, unit: Unit) -> Evidence:
         config = self._config
         if config.prepared:
-            heard = prepared_heard(Path(config.prepared))
+            heard = prepared_heard(Path(config.prepared), config.split)
             refuse_known(self._folder, heard)
         else:
             heard = self._simulate(unit, unit.seed)
@@ -350,6 +350,7 @@ def level_facts(heard: Heard) -> dict[str, Any]:
         "subjects": sorted(set(heard.query_subjects)),
         "songs": sorted(heard.songs),
         "works": dict(heard.works),
+        "stimuli": sorted(heard.stimuli),
     }
 
 

@@ -34,6 +34,7 @@ from eeg2music.encoders.registry import ENCODERS
 from eeg2music.errors import CheckpointError, ConfigError
 from eeg2music.files import read_json, sha256_json
 from eeg2music.recordings.prepared import PreparedDataset
+from eeg2music.recordings.split_file import SplitFile, read_split
 from eeg2music.targets.cache import conditioning_space
 from eeg2music.training.encoder_data import (
     AugmentConfig,
@@ -86,6 +87,8 @@ class EncoderConfig(Config):
 
     caches : prepared recordings to train on; valid_caches : recordings of other people hearing other
     pieces. Without the latter, a share of the subjects and of the songs is held out.
+    split : manifest of `eeg2music split`, of the one cache that is trained on: nothing but its training side is met.
+        Its other side is validated on where the manifest says that it is held out for that, and otherwise never read
     same_people : whether one label in several caches is one person; refused unless it is said, because most data sets
     have a sub-01.
     clap : folder or name of the CLAP whose space is aimed at; targets : folder for computed targets.
@@ -100,6 +103,7 @@ class EncoderConfig(Config):
 
     caches: tuple[str, ...] = Field(min_length=1)
     valid_caches: tuple[str, ...] = ()
+    split: str | None = None
     same_people: bool = False
     valid_subjects: float = Field(0.15, gt=0, lt=1)
     valid_songs: float = Field(0.15, gt=0, lt=1)
@@ -174,6 +178,7 @@ class EncoderTask(Task):
         self.spec = joint_spec(self.split)
         for file in self._stimulus_files():
             track_files(Path(file))
+        self.split = self.split.with_hashes()
 
     def train_items(self) -> ItemSource:
         clap, identity = load_target_encoder(self.config.clap)
@@ -190,10 +195,36 @@ class EncoderTask(Task):
         return list(dict.fromkeys(part.stimulus_file for part in (*self.split.train, *self.split.valid)))
 
     def _split(self) -> Split:
-        found = self._presentations(self.config.caches)
+        self.split_file: SplitFile | None = None
+        if self.config.split is not None:
+            dataset = PreparedDataset(self._only_cache())
+            self.split_file = told = read_split(self.config.split, dataset)
+            found = find_presentations(dataset, self.samples, told.train)
+            if told.held_out == "validation":
+                self._refuse_second_validation()
+                return Split(tuple(found), tuple(find_presentations(dataset, self.samples, told.test))).check()
+        else:
+            found = self._presentations(self.config.caches)
         if self.config.valid_caches:
             return Split(tuple(found), tuple(self._presentations(self.config.valid_caches))).check()
         return split_presentations(found, self.config.valid_subjects, self.config.valid_songs, self.seed)
+
+    def _only_cache(self) -> str:
+        if len(self.config.caches) > 1:
+            raise ConfigError(
+                f"task.split with {len(self.config.caches)} caches",
+                allowed="the one cache that the manifest was made of",
+                remedy="prepare all recordings into one cache, and split that",
+            )
+        return self.config.caches[0]
+
+    def _refuse_second_validation(self) -> None:
+        if self.config.valid_caches:
+            raise ConfigError(
+                "task.valid_caches beside a manifest that is held out for validation",
+                allowed="one validation",
+                remedy="leave task.valid_caches out",
+            )
 
     def _presentations(self, caches: tuple[str, ...]) -> list[Presentation]:
         found = [find_presentations(PreparedDataset(cache), self.samples) for cache in caches]
@@ -239,7 +270,7 @@ class EncoderTask(Task):
         known = spec_from_dict(read_json(folder / CONFIG_NAME)["signal_spec"]).subjects
         load_strictly(encoder, encoder.for_people(read_state(folder / WEIGHTS_NAME), known), source=str(folder))
         valid = split_manifest(self.split)["valid"]
-        refuse_known(folder, valid["songs"], valid["subjects"], valid.get("works"))
+        refuse_known(folder, valid["songs"], valid["subjects"], valid.get("works"), valid["stimuli"])
 
     def _fit(self, encoder: Encoder) -> None:
         """Show a closed-form encoder its windows, batch by batch."""
@@ -306,6 +337,7 @@ class EncoderTask(Task):
             **self._fitted(),
             "data_hash": data_hash,
             "clap_hash": self.clap_hash,
+            **({} if self.split_file is None else {"split": self.split_file.told}),
             CONDITIONING_SPACE: self.conditioning_space,
         }
         return with_earlier(told, self.config.start_from)

@@ -21,8 +21,8 @@ from eeg2music.evaluation.lookalikes import (
     fingerprint,
     fingerprint_files,
     look_alikes,
-    with_stimulus_hashes,
 )
+from eeg2music.recordings.manifests import with_stimulus_hashes
 from eeg2music.simulation.composer import compose
 from eeg2music.simulation.rendering import render
 from eeg2music.simulation.styles import STYLES

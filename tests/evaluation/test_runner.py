@@ -336,7 +336,7 @@ def test_recordings_are_scored_without_a_ratio_and_say_what_is_missing(
 ) -> None:
     read: list[Path] = []
 
-    def prepared(cache: Path) -> Heard:
+    def prepared(cache: Path, split: str | None) -> Heard:
         read.append(cache)
         return replace(make_heard(4), works={"song-0": "w", "song-1": "w"})
 
@@ -346,7 +346,7 @@ def test_recordings_are_scored_without_a_ratio_and_say_what_is_missing(
     monkeypatch.setattr("eeg2music.evaluation.runner.brain_map", lambda *_: ("Brain maps", "", None))
     alike = make_heard(1).stems[0]
 
-    def hear(listened: Listened, listening: object, cache: str | None) -> None:
+    def hear(listened: Listened, listening: object, cache: str | None, split: str | None) -> None:
         assert cache == "cache"
         listened.hear_stems(["a song", "its copy"], [alike, 0.5 * alike])
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from eeg2music.errors import DataError, InputError, LeakError
-from eeg2music.evaluation.neighbours import near
 from eeg2music.evaluation.splits import (
     Manifest,
     refuse_adjacent,
@@ -23,6 +22,7 @@ from eeg2music.evaluation.splits import (
     write_split,
 )
 from eeg2music.files import read_json, sha256_json
+from eeg2music.recordings.neighbours import near
 
 
 @pytest.fixture

@@ -50,6 +50,8 @@ OTHER_DATA = "other data: not comparable as it stands"
 # What a gallery holds: what predictions are decoded towards, or what an encoder that conditioned nothing hears.
 EMBEDDING, GENERATED = "embedding", "scorer"
 DECODER = "decoder"
+GENRE_GUESS, GENRE_ORACLE = "perfect guess of the genre", "genre oracle"
+NO_GENRE = "the genres of the songs are not declared (genres: in the config)"
 NOT_GENERATED = "needs generated audio, embedded by an encoder that does not condition the generator"
 
 
@@ -83,7 +85,8 @@ def run_protocol(
     Parameters
     ----------
     predicted, target : (n, dim) what was decoded from each tested window, and the embedding of what was heard
-    rows : (n,) their labels; windows of the same listener and stretch of music are repeats and are averaged
+    rows : (n,) their labels; windows of the same listener and stretch of music are repeats and are averaged. Without
+        a style there is no genre oracle, and the result says why
     train : what the model was trained on; checked against the rows
     leak : what leaks between training and test, in words (`protocol_folds` finds it)
     folds : (n,) which fold tested each row, where the protocol's gallery is what a fold held out
@@ -245,7 +248,7 @@ class _Scorer:
             "chance": chance_of(self.metric, query.gallery_size),
             "n": len(query.rows),
             "gallery_size": query.gallery_size,
-            "gallery_styles": len(set(query.gallery_styles)),
+            "gallery_styles": len(set(query.gallery_styles)) if all(query.gallery_styles) else None,
             "subjects": len({row.subject for row in query.rows}),
             "clusters": len(set(query.clusters)),
             "leak": self.leak,
@@ -265,7 +268,7 @@ class _Scorer:
         works = [row.work for row in query.rows]
         labels = np.array([[float(own == other) for other in query.gallery_styles] for own in styles])
         tries: dict[str, Callable[[], Float64]] = {
-            "genre oracle": lambda: genre_oracle(query.target, styles, works, reference=reference),
+            GENRE_ORACLE: lambda: genre_oracle(query.target, styles, works, reference=reference),
             "song oracle": lambda: song_oracle(query.target, songs, [row.window for row in query.rows]),
         }
         if decoded is not None:
@@ -273,7 +276,11 @@ class _Scorer:
         if self.config.gallery.of == "songs":
             # Against a gallery of songs it is right by definition.
             del tries["song oracle"]
-        found = [self.row("perfect guess of the genre", labels)]
+        if all(styles):
+            found = [self.row(GENRE_GUESS, labels)]
+        else:
+            found = [self.empty(name, why=NO_GENRE) for name in (GENRE_GUESS, GENRE_ORACLE)]
+            del tries[GENRE_ORACLE]
         for name, make in tries.items():
             try:
                 found.append(self.nearest(name, make()))

@@ -15,9 +15,10 @@ from eeg2music.errors import CheckpointError, LeakError
 from eeg2music.evaluation.kinds import check
 from eeg2music.evaluation.protocols import ProtocolConfig
 from eeg2music.evaluation.protocols.conditions import anchored, decoded_conditions, render_windows
+from eeg2music.evaluation.protocols.decoded import Decoded
 from eeg2music.evaluation.protocols.generate import agreement, generate_tested, spread
 from eeg2music.evaluation.protocols.run import evaluate_protocol
-from eeg2music.evaluation.protocols.simulated import Simulated, simulate_protocol
+from eeg2music.evaluation.protocols.simulated import simulate_protocol
 from eeg2music.evaluation.protocols.windows import Row
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.targets.pretrained import load_clap
@@ -38,7 +39,7 @@ def small(checkpoint: Path, *overrides: str) -> ProtocolConfig:
 
 
 @pytest.fixture(scope="module")
-def made(tiny_checkpoint: Path) -> Simulated:
+def made(tiny_checkpoint: Path) -> Decoded:
     return simulate_protocol(small(tiny_checkpoint))
 
 
@@ -80,7 +81,7 @@ def test_every_condition_has_a_row_with_all_that_belongs_to_it(scores: dict[str,
 
 
 def test_what_was_decoded_is_in_the_pipelines_units_and_knows_the_heard_music(
-    made: Simulated, tiny_checkpoint: Path
+    made: Decoded, tiny_checkpoint: Path
 ) -> None:
     config = small(tiny_checkpoint)
     assert config.generated is not None
@@ -104,7 +105,7 @@ def test_what_was_decoded_is_in_the_pipelines_units_and_knows_the_heard_music(
 
 
 def test_the_gallery_is_what_the_scorer_hears_and_the_library_holds_training_songs_alone(
-    made: Simulated, tiny_checkpoint: Path
+    made: Decoded, tiny_checkpoint: Path
 ) -> None:
     config = small(tiny_checkpoint, "generated.best_of=1")
     assert config.generated is not None
@@ -122,7 +123,7 @@ def test_the_gallery_is_what_the_scorer_hears_and_the_library_holds_training_son
     assert not np.array_equal(np.asarray(generated.draws)[:, 0], generated.further["generated without a brain"][0])
 
 
-def test_models_that_know_a_tested_song_are_refused(made: Simulated, copy: Path) -> None:
+def test_models_that_know_a_tested_song_are_refused(made: Decoded, copy: Path) -> None:
     manifest = copy / "scorer" / "training_manifest.json"
     manifest.write_text(json.dumps({"songs": ["judge"], "valid": {"songs": [made.rows[0].song]}}))
     config = small(copy)
