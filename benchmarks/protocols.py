@@ -27,6 +27,7 @@ MEASURES = {
     "brennan2019": ("top-10", "top-10 of {}"),
     "nmedt_leaky": ("top-1", "top-1 of {}"),
     "nmedt_song_held_out": ("top-1", "top-1 of {}"),
+    "nmedt_pairs_held_out": ("pairwise identification", "which of {}"),
 }
 BESIDE = {
     "phases at random": "phase-randomized recording",

@@ -279,6 +279,20 @@ def test_recordings_of_people_are_what_the_stored_evaluation_prints() -> None:
     assert script.kept(stored) == {key: value for key, value in stored.items() if key != "made_with"}
 
 
+def test_protocols_are_what_the_stored_ones_print() -> None:
+    script = load_file(ROOT / "benchmarks" / "protocols.py")
+    found = script.stored(ROOT / "benchmarks" / "protocols.json")
+    results = (ROOT / "docs" / "results.md").read_text("utf-8")
+    assert script.decoded(found) in results and script.generated(found) in results
+    assert sorted(found) == sorted(file.stem for file in (ROOT / "configs" / "eval" / "protocols").glob("*.yaml"))
+    # The sentence below the tables.
+    rows = {row["condition"]: row["value"] for row in found["brain2music_2025"]["rows"]
+            if row["space"] == "scorer" and row["metric"] == "pairwise identification"}  # fmt: skip
+    lifted = [rows[f"{name} from shuffled predictions{rest}"] for name, rest in
+              (("generated", ""), ("best of 3", ", chosen by the answer"))]  # fmt: skip
+    assert "from {:.3f} to {:.3f}".format(*lifted) in " ".join(results.split())
+
+
 def test_a_score_that_nobody_has_is_no_column(script: Any) -> None:
     table = script._markdown(["a", "b", "c"], [["1", "–", "2"], ["3", "–", "–"]])
     assert table == "| a | c |\n|---|---|\n| 1 | 2 |\n| 3 | – |"
