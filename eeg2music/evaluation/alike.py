@@ -11,7 +11,7 @@ from typing import Any
 
 from eeg2music.errors import InputError
 from eeg2music.evaluation.lookalikes import Fingerprint, LookAlike, fingerprint, fingerprint_files, look_alikes
-from eeg2music.evaluation.material import ListeningConfig, gallery_stems, listening_songs
+from eeg2music.evaluation.material import ListeningConfig, gallery_songs, gallery_stems
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.types import FloatArray
 
@@ -86,7 +86,7 @@ class Listened:
 def hear_heard(listened: Listened, listening: ListeningConfig, prepared: str | None) -> None:
     """Hear what the listeners of an evaluation heard: the windows of the gallery, or a prepared cache's stimuli."""
     if prepared is None:
-        listened.hear_stems(listening_songs(listening), gallery_stems(listening))
+        listened.hear_stems(gallery_songs(listening), gallery_stems(listening))
         return
     for row in PreparedDataset(prepared).rows:
         if row["stimulus_file"] is not None:

@@ -97,9 +97,9 @@ class Baselines:
         subjects = [f"sub-{subject}" for subject in lesson_listeners(self._fit)]
         refuse_taught(lesson.songs, subjects, evidence.heard)
         if name == "genre_oracle":
-            return _genre_oracle(evidence, lesson, self._listening.style)
+            return _genre_oracle(evidence, lesson)
         if name == "signal_blind":
-            return _signal_blind(evidence, lesson, self._fit, self._listening.style)
+            return _signal_blind(evidence, lesson, self._fit)
         return _ridge(evidence, lesson, self._listening, self._fit, snr_db)
 
     def _learnt(self, listening: ListeningConfig) -> Lesson:
@@ -110,11 +110,12 @@ class Baselines:
     def _song_oracle(self, evidence: Evidence) -> Known:
         heard = evidence.heard
         rest = [_rest_of_song(heard, row, self._listening) for row in range(len(heard.songs))]
-        values, songs = [condition_vectors(evidence.oracle)], list(heard.songs)
-        for song, stretches in zip(heard.songs, rest, strict=True):
+        # By window, not by song: another window's neighbourhood may be this window.
+        values, rows = [condition_vectors(evidence.oracle)], list(range(len(heard.songs)))
+        for row, stretches in enumerate(rest):
             values += [condition_vectors(audio_conditions(self._clap, stretch[None])) for stretch in stretches]
-            songs += [song] * len(stretches)
-        guesses = song_oracle(np.concatenate(values), songs)[: len(heard.songs)]
+            rows += [row] * len(stretches)
+        guesses = song_oracle(np.concatenate(values), rows)[: len(heard.songs)]
         seconds = [sum(stretch.shape[-1] for stretch in stretches) / SAMPLE_RATE_HZ for stretches in rest]
         least, most = min(seconds), max(seconds)
         length = f"{most:.1f} s" if most - least < 0.05 else f"{least:.1f} to {most:.1f} s"
@@ -132,28 +133,39 @@ def through_codec(codec: Codec, clips: FloatArray) -> FloatArray:
     return torch.stack(made).cpu().numpy()
 
 
-def _genre_oracle(evidence: Evidence, lesson: Lesson, style: str) -> Known:
+def _genre_oracle(evidence: Evidence, lesson: Lesson) -> Known:
     heard = evidence.heard
-    styles = [style] * len(heard.songs)
-    reference = (condition_vectors(lesson.conditions), [style] * len(lesson.songs), lesson.songs)
-    guesses = genre_oracle(condition_vectors(evidence.oracle), styles, heard.songs, reference=reference)
-    expected = genre_guess_accuracy(styles)
-    words = f"the mean of {len(lesson.songs)} songs of the style, none of the gallery"
-    return Known(_guessed(guesses, evidence), {"words": words, "expected": expected})
+    reference = (condition_vectors(lesson.conditions), lesson.styles, lesson.songs)
+    guesses = genre_oracle(condition_vectors(evidence.oracle), heard.gallery_styles, heard.songs, reference=reference)
+    each = ", each query's of its own" if heard.styles else ""
+    words = f"the mean of {len(lesson.songs)} songs of {_styles_of(lesson)}{each}, none of the gallery"
+    return Known(_guessed(guesses, evidence), {"words": words, "expected": _perfect_guess(heard)})
 
 
-def _signal_blind(evidence: Evidence, lesson: Lesson, fit: FitConfig, style: str) -> Known:
+def _styles_of(lesson: Lesson) -> str:
+    count = len(set(lesson.styles))
+    return "the style" if count == 1 else f"{count} styles"
+
+
+def _perfect_guess(heard: Heard) -> float:
+    """What a perfect guess of the style gives. Songs count, because no other window of a song is a candidate."""
+    style_of = dict(zip(heard.songs, heard.gallery_styles, strict=True))
+    return genre_guess_accuracy(list(style_of.values()))
+
+
+def _signal_blind(evidence: Evidence, lesson: Lesson, fit: FitConfig) -> Known:
     """One query a window, guessed from what the plan of the experiment says of it."""
-    windows = evidence.heard.windows
+    heard, windows = evidence.heard, evidence.heard.windows
     who, place, rows = [], [], []
     for number, subject in enumerate(lesson_listeners(fit)):
         chosen = heard_by(number, fit)
         who += [f"sub-{subject}"] * len(chosen)
         place += [position / len(chosen) for position in range(len(chosen))]
         rows += chosen
-    train: dict[str, Sequence[Any]] = {"style": [style] * len(rows), "listener": who, "position": place}
+    styles = [lesson.styles[row] for row in rows]
+    train: dict[str, Sequence[Any]] = {"style": styles, "listener": who, "position": place}
     test: dict[str, Sequence[Any]] = {
-        "style": [style] * len(windows),
+        "style": heard.query_styles,
         "listener": [window.subject for window in windows],
         "position": session_positions(windows),
     }
@@ -163,7 +175,9 @@ def _signal_blind(evidence: Evidence, lesson: Lesson, fit: FitConfig, style: str
         f"style, listener and position in the session; fitted on {len(rows)} presentations of {len(lesson.songs)} "
         f"other songs to {fit.listeners} other listeners"
     )
-    return Known(_as_conditions(found, evidence.oracle, list(evidence.heard.target)), {"words": words})
+    # Of one style metadata tell nothing: that it is then at chance is judged like the other controls.
+    expected = {"expected": _perfect_guess(heard)} if heard.styles else {}
+    return Known(_as_conditions(found, evidence.oracle, list(heard.target)), {"words": words, **expected})
 
 
 def _ridge(evidence: Evidence, lesson: Lesson, listening: ListeningConfig, fit: FitConfig, snr_db: float) -> Known:
@@ -175,8 +189,8 @@ def _ridge(evidence: Evidence, lesson: Lesson, listening: ListeningConfig, fit: 
     refuse_taught([lesson.songs[row] for row in rows], subjects, evidence.heard)
     edge = at_the_edge(penalties)
     words = (
-        f"{len(windows)} windows of {len(set(rows))} other songs of the style by {len(subjects)} other listeners at "
-        "the same signal-to-noise ratio; penalties chosen on them alone, over whole songs"
+        f"{len(windows)} windows of {len(set(rows))} other songs of {_styles_of(lesson)} by {len(subjects)} other "
+        "listeners at the same signal-to-noise ratio; penalties chosen on them alone, over whole songs"
     )
     figures = {"windows": len(windows), "songs": len(set(rows)), "listeners": subjects, **penalties, "edge": edge}
     return Known(decoded, {"words": f"{words}; {edge}" if edge else words, **figures})

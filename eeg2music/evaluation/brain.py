@@ -149,6 +149,7 @@ def _identify(query: FloatArray, gallery: FloatArray, evidence: Evidence, *, spa
         songs=heard.query_songs,
         subjects=heard.query_subjects,
         works=heard.query_works if heard.works else None,
+        gallery_songs=heard.songs if heard.several_windows else None,
         seed=evidence.seed,
     )
     return {**score, "space": space, "style": heard.style}

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from eeg2music.evaluation.brain import AT_CHANCE, FOLLOWS_ANYWAY, surprises
-from eeg2music.evaluation.comparable import KINDS
+from eeg2music.evaluation.comparable import KINDS, cell_names
 from eeg2music.evaluation.compare import paired_differences
 from eeg2music.evaluation.statistics import Interval, cluster_interval
 from eeg2music.report.words import NO_FINDING
@@ -53,7 +53,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "knows the style: the mean of other songs of it",
         "what a perfect guess of the genre gives: 0.5 where all songs share one style",
     ),
-    "signal_blind": ("a ridge model from style, listener and position in the session", "at chance"),
+    "signal_blind": (
+        "a ridge model from style, listener and position in the session",
+        "at chance where all songs share one style; of several, not above a perfect guess of the genre",
+    ),
 }
 CHANCE = (*AT_CHANCE, "signal_blind")
 # Pairwise accuracy.
@@ -66,7 +69,7 @@ def judge(scores: Scores, *, also_at_chance: Sequence[str] = ()) -> tuple[list[s
 
     also_at_chance : controls that this material puts at chance: "time_shifted", where recordings hold several songs
     """
-    at_chance = (*CHANCE, *also_at_chance)
+    at_chance = [name for name in (*CHANCE, *also_at_chance) if not _tells_styles(scores, name)]
     found = surprises(scores, at_chance)
     count = sum(
         (name, kind) not in (NO_FINDING, FOLLOWS_ANYWAY) for name in at_chance for kind, _, _ in _seeded(scores, name)
@@ -101,6 +104,11 @@ def _seeded(scores: Scores, name: str) -> Iterator[Pair]:
             score = seeded.get(kind)
             if score and score.get("accuracy") is not None:
                 yield kind, score, seeded
+
+
+def _tells_styles(scores: Scores, name: str) -> bool:
+    """Whether a guess of the style is worth something here and this is one."""
+    return any(seeded.get("given", {}).get("expected", 0.5) > 0.5 for _, _, seeded in _seeded(scores, name))
 
 
 def _label(name: str, kind: str, seeded: Mapping[str, Any]) -> str:
@@ -149,7 +157,15 @@ def _not_as_guessed(score: Mapping[str, Any], seeded: Mapping[str, Any]) -> str 
     if expected is None:
         return None
     low, high = score["ci95"]
-    return "" if low <= expected <= high else f"should be at {expected:.3f} but {_has(score)}"
+    mixed = ": the embedding does not tell all styles apart" if high < expected and expected > 0.5 else ""
+    return "" if low <= expected <= high else f"should be at {expected:.3f} but {_has(score)}{mixed}"
+
+
+def _above_the_guess(score: Mapping[str, Any], seeded: Mapping[str, Any]) -> str | None:
+    expected = seeded.get("given", {}).get("expected")
+    if expected is None:
+        return None
+    return f"should not be above {expected:.3f} but {_has(score)}" if score["ci95"][0] > expected else ""
 
 
 def _above(interval: Interval, second: str) -> str:
@@ -174,8 +190,8 @@ def _by(interval: Interval) -> str:
 
 
 def _same_windows(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
-    sides: Sequence[Mapping[str, Any]] = [ours.get("cells") or {}, theirs.get("cells") or {}]
-    of = [set(zip(side.get("song", ()), side.get("subject", ()), side.get("n", ()), strict=True)) for side in sides]
+    sides = [score.get("cells") or {} for score in (ours, theirs)]
+    of = [set(zip(cell_names(side), side["n"], strict=True)) if side else set() for side in sides]
     return bool(of[0]) and of[0] == of[1]
 
 
@@ -186,6 +202,7 @@ ALONE: tuple[tuple[str, Sequence[str], Callable[[Mapping[str, Any], Mapping[str,
     ("song_oracle", KINDS, _not_above_chance),
     ("oracle", ("embedding",), _not_one),
     ("genre_oracle", KINDS, _not_as_guessed),
+    ("signal_blind", KINDS, _above_the_guess),
 )
 WHY = {
     ("song_oracle", "generated"): " (it has no curves: the scorer found nothing of the song in sound made from "

@@ -1,6 +1,6 @@
 """What was heard and what was recorded, side by side: the material of every score.
 
-Queries are windows of recordings, the gallery holds one window of each song. Holds data and
+Queries are windows of recordings, the gallery holds one window of each song, or as many of each. Holds data and
 computes the audio's own conditions; scores nothing.
 """
 
@@ -33,6 +33,8 @@ class Heard:
         controls that change a recording change it before windows are cut
     style : the one style that all songs share ("mixed" if they don't)
     works : {song: work} as declared, for versions of one piece; a song not named is its own work
+    styles : style of each gallery row, where songs of several known styles were heard
+    starts_s : where each gallery row starts in its song; not needed where every song has one row
     """
 
     windows: tuple[Window, ...]
@@ -42,10 +44,15 @@ class Heard:
     style: str
     recordings: Mapping[str, FloatArray] = field(default_factory=dict)
     works: Mapping[str, str] = field(default_factory=dict)
+    styles: tuple[str, ...] = ()
+    starts_s: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(set(self.songs)) != len(self.songs):
-            raise DataError("A song stands twice in the gallery", allowed="one window of each song")
+        rows = list(zip(self.songs, self.starts_s, strict=True)) if self.starts_s else list(self.songs)
+        if len(set(rows)) != len(rows):
+            raise DataError("A song stands twice in the gallery", allowed="one window of each song, or different ones")
+        if self.styles and len(self.styles) != len(self.songs):
+            raise DataError(f"{len(self.styles)} styles for {len(self.songs)} gallery rows", allowed="one of each")
         if len(self.windows) != len(self.target):
             raise DataError(f"{len(self.windows)} windows but {len(self.target)} targets")
 
@@ -57,6 +64,28 @@ class Heard:
     def query_works(self) -> tuple[str, ...]:
         """What is independent: the work of each query's song, the song itself where none is declared."""
         return tuple(self.works.get(song, song) for song in self.query_songs)
+
+    @property
+    def several_windows(self) -> bool:
+        """Whether a song has several rows in the gallery."""
+        return len(set(self.songs)) < len(self.songs)
+
+    @property
+    def gallery_styles(self) -> tuple[str, ...]:
+        """Style of each gallery row."""
+        return self.styles or (self.style,) * len(self.songs)
+
+    @property
+    def query_styles(self) -> tuple[str, ...]:
+        return tuple(self.gallery_styles[row] for row in self.target)
+
+    @property
+    def query_labels(self) -> tuple[tuple[str, ...], ...]:
+        """Song and listener of each query, and where in the song it starts if that has several windows."""
+        if not self.several_windows:
+            return tuple(zip(self.query_songs, self.query_subjects, strict=True))
+        starts = (f"{self.starts_s[row]:g} s" for row in self.target)
+        return tuple(zip(self.query_songs, self.query_subjects, starts, strict=True))
 
     @property
     def query_subjects(self) -> tuple[str, ...]:

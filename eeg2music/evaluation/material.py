@@ -7,6 +7,7 @@ through the same preprocessing. Scores nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from eeg2music.audio import read_audio
 from eeg2music.config import Config
-from eeg2music.config_words import known_names
+from eeg2music.config_words import Unfit, known_names
 from eeg2music.errors import ConfigError, DataError
 from eeg2music.evaluation.heard import Heard
 from eeg2music.evaluation.manifests import declared_works
@@ -23,30 +24,34 @@ from eeg2music.preprocess.eeg import PreprocessConfig, channel_mask, preprocess
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.simulation.composer import STYLES, compose
 from eeg2music.simulation.head import MONTAGES
-from eeg2music.simulation.library import song_ids
 from eeg2music.simulation.listening import Crosstalk, Listener, draw_listener
 from eeg2music.simulation.rendering import render
 from eeg2music.simulation.responses import FAMILIES
 from eeg2music.simulation.session import Stimulus, Trial, simulate_listener, stimulus_from_stems
+from eeg2music.simulation.song import format_song_id, parse_song_id
 from eeg2music.types import CURVE_RATE_HZ, EEG_RATE_HZ, SAMPLE_RATE_HZ, STEMS, WINDOW_S, FloatArray, Recording, Window
 
 
 class ListeningConfig(Config):
-    """Simulated listeners to held-out songs of one style.
+    """Simulated listeners to held-out songs of one style or of several.
 
     Attributes
     ----------
     style, song_seed, songs : which songs; the seed names a family that no model was trained on and no setting chosen by
-    song_seconds, window_start_s : length of a song, and where its one window of 5 s starts
+    styles : several styles in place of `style`; songs take them in turn, so that each has as many, or one more
+    song_seconds, window_start_s : length of a song, and where its first window of 5 s starts
+    windows_per_song : further windows follow the first without a gap
     subjects : names of the listeners; they are drawn from the name
     montage, response_family, crosstalk : as in the simulator
     """
 
     style: str = "funk"
+    styles: tuple[str, ...] = ()
     song_seed: int = 21
     songs: int = Field(default=50, ge=2)
     song_seconds: float = Field(default=8.0, gt=0)
     window_start_s: float = Field(default=1.5, ge=0)
+    windows_per_song: int = Field(default=1, ge=1)
     subjects: tuple[str, ...] = Field(default=("unseen01", "unseen02"), min_length=1)
     montage: str = "eeg64"
     response_family: str = "default"
@@ -59,15 +64,40 @@ class ListeningConfig(Config):
         known_names([name], known)
         return name
 
+    @field_validator("styles")
+    @classmethod
+    def _known_styles(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        known_names(names, STYLES)
+        if len(set(names)) < len(names):
+            raise Unfit("a style stands twice", allowed="each style once", remedy="remove one of the two")
+        return names
+
     @model_validator(mode="after")
-    def _holds_its_window(self) -> ListeningConfig:
-        if self.window_start_s + WINDOW_S > self.song_seconds:
+    def _holds_its_windows(self) -> ListeningConfig:
+        last_s = self.starts_s[-1]
+        if last_s + WINDOW_S > self.song_seconds:
             raise ConfigError(
-                f"A window of {WINDOW_S:g} s from {self.window_start_s:g} s on ends after {self.song_seconds:g} s",
-                allowed=f"songs of {self.window_start_s + WINDOW_S:g} s or more",
+                f"A window of {WINDOW_S:g} s from {last_s:g} s on ends after {self.song_seconds:g} s",
+                allowed=f"songs of {last_s + WINDOW_S:g} s or more",
                 remedy="raise song_seconds or lower window_start_s",
             )
+        if self.songs < 2 * len(self.styles):
+            raise ConfigError(
+                f"{self.songs} songs of {len(self.styles)} styles",
+                allowed="two or more songs of each style",
+                remedy=f"set songs to {2 * len(self.styles)} or more",
+            )
         return self
+
+    @property
+    def all_styles(self) -> tuple[str, ...]:
+        """The styles of the songs."""
+        return self.styles or (self.style,)
+
+    @property
+    def starts_s(self) -> tuple[float, ...]:
+        """Where the windows of a song start."""
+        return tuple(self.window_start_s + place * WINDOW_S for place in range(self.windows_per_song))
 
 
 @lru_cache(maxsize=256)
@@ -79,15 +109,22 @@ def composed(song_id: str, seconds: float) -> tuple[Stimulus, FloatArray]:
 
 
 def gallery_stems(config: ListeningConfig) -> FloatArray:
-    """The heard windows, (song, stem, samples)."""
-    start = round(config.window_start_s * SAMPLE_RATE_HZ)
-    stop = start + round(WINDOW_S * SAMPLE_RATE_HZ)
-    return np.stack([composed(name, config.song_seconds)[1][:, start:stop] for name in listening_songs(config)])
+    """The heard windows, (window, stem, samples): the first of every song, then the second of every song."""
+    places = [round(start_s * SAMPLE_RATE_HZ) for start_s in config.starts_s]
+    length, songs = round(WINDOW_S * SAMPLE_RATE_HZ), listening_songs(config)
+    return np.stack(
+        [composed(name, config.song_seconds)[1][:, start : start + length] for start in places for name in songs]
+    )
 
 
 def listening_songs(config: ListeningConfig) -> list[str]:
     """Ids of the songs that are heard."""
-    return song_ids(config.style, config.song_seed, config.songs)
+    return _songs(config, 0, config.songs)
+
+
+def gallery_songs(config: ListeningConfig) -> list[str]:
+    """The song of each window of `gallery_stems`."""
+    return listening_songs(config) * config.windows_per_song
 
 
 def further_stems(config: ListeningConfig, total: int, *, batch_size: int = 16) -> Iterator[FloatArray]:
@@ -105,7 +142,21 @@ def further_stems(config: ListeningConfig, total: int, *, batch_size: int = 16) 
 
 def further_songs(config: ListeningConfig, total: int) -> list[str]:
     """Ids of those songs."""
-    return song_ids(config.style, config.song_seed, max(0, total - config.songs), start=config.songs)
+    return _songs(config, config.songs, max(config.songs, total))
+
+
+def style_of(song: str) -> str:
+    """The style of a simulated song, which its id begins with."""
+    return parse_song_id(song, STYLES)[0]
+
+
+def _songs(config: ListeningConfig, first: int, stop: int) -> list[str]:
+    """Songs of the family by number, the styles in turn."""
+    styles = config.all_styles
+    return [
+        format_song_id(styles[place % len(styles)], config.song_seed, place // len(styles))
+        for place in range(first, stop)
+    ]
 
 
 def listener_of(config: ListeningConfig, subject: str) -> Listener:
@@ -133,14 +184,22 @@ def simulated_heard(config: ListeningConfig, snr_db: float, stems: FloatArray | 
     for subject in config.subjects:
         recording = preprocess(simulated_recording(config, subject, snr_db, seed=seed), PreprocessConfig())
         recordings[recording.key] = recording.signal_v
-        windows += song_windows(recording, songs, config.window_start_s)
+        for start_s in config.starts_s:
+            cut = song_windows(recording, songs, start_s)
+            # What is generated for a window depends on its name, and a song's first window keeps the song's.
+            further = start_s > config.window_start_s
+            windows += [replace(one, window_id=f"{one.window_id}/{start_s:g}") for one in cut] if further else cut
+    gallery = gallery_songs(config)
+    several = len(config.all_styles) > 1
     return Heard(
         windows=tuple(windows),
-        target=np.tile(np.arange(len(songs)), len(config.subjects)),
+        target=np.tile(np.arange(len(gallery)), len(config.subjects)),
         stems=gallery_stems(config) if stems is None else stems,
-        songs=tuple(songs),
-        style=config.style,
+        songs=tuple(gallery),
+        style="mixed" if several else config.all_styles[0],
         recordings=recordings,
+        styles=tuple(style_of(song) for song in gallery) if several else (),
+        starts_s=tuple(start_s for start_s in config.starts_s for _ in songs),
     )
 
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from eeg2music.evaluation.breakdowns import VECTORS, query_clusters
+from eeg2music.evaluation.breakdowns import VECTORS, query_clusters, several_windows
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.evaluation.tables import level_title
 from eeg2music.evaluation.units import Matched, UnitResult
 from eeg2music.metrics.projection import Plane, principal_plane
-from eeg2music.metrics.retrieval import similarity_matrix, standing, topk_hit
+from eeg2music.metrics.retrieval import similarity_matrix, standing, topk_hit, without_siblings
 from eeg2music.report.html import Picture
 from eeg2music.report.retrieval_figures import Cloud, Curve, embedding_map, rank_panels, similarity_panels
 
@@ -58,13 +58,23 @@ def map_facts(found: Mapping[str, Sequence[UnitResult]]) -> dict[str, Any] | Non
     }
 
 
-def rank_curve(matched: Matched, songs: Sequence[str], subjects: Sequence[str] | None) -> Curve:
+def rank_curve(
+    matched: Matched,
+    songs: Sequence[str],
+    subjects: Sequence[str] | None,
+    gallery_songs: Sequence[str] | None = None,
+) -> Curve:
     """Share of queries with the heard song among the first k, for each k, with its 95 % interval over songs.
 
     Ties are shared as in the scores: a query whose target ties counts by its chance. Among all of the gallery the heard
     song is for certain, which has no interval.
+
+    gallery_songs : as in `identify`
     """
-    found = standing(similarity_matrix(matched.query, matched.gallery), matched.target)
+    similarity, target = similarity_matrix(matched.query, matched.gallery), matched.target
+    if gallery_songs is not None:
+        similarity, target = without_siblings(similarity, target, gallery_songs)
+    found = standing(similarity, target)
     intervals = [
         cluster_interval(topk_hit(found, k), songs, subjects, bounds=(0.0, 1.0)) for k in range(1, found.gallery_size)
     ]
@@ -98,7 +108,8 @@ def _ranks(level: Mapping[str, Any], first: Mapping[str, UnitResult]) -> Picture
             matched, entry = getattr(first[name], which), first[name].entry
             if matched is None or entry is None or len(set(matched.target.tolist())) < 2:
                 continue
-            curves[name] = rank_curve(matched, *query_clusters(matched, entry[kind]["cells"]))
+            windows = several_windows(first[name].facts)
+            curves[name] = rank_curve(matched, *query_clusters(matched, entry[kind]["cells"]), windows)
             counts[name] = len(matched.query)
         if curves:
             size = len(next(iter(curves.values())).share)

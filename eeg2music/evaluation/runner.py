@@ -6,6 +6,7 @@ generated stems follow what was heard. Reads models and recordings, trains nothi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -17,7 +18,7 @@ from eeg2music.errors import ConfigError
 from eeg2music.evaluation.alike import Listened, hear_heard
 from eeg2music.evaluation.apart import distance, mean_of_seeds, small_stamps
 from eeg2music.evaluation.brain_map import brain_map
-from eeg2music.evaluation.breakdowns import level_breakdown
+from eeg2music.evaluation.breakdowns import level_breakdown, several_windows
 from eeg2music.evaluation.card import CARD_FILE
 from eeg2music.evaluation.circular import check_judge
 from eeg2music.evaluation.comparisons import brain_comparisons, seed_remarks
@@ -202,8 +203,9 @@ def _level_scores(
     scores: dict[str, dict[str, Any]] = {}
     apart: dict[str, Any] = {}
     facts: dict[str, Any] = {"style": None, "subjects": [], "songs": []}
+    windows: list[str] | None = None
     for name, results in found.items():
-        facts = results[0].facts
+        facts, windows = results[0].facts, several_windows(results[0].facts)
         by_seed = [result.entry for result in results if result.entry is not None]
         if by_seed:
             scores[name] = {**by_seed[0], "seeds": by_seed, "pooled": pooled_scores(results)}
@@ -213,7 +215,8 @@ def _level_scores(
             distance(
                 result.made.query,
                 reference.unheard(result.made.query.shape[1]),
-                result.made.target,
+                # Windows of one song are no two songs.
+                result.made.target if windows is None else np.array(windows)[result.made.target],
                 seed=result.entry["seed"],
                 allow_small=config.allow_small,
             )
@@ -228,6 +231,7 @@ def _level_scores(
         "name": level.name,
         "snr_db": level.snr_db,
         "style": facts["style"],
+        **_styles(facts),
         "subjects": facts["subjects"],
         "gallery": facts["songs"],
         "scores": scores,
@@ -237,6 +241,15 @@ def _level_scores(
         "surprises": [f"{level.name}: {text}" for text in elsewhere],
         "expectations": judged,
     }
+
+
+def _styles(facts: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """How many songs each style has, where there are several."""
+    rows = facts.get("gallery", {})
+    if "style" not in rows:
+        return {}
+    of_songs = dict(zip(rows["song"], rows["style"], strict=True))
+    return {"styles": dict(Counter(of_songs.values()))}
 
 
 def _work_remarks(test: Mapping[str, Any]) -> list[str]:

@@ -92,7 +92,7 @@ class SoundUnit(Unit):
 
     def _measured(self, clips: FloatArray, truth: FloatArray, chosen: Heard) -> dict[str, Any]:
         entry: dict[str, Any] = {
-            "windows": [list(pair) for pair in zip(chosen.query_songs, chosen.query_subjects, strict=True)],
+            "windows": [[*window] for window in chosen.query_labels],
             "written": spread(len(clips), self.written),
             "reconstruction": None,
             "stems": None,

@@ -115,7 +115,7 @@ class UnitResult:
     ----------
     entry : its scores, ready for JSON; None for a control that the material does not allow
     why : what the material lacks for it
-    facts : of the level: "style", "subjects", "songs" and their declared "works"
+    facts : of the level: "style", "subjects", "songs" and their declared "works"; "gallery" as `level_facts` has it
     decoded : the embeddings in the conditioning space; None without conditions
     made : the generated clips in the scorer's embedding, if any were generated
     sounds : clips that are kept to be listened to, by name; units that score keep none
@@ -331,12 +331,16 @@ def next_listeners(heard: Heard) -> Heard | None:
 
 
 def level_facts(heard: Heard) -> dict[str, Any]:
-    """What is said of a level."""
+    """What is said of a level. "gallery" names its rows where their songs alone do not say what they are."""
+    rows: dict[str, list[str]] = {"song": list(heard.songs)}
+    rows |= {"style": list(heard.styles)} if heard.styles else {}
+    rows |= {"work": [heard.works.get(song, song) for song in heard.songs]} if heard.works else {}
     return {
         "style": heard.style,
         "subjects": sorted(set(heard.query_subjects)),
-        "songs": sorted(heard.songs),
+        "songs": sorted(set(heard.songs)),
         "works": dict(heard.works),
+        **({"gallery": rows} if len(rows) > 1 or heard.several_windows else {}),
     }
 
 

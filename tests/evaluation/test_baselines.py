@@ -178,7 +178,7 @@ def test_positions_go_by_time_within_each_recording(make_heard: MakeHeard) -> No
 
 
 def test_a_song_of_the_gallery_in_the_lesson_is_refused(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
-    planted = Lesson(("funk-21-0900", evidence.heard.songs[1]), (), evidence.oracle[slice(0, 2)])
+    planted = Lesson(("funk-21-0900", evidence.heard.songs[1]), ("funk", "funk"), (), evidence.oracle[slice(0, 2)])
     monkeypatch.setattr(baselines, "make_lesson", lambda *_: planted)
     for name in ("genre_oracle", "signal_blind", "ridge"):
         with pytest.raises(LeakError, match=evidence.heard.songs[1]):
@@ -187,7 +187,7 @@ def test_a_song_of_the_gallery_in_the_lesson_is_refused(evidence: Evidence, monk
 
 def test_a_listener_of_the_test_in_the_lesson_is_refused(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "lesson_listeners", lambda fit: ["unseen02"])
-    monkeypatch.setattr(baselines, "make_lesson", lambda *_: Lesson(("funk-21-0900",), (), evidence.oracle))
+    monkeypatch.setattr(baselines, "make_lesson", lambda *_: Lesson(("funk-21-0900",), ("funk",), (), evidence.oracle))
     with pytest.raises(LeakError, match="sub-unseen02"):
         Baselines(Ear(), SHORT, SMALL).conditions("ridge", evidence, 0.0)
 
