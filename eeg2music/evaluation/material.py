@@ -1,7 +1,6 @@
-"""Makes what is scored: recordings of unseen listeners to unseen songs, simulated or prepared.
+"""Makes what is scored: simulated recordings of unseen listeners to unseen songs.
 
-From the simulator the recordings stay in memory, from a prepared cache they are read; both go
-through the same preprocessing. Scores nothing.
+The recordings stay in memory and go through the same preprocessing as a prepared cache's. Scores nothing.
 """
 
 from __future__ import annotations
@@ -14,14 +13,11 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from eeg2music.audio import read_audio
 from eeg2music.config import Config
 from eeg2music.config_words import Unfit, known_names
 from eeg2music.errors import ConfigError, DataError
 from eeg2music.evaluation.heard import Heard
-from eeg2music.evaluation.manifests import declared_works
 from eeg2music.preprocess.eeg import PreprocessConfig, channel_mask, preprocess
-from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.simulation.composer import STYLES, compose
 from eeg2music.simulation.head import MONTAGES
 from eeg2music.simulation.listening import Crosstalk, Listener, draw_listener
@@ -29,7 +25,7 @@ from eeg2music.simulation.rendering import render
 from eeg2music.simulation.responses import FAMILIES
 from eeg2music.simulation.session import Stimulus, Trial, simulate_listener, stimulus_from_stems
 from eeg2music.simulation.song import format_song_id, parse_song_id
-from eeg2music.types import CURVE_RATE_HZ, EEG_RATE_HZ, SAMPLE_RATE_HZ, STEMS, WINDOW_S, FloatArray, Recording, Window
+from eeg2music.types import EEG_RATE_HZ, SAMPLE_RATE_HZ, WINDOW_S, FloatArray, Recording, Window
 
 
 class ListeningConfig(Config):
@@ -229,52 +225,3 @@ def song_windows(recording: Recording, songs: Sequence[str], start_s: float) -> 
             )
         )
     return found
-
-
-def prepared_heard(cache: Path, *, style: str = "mixed") -> Heard:
-    """One window of each song and subject from a prepared cache whose stimuli come with their stems.
-
-    The gallery holds the stretch that the first listener's first window heard; every other listener's window is the
-    one that heard the same stretch, to within the step that windows start on. Works are those that the cache declares,
-    of songs that are not scored too: a model may know another version.
-
-    Raises
-    ------
-    DataError
-        If no window says what was heard, a stem is missing, or a song is declared to be of two works.
-    """
-    data = PreparedDataset(cache)
-    start_of: dict[str, float] = {}
-    chosen: dict[tuple[str, str], int] = {}
-    for index, row in enumerate(data.rows):
-        if not row["stimulus_file"]:
-            continue
-        start_s = row["start_sample"] / EEG_RATE_HZ - row["stimulus_onset_s"]
-        # Windows start on a grid of their own, so that the same stretch begins up to a step apart.
-        if abs(start_s - start_of.setdefault(row["stimulus"], start_s)) < 1 / CURVE_RATE_HZ:
-            chosen.setdefault((row["subject"], row["stimulus"]), index)
-    if not chosen:
-        raise DataError(
-            f"No window of {cache} says what was heard",
-            allowed="recordings with a stim_file column in events.tsv",
-            remedy="prepare a data set that names its stimuli",
-        )
-    windows = [data.window(index) for index in chosen.values()]
-    songs = list(start_of)
-    first = {str(window.stimulus_id): window for window in reversed(windows)}
-    stems = [_stems_of(first[song]) for song in songs]
-    row_of = {song: row for row, song in enumerate(songs)}
-    target = np.array([row_of[str(window.stimulus_id)] for window in windows])
-    recordings = {window.recording: data.signal(window.recording) for window in windows}
-    return Heard(
-        tuple(windows), target, np.stack(stems), tuple(songs), style, recordings, works=declared_works(data.rows)
-    )
-
-
-def _stems_of(window: Window) -> FloatArray:
-    folder = Path(str(window.stimulus_file)).parent
-    missing = [f"{name}.wav" for name in STEMS if not (folder / f"{name}.wav").is_file()]
-    if missing:
-        raise DataError(f"{folder} lacks {', '.join(missing)}", allowed="one WAV file per stem beside the mix")
-    start_s = float(window.stimulus_start_s or 0.0)
-    return np.stack([read_audio(folder / f"{name}.wav", start_s=start_s, duration_s=WINDOW_S) for name in STEMS])

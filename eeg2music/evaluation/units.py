@@ -30,7 +30,8 @@ from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
 from eeg2music.evaluation.follow import following
 from eeg2music.evaluation.heard import Heard, audio_conditions, condition_vectors, curve_vectors, scorer_vectors
 from eeg2music.evaluation.known import refuse_known
-from eeg2music.evaluation.material import further_songs, prepared_heard, simulated_heard
+from eeg2music.evaluation.material import further_songs, simulated_heard
+from eeg2music.evaluation.prepared_material import prepared_heard, prepared_others
 from eeg2music.pipeline import Hook, SamplingConfig, load_pipeline, no_hook
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.seeding import derive_seed
@@ -201,7 +202,7 @@ class Bench:
             self._last = None
             self._last = (which, self._listen(unit))
         if unit.condition == OTHER and self._last[1].other is None:
-            self._last = (which, replace(self._last[1], other=self._others(unit)))
+            self._last = (which, replace(self._last[1], other=self._others(unit, self._last[1].heard)))
         return replace(self._last[1], seed=unit.seed)
 
     @property
@@ -288,19 +289,24 @@ class Bench:
         stems = None if self._music is None else self._music.stems
         return simulated_heard(self._config.listening, unit.snr_db, stems, seed=seed)
 
-    def _others(self, unit: Unit) -> Heard | None:
+    def _others(self, unit: Unit, heard: Heard) -> Heard | None:
         """The next listener's recording of a second presentation, query by query.
 
-        Its noise and pauses are drawn anew: pooled over listeners, the brain's own recordings in another order would
-        give the brain's own score.
+        Simulated, its noise and pauses are drawn anew: pooled over listeners, the brain's own recordings in another
+        order would give the brain's own score.
         """
-        if self._config.prepared or len(self._config.listening.subjects) < 2:
+        if self._config.prepared:
+            return prepared_others(Path(self._config.prepared), heard)
+        if len(self._config.listening.subjects) < 2:
             return None
         return next_listeners(self._simulate(unit, derive_seed(unit.seed, "second presentation")))
 
     def _why_no_other(self) -> str:
         if self._config.prepared:
-            return "it takes a second presentation of each song, which is made for simulated listeners only"
+            return (
+                "it takes a second presentation of each song to another listener: recordings of the first, in another "
+                "order, would give the brain's own score"
+            )
         return "it takes two or more listeners"
 
     def _know(self, stems: FloatArray) -> _Music:

@@ -321,6 +321,7 @@ def test_recordings_are_scored_without_a_ratio_and_say_what_is_missing(
         return replace(make_heard(4), works={"song-0": "w", "song-1": "w"})
 
     monkeypatch.setattr(units, "prepared_heard", prepared)
+    monkeypatch.setattr(units, "prepared_others", lambda cache, heard: None)
     monkeypatch.setattr("eeg2music.evaluation.parts._material", lambda config: {})
     monkeypatch.setattr("eeg2music.evaluation.runner.PreparedDataset", lambda cache: None)
     monkeypatch.setattr("eeg2music.evaluation.runner.brain_map", lambda *_: ("Brain maps", "", None))
