@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 from eeg2music.errors import DataError
 from eeg2music.pipeline import concatenate
 from eeg2music.targets.curves import control_curves
-from eeg2music.types import Conditions, FloatArray, Window
+from eeg2music.types import CURVE_RATE_HZ, CURVES, SAMPLE_RATE_HZ, STEMS, Conditions, FloatArray, Window
+
+MIXED = "mixed"
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Heard:
     ----------
     windows : n windows of recordings, one length
     target : (n,) row of the gallery that was heard in each
-    stems : (gallery, stem, samples) float32 at 24 kHz
+    stems : (gallery, stem, samples) float32 at 24 kHz; (gallery, 1, samples) where the mix alone is known
     songs : song id of each gallery row
     recordings : the whole preprocessed recordings (channel, time) that windows were cut from, by `Window.recording`;
         controls that change a recording change it before windows are cut
@@ -66,6 +69,11 @@ class Heard:
         return tuple(self.works.get(song, song) for song in self.query_songs)
 
     @property
+    def mix_only(self) -> bool:
+        """Whether the music is known as a mix without its stems."""
+        return self.stems.shape[1] == 1
+
+    @property
     def several_windows(self) -> bool:
         """Whether a song has several rows in the gallery."""
         return len(set(self.songs)) < len(self.songs)
@@ -96,17 +104,77 @@ class Heard:
         return replace(self, windows=tuple(self.windows[row] for row in rows), target=self.target[list(rows)])
 
 
+def next_listeners(heard: Heard) -> Heard | None:
+    """The same songs by the next listener, query by query; None with a single listener.
+
+    Pooled over listeners these are the same pairs of window and song in another order: give it the recordings of
+    another presentation than the one it is compared with.
+    """
+    names = sorted(set(heard.query_subjects))
+    if len(names) < 2:
+        return None
+    following_name = dict(zip(names, [*names[1:], names[0]], strict=True))
+    place = {
+        (window.subject, row): index
+        for index, (window, row) in enumerate(zip(heard.windows, heard.target, strict=True))
+    }
+    pairs = [(following_name[window.subject], row) for window, row in zip(heard.windows, heard.target, strict=True)]
+    if any(pair not in place for pair in pairs):
+        return None
+    return heard.select([place[pair] for pair in pairs])
+
+
+def level_facts(heard: Heard) -> dict[str, Any]:
+    """What is said of a level. "gallery" names its rows where their songs alone do not say what they are, "mix_only" is
+    there where songs have no stems."""
+    rows: dict[str, list[str]] = {"song": list(heard.songs)}
+    rows |= {"style": list(heard.styles)} if heard.styles else {}
+    rows |= {"work": [heard.works.get(song, song) for song in heard.songs]} if heard.works else {}
+    return {
+        "style": heard.style,
+        "subjects": sorted(set(heard.query_subjects)),
+        "songs": sorted(set(heard.songs)),
+        "works": dict(heard.works),
+        **({"gallery": rows} if len(rows) > 1 or heard.several_windows else {}),
+        **({"mix_only": True} if heard.mix_only else {}),
+    }
+
+
 @torch.no_grad()
 def audio_conditions(clap: object, stems: FloatArray, *, batch_size: int = 8) -> Conditions:
-    """The conditions that the audio itself has: (clip, stem, samples) -> Conditions of `clip` rows."""
+    """The conditions that the audio itself has: (clip, stem, samples) -> Conditions of `clip` rows.
+
+    A mix without its stems (clip, 1, samples) has its own embedding alone: the rest is dropped.
+    """
     parts = []
     for start in range(0, len(stems), batch_size):
         audio = torch.from_numpy(np.ascontiguousarray(stems[start : start + batch_size]))
         clips, count, samples = audio.shape
+        if count == 1:
+            parts.append(_of_mix(clap.embed_audio(audio[:, 0]), round(samples / SAMPLE_RATE_HZ * CURVE_RATE_HZ)))  # type: ignore[attr-defined]
+            continue
         of_stems = clap.embed_audio(audio.reshape(clips * count, samples))  # type: ignore[attr-defined]
         of_mix = clap.embed_audio(audio.sum(1))  # type: ignore[attr-defined]
         parts.append(Conditions(of_mix, of_stems.reshape(clips, count, -1), control_curves(audio)))
     return concatenate(parts)
+
+
+def _of_mix(embedding: torch.Tensor, frames: int) -> Conditions:
+    """Conditions with nothing but the embedding of the mix. embedding : (clip, dim)"""
+    clips, dim = embedding.shape
+    dropped = torch.zeros(clips, len(STEMS), dtype=torch.bool, device=embedding.device)
+    return Conditions(
+        embedding,
+        embedding.new_zeros(clips, len(STEMS), dim),
+        embedding.new_zeros(clips, len(STEMS), len(CURVES), frames),
+        keep_stem=dropped,
+        keep_curves=dropped,
+    )
+
+
+def have_stems(conditions: Conditions) -> bool:
+    """Whether there are embeddings of the stems, for any clip."""
+    return conditions.keep_stem is None or bool(conditions.keep_stem.any())
 
 
 def take(conditions: Conditions, rows: Sequence[int] | NDArray[np.int64]) -> Conditions:
@@ -115,13 +183,17 @@ def take(conditions: Conditions, rows: Sequence[int] | NDArray[np.int64]) -> Con
     return conditions.map(lambda tensor: tensor[index])
 
 
-def condition_vectors(conditions: Conditions) -> FloatArray:
+def condition_vectors(conditions: Conditions, like: Conditions | None = None) -> FloatArray:
     """The embeddings of the mix and of every stem as one vector per clip.
 
     (clip, (1 + stem) * embedding), unit norm: the cosine between two such vectors is the mean of the
     cosines of their parts. The control curves are left out, so that this measures the embeddings alone.
+    Without embeddings of the stems, or where those that they are compared with (`like`) have none, the
+    embedding of the mix alone, (clip, embedding).
     """
-    parts = torch.cat([conditions.global_embedding[:, None], conditions.stem_embedding], dim=1)
+    parts = conditions.global_embedding[:, None]
+    if have_stems(conditions) and (like is None or have_stems(like)):
+        parts = torch.cat([parts, conditions.stem_embedding], dim=1)
     unit = torch.nn.functional.normalize(parts.float(), dim=-1).flatten(1)
     return (unit / np.sqrt(parts.shape[1])).cpu().numpy()
 

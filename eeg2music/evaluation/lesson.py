@@ -33,11 +33,14 @@ class FitConfig(Config):
     songs : how many, those that follow the gallery's in their family
     listeners : how many, none of whom is scored
     songs_each : how many of the songs each listener hears (the ridge model's windows are listeners times these)
+    prepared : for prepared recordings: another cache to learn from, that shares no song, work or listener with what is
+        scored. Of it at most `songs` stretches of 5 s are taken, and `listeners` times `songs_each` windows
     """
 
     songs: int = Field(default=240, ge=4)
     listeners: int = Field(default=24, ge=1)
     songs_each: int = Field(default=60, ge=1)
+    prepared: str | None = None
 
 
 @dataclass(frozen=True)

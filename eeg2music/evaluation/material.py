@@ -16,7 +16,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from eeg2music.config import Config
 from eeg2music.config_words import Unfit, known_names
 from eeg2music.errors import ConfigError, DataError
-from eeg2music.evaluation.heard import Heard
+from eeg2music.evaluation.heard import MIXED, Heard
 from eeg2music.preprocess.eeg import PreprocessConfig, channel_mask, preprocess
 from eeg2music.simulation.composer import STYLES, compose
 from eeg2music.simulation.head import MONTAGES
@@ -192,7 +192,7 @@ def simulated_heard(config: ListeningConfig, snr_db: float, stems: FloatArray | 
         target=np.tile(np.arange(len(gallery)), len(config.subjects)),
         stems=gallery_stems(config) if stems is None else stems,
         songs=tuple(gallery),
-        style="mixed" if several else config.all_styles[0],
+        style=MIXED if several else config.all_styles[0],
         recordings=recordings,
         styles=tuple(style_of(song) for song in gallery) if several else (),
         starts_s=tuple(start_s for start_s in config.starts_s for _ in songs),

@@ -35,7 +35,7 @@ from eeg2music.weights import checkpoint_sha256
 # Raise it when parts are written differently.
 SCHEMA = 4
 # Settings that parts of earlier runs do not know.
-LATER = ("styles", "windows_per_song")
+LATER = ("styles", "windows_per_song", "prepared")
 _KEY = re.compile(r"[0-9a-f]{32}")
 
 
@@ -69,6 +69,8 @@ class Parts:
             "device": device,
         }
         self._fit = _settings(config.fit)
+        if config.fit.prepared:
+            self._fit |= {"prepared": _cache(Path(config.fit.prepared)), "genres": config.genres}
         self._check_and_sweep()
 
     def key(self, unit: Unit) -> str:
@@ -142,7 +144,15 @@ def _material(config: EvaluateConfig) -> dict[str, Any]:
     if not config.prepared:
         # The seed of the recordings is the unit's.
         return {"listening": _settings(config.listening)}
-    data = PreparedDataset(config.prepared)
-    songs = sorted({Path(row["stimulus_file"]).parent for row in data.rows if row["stimulus_file"]})
-    stems = [path for song in songs for path in (song / f"{name}.wav" for name in STEMS) if path.is_file()]
-    return {"prepared": data.content_hash, "stems": [sha256_file(path) for path in stems]}
+    return {**_cache(Path(config.prepared)), **({"genres": config.genres} if config.genres else {})}
+
+
+def _cache(path: Path) -> dict[str, Any]:
+    """Recordings and music of a prepared cache, by content."""
+    data = PreparedDataset(path)
+    mixes = sorted({Path(row["stimulus_file"]) for row in data.rows if row["stimulus_file"]})
+    folders = sorted({mix.parent for mix in mixes})
+    stems = [path for song in folders for path in (song / f"{name}.wav" for name in STEMS) if path.is_file()]
+    whole = {path.parent for path in stems}
+    alone = [mix for mix in mixes if mix.parent not in whole]
+    return {"prepared": data.content_hash, "stems": [sha256_file(path) for path in (*stems, *alone)]}

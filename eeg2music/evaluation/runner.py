@@ -33,6 +33,7 @@ from eeg2music.evaluation.page import write_scores
 from eeg2music.evaluation.parts import Parts
 from eeg2music.evaluation.pictures import level_pictures, map_facts
 from eeg2music.evaluation.pooled import pooled_scores
+from eeg2music.evaluation.prepared_lesson import refuse_shared
 from eeg2music.evaluation.sounds import sound_units, sounds_level, sounds_seed
 from eeg2music.evaluation.sounds_scores import FOLDER, gather_sounds
 from eeg2music.evaluation.splits import Manifest
@@ -52,6 +53,12 @@ __all__ = ["EvaluateConfig", "LevelConfig", "refuse_known", "run_evaluation"]
 SCHEMA = 3
 RECORDED = "recorded"
 SCORE_FILES = ("scores.json", "scores.md", CARD_FILE, "split.json", "report.html", FOLDER)
+
+
+MIX_ONLY = (
+    "The songs have no stems: embeddings and clips are compared by the mix alone. What needs stems is absent: control "
+    "curves, how generated stems follow the heard ones, stem by stem how near they come, and the ridge model."
+)
 
 
 def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", hook: Hook = no_hook) -> dict[str, Any]:
@@ -101,6 +108,7 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
             *seed_remarks(len(config.seeds), "The evaluation has"),
             *edge_remarks(levels),
             *_work_remarks(split["test"]),
+            *([MIX_ONLY] if any(level.get("mix_only") for level in levels) else []),
         ],
         "warnings": split["look_alikes"]["warnings"],
     }
@@ -125,6 +133,14 @@ def check_evaluation(config: EvaluateConfig, out: Path) -> None:
     check_models(Path(config.checkpoint) if config.checkpoint else default_checkpoint(), (*MAKING, *SCORING))
     if config.prepared:
         PreparedDataset(config.prepared)
+    if config.fit.prepared:
+        if not config.prepared:
+            raise ConfigError(
+                "fit.prepared without prepared recordings to score",
+                allowed="both, or neither: simulated listeners are taught by others of their kind",
+                remedy="set prepared, or remove fit.prepared",
+            )
+        refuse_shared(Path(config.fit.prepared), Path(config.prepared))
 
 
 def _with_known_levels(config: EvaluateConfig) -> EvaluateConfig:
@@ -232,6 +248,7 @@ def _level_scores(
         "snr_db": level.snr_db,
         "style": facts["style"],
         **_styles(facts),
+        **({"mix_only": True} if facts.get("mix_only") else {}),
         "subjects": facts["subjects"],
         "gallery": facts["songs"],
         "scores": scores,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from eeg2music.compatibility import check_clap
 from eeg2music.errors import ConfigError, DataError
-from eeg2music.evaluation.baselines import BASELINES, CODEC, RIDGE, Baselines, through_codec
+from eeg2music.evaluation.baselines import BASELINES, CODEC, RIDGE, Baselines, Recorded, through_codec
 from eeg2music.evaluation.brain import (
     CONTROLS,
     Evidence,
@@ -28,7 +28,15 @@ from eeg2music.evaluation.brain import (
 )
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
 from eeg2music.evaluation.follow import following
-from eeg2music.evaluation.heard import Heard, audio_conditions, condition_vectors, curve_vectors, scorer_vectors
+from eeg2music.evaluation.heard import (
+    Heard,
+    audio_conditions,
+    condition_vectors,
+    curve_vectors,
+    level_facts,
+    next_listeners,
+    scorer_vectors,
+)
 from eeg2music.evaluation.known import refuse_known
 from eeg2music.evaluation.material import further_songs, simulated_heard
 from eeg2music.evaluation.prepared_material import prepared_heard, prepared_others
@@ -116,7 +124,8 @@ class UnitResult:
     ----------
     entry : its scores, ready for JSON; None for a control that the material does not allow
     why : what the material lacks for it
-    facts : of the level: "style", "subjects", "songs" and their declared "works"; "gallery" as `level_facts` has it
+    facts : of the level: "style", "subjects", "songs" and their declared "works"; "gallery" and "mix_only" as
+        `level_facts` has them
     decoded : the embeddings in the conditioning space; None without conditions
     made : the generated clips in the scorer's embedding, if any were generated
     sounds : clips that are kept to be listened to, by name; units that score keep none
@@ -180,7 +189,8 @@ class Bench:
         self._pipeline = load_pipeline(folder, device)
         self._clap, self._scorer = load_clap(folder / "clap"), load_model(ScorerNet, folder / "scorer")
         check_clap(folder, self._clap, self._pipeline.manifests)
-        self._baselines = Baselines(self._clap, None if config.prepared else config.listening, config.fit)
+        source = Recorded(Path(config.prepared), config.genres) if config.prepared else config.listening
+        self._baselines = Baselines(self._clap, source, config.fit)
         self._music: _Music | None = None
         self._last: tuple[_Recordings | None, Evidence] | None = None
 
@@ -244,7 +254,8 @@ class Bench:
         entry["curves"] = curves_score(conditions, evidence)
         decoded = curves = None
         if conditions is not None:
-            decoded = Matched(condition_vectors(conditions), condition_vectors(evidence.oracle), heard.target)
+            vectors = condition_vectors(conditions, like=evidence.oracle)
+            decoded = Matched(vectors, condition_vectors(evidence.oracle), heard.target)
             if entry["curves"]:
                 curves = Matched(curve_vectors(conditions), curve_vectors(evidence.oracle), heard.target)
         rows = spread_rows(heard, unit.clips)
@@ -259,7 +270,8 @@ class Bench:
             return UnitResult(None, facts, why="it is scored by its clips alone, and none are generated here")
         songs, place = np.unique(evidence.heard.target[rows], return_inverse=True)
         clips = through_codec(self._pipeline.codec, evidence.heard.stems[songs])[place]
-        entry["given"] = {"words": f"each stem by itself, of the {len(songs)} songs that clips are scored for"}
+        what = "the mix" if evidence.heard.mix_only else "each stem by itself"
+        entry["given"] = {"words": f"{what}, of the {len(songs)} songs that clips are scored for"}
         return UnitResult(entry, facts, made=self._score_clips(clips, evidence, rows, entry))
 
     def _score_clips(
@@ -268,14 +280,14 @@ class Bench:
         """Put into `entry` how clips (clip, stem, samples) of some queries score; returns their vectors."""
         gallery = self._know(evidence.heard.stems).gallery
         entry["generated"] = generated_score(clips, evidence, gallery, rows)
-        entry["following"] = _following(clips, evidence, rows)
+        entry["following"] = None if evidence.heard.mix_only else _following(clips, evidence, rows)
         # Vectors, not clips: hundreds of clips of every condition would fill the memory.
         return Matched(scorer_vectors(self._scorer, clips), gallery, evidence.heard.target[rows])
 
     def _listen(self, unit: Unit) -> Evidence:
         config = self._config
         if config.prepared:
-            heard = prepared_heard(Path(config.prepared))
+            heard = prepared_heard(Path(config.prepared), config.genres)
             refuse_known(self._folder, heard)
         else:
             heard = self._simulate(unit, unit.seed)
@@ -314,40 +326,6 @@ class Bench:
             oracle = audio_conditions(self._clap, stems)
             self._music = _Music(stems, oracle, scorer_vectors(self._scorer, stems))
         return self._music
-
-
-def next_listeners(heard: Heard) -> Heard | None:
-    """The same songs by the next listener, query by query; None with a single listener.
-
-    Pooled over listeners these are the same pairs of window and song in another order: give it the recordings of
-    another presentation than the one it is compared with.
-    """
-    names = sorted(set(heard.query_subjects))
-    if len(names) < 2:
-        return None
-    following_name = dict(zip(names, [*names[1:], names[0]], strict=True))
-    place = {
-        (window.subject, row): index
-        for index, (window, row) in enumerate(zip(heard.windows, heard.target, strict=True))
-    }
-    pairs = [(following_name[window.subject], row) for window, row in zip(heard.windows, heard.target, strict=True)]
-    if any(pair not in place for pair in pairs):
-        return None
-    return heard.select([place[pair] for pair in pairs])
-
-
-def level_facts(heard: Heard) -> dict[str, Any]:
-    """What is said of a level. "gallery" names its rows where their songs alone do not say what they are."""
-    rows: dict[str, list[str]] = {"song": list(heard.songs)}
-    rows |= {"style": list(heard.styles)} if heard.styles else {}
-    rows |= {"work": [heard.works.get(song, song) for song in heard.songs]} if heard.works else {}
-    return {
-        "style": heard.style,
-        "subjects": sorted(set(heard.query_subjects)),
-        "songs": sorted(set(heard.songs)),
-        "works": dict(heard.works),
-        **({"gallery": rows} if len(rows) > 1 or heard.several_windows else {}),
-    }
 
 
 def spread_rows(heard: Heard, count: int) -> list[int]:

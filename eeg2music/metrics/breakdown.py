@@ -76,7 +76,7 @@ def breakdown(
     for name in of_query.keys() & of_item.keys():
         _same_labels(name, list((query_labels or {})[name]), list((gallery_labels or {})[name]), index)
     siblings = None if apart is None else of_item[apart][1]
-    cut = (values, index) if siblings is None else without_siblings(values, index, siblings)
+    cut = (values, index) if siblings is None else without_siblings(values, index, siblings.tolist())
     whole = standing(*cut, tolerance=margin)
     rows: list[dict[str, Any]] = [
         {"group": "overall", "value": None, "left_out": 0, **summarise([whole], ks, ways=ways)}

@@ -316,7 +316,7 @@ def test_recordings_are_scored_without_a_ratio_and_say_what_is_missing(
 ) -> None:
     read: list[Path] = []
 
-    def prepared(cache: Path) -> Heard:
+    def prepared(cache: Path, genres: object) -> Heard:
         read.append(cache)
         return replace(make_heard(4), works={"song-0": "w", "song-1": "w"})
 

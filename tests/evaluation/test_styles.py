@@ -21,7 +21,7 @@ from eeg2music.evaluation.compare import paired_differences
 from eeg2music.evaluation.config import EvaluateConfig
 from eeg2music.evaluation.details import breakdown_tables
 from eeg2music.evaluation.expectations import judge
-from eeg2music.evaluation.heard import Heard, audio_conditions, condition_vectors, take
+from eeg2music.evaluation.heard import Heard, audio_conditions, condition_vectors, level_facts, take
 from eeg2music.evaluation.identification import identify, score_tables
 from eeg2music.evaluation.known import trained_on
 from eeg2music.evaluation.lesson import FitConfig, Lesson
@@ -38,7 +38,7 @@ from eeg2music.evaluation.parts import LATER, _settings
 from eeg2music.evaluation.pooled import pooled_scores
 from eeg2music.evaluation.runner import _styles
 from eeg2music.evaluation.signal_blind import genre_guess_accuracy
-from eeg2music.evaluation.units import Matched, UnitResult, level_facts
+from eeg2music.evaluation.units import Matched, UnitResult
 from eeg2music.metrics.breakdown import breakdown
 from eeg2music.metrics.retrieval import similarity_matrix, without_siblings
 from eeg2music.pipeline import default_checkpoint, load_pipeline
