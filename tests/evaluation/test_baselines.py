@@ -212,9 +212,9 @@ def test_the_signals_of_the_test_do_not_reach_the_fit(
 ) -> None:
     fitted = []
 
-    def watched(pipeline: Any, windows: Sequence[Window], rows: Sequence[int], conditions: Conditions) -> Any:
+    def watched(pipeline: Any, windows: Sequence[Window], *rest: Any) -> Any:
         fitted.append([window.window_id for window in windows])
-        return fit_linear_decoder(pipeline, windows, rows, conditions)
+        return fit_linear_decoder(pipeline, windows, *rest)
 
     monkeypatch.setattr(baselines, "fit_linear_decoder", watched)
     known = taught.conditions("ridge", evidence, 0.0)
