@@ -5,7 +5,7 @@
 RESULT is what `eeg2music evaluate configs/eval/mini.yaml --out RESULT` wrote, or a FILE kept of it: its scores.json
 lists every window and song, and FILE leaves those lists out. Printed as Markdown: the tables of both pages; every
 condition of each level, all seeds together; the embeddings less their mean; distances from music; and every control
-that is not where it should be.
+that is not where it should be, with how many chance alone would miss.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from eeg2music.evaluation.config import BRAIN
-from eeg2music.evaluation.tables import known_mean
+from eeg2music.evaluation.expectations import missed_line
+from eeg2music.evaluation.tables import known_mean, markdown_table
 from eeg2music.files import read_json, write_json
 from eeg2music.report.words import NO_FINDING
 
@@ -119,6 +120,9 @@ def tables(scores: Scores) -> Iterator[str]:
     if apart:
         yield _markdown(APART, apart)
     yield "\n".join(f"- {text}" for text in scores["surprises"]) or "Every control is where it should be."
+    # What was kept of earlier results does not count them apart.
+    if all("at_chance" in level for level in scores["levels"]):
+        yield missed_line(scores)
 
 
 def without_lists(found: Any) -> Any:
@@ -147,8 +151,13 @@ def row(level: str, name: str, of: Scores) -> list[str]:
             continue
         by_seed = ", ".join(f"{entry[kind]['p_value']:.2g}" for entry in of["seeds"])
         cells += [_figure(pooled)] if kind == "curves" else [_figure(pooled), f"{pooled['top1']:.2f}", by_seed]
-    following = known_mean([entry["following"]["mean"] for entry in of["seeds"] if entry.get("following")])
-    return [*cells, ABSENT if following is None else f"{following:.2f}"]
+    following = of["pooled"].get("following")
+    if following is not None:
+        low, high = following["ci95"]
+        return [*cells, f"{following['mean']:.2f} [{low:.2f}, {high:.2f}]"]
+    # Of one song, or stored before there was an interval.
+    mean = known_mean([entry["following"]["mean"] for entry in of["seeds"] if entry.get("following")])
+    return [*cells, ABSENT if mean is None else f"{mean:.2f}"]
 
 
 def _figure(pooled: Scores) -> str:
@@ -170,9 +179,7 @@ def _words(name: str) -> str:
 def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table, without columns that nothing stands in."""
     told = [place for place in range(len(heads)) if any(cells[place] != ABSENT for cells in rows)]
-    chosen = [[cells[place] for place in told] for cells in [heads, *rows]]
-    lines = ["| " + " | ".join(cells) + " |" for cells in chosen]
-    return "\n".join([lines[0], "|" + "---|" * len(told), *lines[1:]])
+    return markdown_table([heads[place] for place in told], [[cells[place] for place in told] for cells in rows])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ run, in turn, and the best of the repeats taken, in seconds on the wall and in p
                            written, with `numpy.cov` and `scipy.linalg.sqrtm`
   FAD, KAD, retrieval      `frechet_distance`, `kernel_distance`, `retrieval_scores` (identification, top-1, 5 and 10,
                            reciprocal rank, median rank), and their sum
+  score: identification    what `eeg2music score` calls for one condition in one embedding, each row a song of its own:
+                           the figures above, 2,000 permutations of songs, intervals and the smallest effect
+  score: distances         the same command's FAD, and KAD both ways with its interval
 The metrics compute in float64 throughout. The number of threads is BLAS's: set OMP_NUM_THREADS to fix it.
 """
 
@@ -28,6 +31,9 @@ import scipy
 from numpy.typing import NDArray
 from scipy import linalg
 
+from eeg2music.evaluation.identification import PERMUTATIONS
+from eeg2music.evaluation.outside.manifest import Clips, Header, Row
+from eeg2music.evaluation.outside.measure import Space, distances, identification
 from eeg2music.files import write_json
 from eeg2music.metrics import frechet
 from eeg2music.metrics.kernel import kernel_distance
@@ -38,6 +44,7 @@ from eeg2music.seeding import numpy_rng
 Rows = NDArray[np.float64]
 ROOTS = ("covariances", "rows")
 SCORES = ("fad", "kad", "retrieval")
+COMMAND = ("score identification", "score distances")
 
 
 def main() -> None:
@@ -65,6 +72,8 @@ def main() -> None:
     print(f"both roots agree within {result['root_difference']:.1e} of tr(A) + tr(B)")
     for name in (*SCORES, "total"):
         print(f"{name:>10}: {_both(result['seconds'][name])}")
+    for name in (*COMMAND, "total"):
+        print(f"{name:>20}: {_both(result['score_seconds'][name])}")
     if given.out:
         write_json(given.out, {"made_with": made_with(), **result})
 
@@ -84,6 +93,7 @@ def measure(rows: int, dim: int, repeats: int) -> dict[str, Any]:
         "fad": lambda: frechet.frechet_distance(x, y),
         "kad": lambda: kernel_distance(x, y),
         "retrieval": lambda: retrieval_scores(x, y),
+        **score_command(x, y),
     }
     best = {name: {"wall": np.inf, "cpu": np.inf} for name in work}
     values: dict[str, Any] = {}
@@ -93,8 +103,6 @@ def measure(rows: int, dim: int, repeats: int) -> dict[str, Any]:
             values[name] = call()
             spent = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
             best[name] = {clock: min(best[name][clock], spent[clock]) for clock in spent}
-    seconds = {name: best[name] for name in SCORES}
-    seconds["total"] = {clock: sum(best[name][clock] for name in SCORES) for clock in ("wall", "cpu")}
     gap = max(abs(values[f"ours {name}"] - values[f"scipy {name}"]) for name in ROOTS)
     traces = float(np.trace(cov_x) + np.trace(cov_y))
     return {
@@ -109,8 +117,25 @@ def measure(rows: int, dim: int, repeats: int) -> dict[str, Any]:
         "root_difference": gap / traces,
         "distance": _compared(best["fad"], best["scipy distance"]),
         "distance_difference": abs(values["fad"] - values["scipy distance"]) / traces,
-        "seconds": seconds,
+        "seconds": _with_total({name: best[name] for name in SCORES}),
+        "score_seconds": _with_total({name: best[name] for name in COMMAND}),
         "values": {"fad": values["fad"], "kad": values["kad"], **values["retrieval"]},
+    }
+
+
+def score_command(made: Rows, heard: Rows) -> dict[str, Callable[[], Any]]:
+    """What `score` does with clips `made` of the references `heard`, which are the music as a whole, too."""
+    names = tuple(map(str, range(len(made))))
+    rows = tuple(Row(row=number, reference=name) for number, name in enumerate(names))
+    clips = Clips(Path(), "clips.csv", "", Header(), rows, names)
+    space = Space(
+        "test", made.shape[1], dict(zip(names, made, strict=True)), heard, heard, unit_norm=True, scaled=False
+    )
+    return {
+        "score identification": lambda: identification(space, rows, clips, seed=0, permutations=PERMUTATIONS),
+        "score distances": lambda: distances(
+            space, names, ("frechet", "kernel"), songs=names, allow_small=True, seed=0, condition="brain"
+        ),
     }
 
 
@@ -135,6 +160,11 @@ def _closed_form(x: Rows, y: Rows) -> float:
 def _compared(ours: dict[str, float], scipys: dict[str, float]) -> dict[str, Any]:
     ratios = {f"ratio_{clock}": scipys[clock] / ours[clock] for clock in ours}
     return {"ours": ours, "scipy": scipys, **ratios}
+
+
+def _with_total(spent: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    total = {clock: sum(one[clock] for one in spent.values()) for clock in ("wall", "cpu")}
+    return {**spent, "total": total}
 
 
 def _both(spent: dict[str, float]) -> str:

@@ -10,7 +10,8 @@ Key: the diatonic collection that fits the chroma of the tonal stems best (`scal
 pitch classes composed, since tunes in modes have no two-mode key. 1 for the same collection, without partial credit;
 beside it the share that is the same or a fifth away, one note of seven. Tempo: the estimate of `mixing` from all stems
 against the composer's, within 4 %, half, double, third and triple tempo included. Chroma: correlation of each tonal
-stem with the heard one. Onsets: correlation with the heard stems, beside that with another song's, aligned by beat.
+stem with the heard one. Onsets: correlation with the heard stems, beside that with another song's, aligned by beat
+(stretched to the heard song's composed tempo, at the best lag of up to one beat).
 
 `eeg2music evaluate` measures the same with the same estimators, and asks another question of them: whether key and
 tempo as estimated from the clip are those estimated from what was heard (key with the MIREX credit for related keys,
@@ -89,7 +90,7 @@ def main() -> None:
         "heard": agreement(real, truth, real),
     }
     for name, clips in made.items():
-        follow = following(clips, heard.stems, seed=0)
+        follow = following(clips, heard.stems, seed=0, tempi_bpm=[fact["tempo"] for fact in truth])
         report[name] = {**agreement(describe(clips), truth, real), "onsets": follow}
     print(table(report, ("heard", *made)))
     if bank is not None:
@@ -189,8 +190,8 @@ def table(report: dict[str, Any], names: tuple[str, ...]) -> str:
         row = report[name]
         cells = [f"{row[measure]['mean']:.2f} ({row[measure]['chance']:.2f})" for measure in measures]
         onsets = row.get("onsets")
-        missing = not onsets or onsets["mean"] is None or onsets["null"] is None
-        cells.append("–" if missing else f"{onsets['mean']:.2f} ({onsets['null']:.2f})")
+        missing = not onsets or onsets["mean"] is None or onsets["null_by_beat"] is None
+        cells.append("–" if missing else f"{onsets['mean']:.2f} ({onsets['null_by_beat']:.2f})")
         lines.append(f"| {name.replace('_', ' ')} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -1,7 +1,8 @@
 """The command line: arguments, progress and exit codes.
 
-The only module that prints or exits. Each command builds a config, calls one function of the
-library and says where the result lies. A mistake of the user's is one line and exit code 2.
+With `console`, which prints for it, and `training.__main__` the only module that prints or exits. Each command builds a
+config, calls one function of the library and says where the result lies. A mistake of the user's is one line and exit
+code 2.
 """
 
 from __future__ import annotations
@@ -121,7 +122,9 @@ def simulate(
     config_file: Annotated[Path | None, typer.Option("--config", help="YAML file.")] = None,
     subjects: Annotated[int | None, typer.Option(help="Number of listeners; 0 writes music only.")] = None,
     songs: Annotated[int | None, typer.Option(help="Number of songs.")] = None,
-    repeats: Annotated[int | None, typer.Option(help="How often the repeated songs are heard.")] = None,
+    repeats: Annotated[
+        int | None, typer.Option(help="How often each song is heard; with repeated_songs=N, N songs of each listener.")
+    ] = None,
     snr: Annotated[str | None, typer.Option(help="clean (0 dB), real, or decibels.")] = None,
     seed: options.Seed = None,
     device: options.IdleDevice = "auto",
@@ -358,7 +361,10 @@ def score(
     What is true of all clips stands in a .json of the same name
     beside the table: conditioned_on, sample_rate_hz, loudness, array,
     reference_array, embedding, embedding_sha256, gallery,
-    gallery_size, repeated, copied.
+    gallery_size, repeated, copied. `conditioned_on` has to be there:
+    the embeddings that steered the generation, by name or hash, or
+    [] for none. Without it only `classical` scores, which is not
+    learned.
     """
     from eeg2music.config import load_config
     from eeg2music.evaluation.outside.config import ScoreConfig, check_score

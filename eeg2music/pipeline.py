@@ -75,7 +75,8 @@ class SamplingConfig(Config):
     Attributes
     ----------
     steps : number of solver steps
-    embedding_scale, curve_scale : guidance dials for each kind of condition; 1 is off
+    embedding_scale, curve_scale : guidance dials for each kind of condition; 1 is off. Global and stem embeddings share
+        theirs, because they tell of one piece of music and a third dial would cost one more pass at every step
     interval : times from 0 (noise) to 1 (music) between which guidance acts
     rescale : 0 to 1, how much of the spread that guidance adds is taken back
     sampler : euler and multistep take one pass of the model a step, heun two

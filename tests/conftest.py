@@ -26,6 +26,17 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def recorded_music(real_data: Path) -> list[Path]:
+    """Recorded pieces beside the real recordings."""
+    folder = real_data / "librosa_music"
+    if not folder.is_dir():
+        pytest.skip(f"{folder.name} is absent")
+    files = sorted((folder / "audio").glob("*.ogg"))
+    assert files, f"{folder} holds no music"
+    return files
+
+
+@pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny random model of every kind; copy it before changing it."""
     tiny = load_file(Path(__file__).with_name("tiny.py"))

@@ -1,4 +1,4 @@
-"""What tests of several folders share: a file beside a test, a refused checkpoint, a tiny CLAP, made-up scores."""
+"""What tests of several folders share: a file beside a test, a tiny CLAP, a checkpoint refused, a leak, scores."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from eeg2music.evaluation.brain import Evidence
+    from eeg2music.types import Conditions
 
 
 def load_file(path: Path) -> ModuleType:
@@ -58,11 +62,26 @@ def write_clap(folder: Path) -> None:
     ClapModel(config).save_pretrained(folder)
 
 
+def leaking(name: str, evidence: Evidence) -> Conditions | None:
+    """As `control_conditions`, by a decoder that is told of one query in three what was heard."""
+    from eeg2music.evaluation.brain import control_conditions
+    from eeg2music.evaluation.heard import take
+
+    found, told = control_conditions(name, evidence), take(evidence.oracle, evidence.heard.target)
+    if found is None:
+        return None
+    mixed = {}
+    for field in ("global_embedding", "stem_embedding"):
+        mixed[field] = getattr(found, field).clone()
+        mixed[field][::3] = getattr(told, field)[::3]
+    return found.replace(**mixed)
+
+
 def seeds_together(seeds: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any] | None]:
     """Made-up figures of several seeds: the first one's with the mean of the accuracies."""
     found: dict[str, dict[str, Any] | None] = {}
-    for kind in ("embedding", "generated"):
-        scores = [entry[kind] for entry in seeds if entry[kind]]
+    for kind in ("embedding", "curves", "generated"):
+        scores = [entry[kind] for entry in seeds if entry.get(kind)]
         means = {key: sum(one[key] for one in scores) / len(scores) for key in ("accuracy", "top1") if scores}
         found[kind] = {**scores[0], **means, "seeds": len(scores)} if scores else None
     return found

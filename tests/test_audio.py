@@ -142,11 +142,8 @@ def test_a_rounding_error_before_the_start_is_the_start(tmp_path: Path) -> None:
     assert np.array_equal(read_audio(tmp_path / "a.wav", start_s=-1e-8), read_audio(tmp_path / "a.wav"))
 
 
-def test_real_music(real_data: Path) -> None:
-    files = sorted((real_data / "librosa_music").rglob("*.ogg"))
-    if not files:
-        pytest.skip("no music recordings beside the brain recordings")
-    audio = read_audio(files[0], start_s=1.0, duration_s=2.0)
+def test_real_music(recorded_music: list[Path]) -> None:
+    audio = read_audio(recorded_music[0], start_s=1.0, duration_s=2.0)
     assert audio.shape == (48_000,)
     assert 0.005 < audio.std() < 0.5
 

@@ -100,6 +100,19 @@ def test_encoder_scores_are_those_of_truth_and_chance() -> None:
         assert constant[key]["low"] < chance < constant[key]["high"]
 
 
+def test_metric_speeds_cover_what_the_score_command_computes() -> None:
+    """The functions by themselves and the command's own give the same figures, so that the same work is timed."""
+    module = load_file(FOLDER / "metrics_speed.py")
+    found = module.measure(60, 5, 1)
+    calls = module.score_command(*module.clouds(60, 5))
+    assert tuple(calls) == module.COMMAND
+    scores, apart = (calls[name]() for name in module.COMMAND)
+    assert scores["accuracy"] == pytest.approx(found["values"]["identification"])
+    assert apart["frechet"] == pytest.approx(found["values"]["fad"]) and "kernel_reversed" in apart
+    spent = found["score_seconds"]
+    assert spent["total"]["cpu"] == sum(spent[name]["cpu"] for name in module.COMMAND)
+
+
 def test_the_whole_command_is_measured_as_a_user_runs_it(tiny_checkpoint: Path) -> None:
     module = load_file(FOLDER / "generation_speed.py")
     found = module.measure_demo(tiny_checkpoint, 1, "--dry-run")

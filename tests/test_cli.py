@@ -578,6 +578,7 @@ def test_the_example_of_an_override_in_a_help_is_one_that_the_command_takes(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("clips.csv").write_text("file,reference,song\na.wav,b.wav,c\n")
+    Path("clips.json").write_text('{"conditioned_on": []}')
     for name in ("a.wav", "b.wav"):
         Path(name).touch()
     Path("scores.json").write_text(json.dumps({"levels": []}))

@@ -34,10 +34,11 @@ from eeg2music.evaluation.known import refuse_known
 from eeg2music.evaluation.material import ListeningConfig, simulated_heard, simulated_recording
 from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.files import read_json
+from eeg2music.generation import WINDOW_HOP_S
 from eeg2music.metrics.nearest import nearest_song
 from eeg2music.pipeline import BrainToMusicPipeline, SamplingConfig, default_checkpoint, load_pipeline
 from eeg2music.preprocess.eeg import preprocess
-from eeg2music.preprocess.windows import covering_windows
+from eeg2music.preprocess.windows import spread_windows
 from eeg2music.recordings.read import read_recording
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.seeding import numpy_rng
@@ -102,7 +103,7 @@ def decoded_beside(pipeline: BrainToMusicPipeline, recording: Recording, label: 
         # What a neighbour has goes with it: alone it would be left out as a bad electrode.
         values = recording.signal_v[recording.channel_names.index(NEIGHBOUR)] + sound_v
         path = write_with_sound(recording, values.astype(np.float32), label, folder / f"{name}.edf")
-        found.append(pipeline.encode(covering_windows(preprocess(read_recording(path)))))
+        found.append(pipeline.encode(spread_windows(preprocess(read_recording(path)), hop_s=WINDOW_HOP_S)))
     return found
 
 

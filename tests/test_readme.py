@@ -101,7 +101,7 @@ READERS_OWN = (
     "recording.edf", "recordings", "$EEG2MUSIC_REAL_DATA/openmiir_features", "clips.csv", "music", "prepared",
     "out/eval-a", "out/eval-b",
 )  # fmt: skip
-TASK_READS = ("data", "valid_data", "caches", "valid_caches", "clap", "codec", "start_from")
+TASK_READS = ("data", "valid_data", "caches", "valid_caches", "clap", "codec", "start_from", "split")
 TASK_WRITES = ("cache", "targets")
 DryRun = Callable[[list[str]], dict[str, Any]]
 
@@ -146,7 +146,10 @@ def reads_and_writes(words: list[str], config: dict[str, Any]) -> tuple[set[str]
         read = [words[2], *(task.get(key) for key in TASK_READS)]
         return strings(read), strings([f"{config['train']['out']}/export", *(task.get(key) for key in TASK_WRITES)])
     if verb == "evaluate":
-        return strings([words[1], *(config.get(key) for key in ("checkpoint", "prepared", "data"))]), strings([out])
+        # The split of a protocol is a rule, no file.
+        split = config["split"] if config.get("kind") == "identification" else None
+        read = [words[1], split, *(config.get(key) for key in ("checkpoint", "prepared", "data"))]
+        return strings(read), strings([out])
     if verb == "score":
         return strings([words[1], options.get("--reference"), options.get("--config")]), strings([out])
     if verb == "compare":
@@ -253,6 +256,27 @@ def test_what_is_kept_of_an_evaluation_prints_the_same(script: Any) -> None:
     entry["cells"] = {"song": ["a"], "n": [1]}
     assert [*script.pages(whole), *script.tables(whole)] == told
     assert script.without_lists(whole) == read_json(IDENTIFICATION)
+
+
+def test_recordings_of_people_are_what_the_stored_evaluation_prints() -> None:
+    script, stored = load_file(ROOT / "benchmarks" / "openmiir.py"), read_json(ROOT / "benchmarks" / "openmiir.json")
+    results = (ROOT / "docs" / "results.md").read_text("utf-8")
+    text = " ".join(results.partition("## Recordings of people")[2].partition("\n## ")[0].split())
+    assert script.table(stored) in results and stored["surprises"] == []
+    mean = stored["scores"]["mean_of_trials"]
+    low, high = mean["controls"]["circular shift"]["identification"]["range_of_draws"]
+    assert f"{low:.2f} to {high:.2f}" in text
+    assert f"the {stored['pieces']} pieces are {stored['independent_works']} independent works" in text
+    assert mean["identification"]["permutations"] == "all 40320 orders of 8 works" and "all 40,320 orders" in text
+    assert f"0.5 pairwise and {mean['identification']['top1_chance']:.3f} top-1" in text
+    drawn = [name for name, one in mean["controls"].items() if one["draws"] > 1]
+    assert list(script.WHAT)[1:5] == ["shuffled", "phase randomisation", "circular shift", "random filter"]
+    assert sorted(drawn) == sorted(list(script.WHAT)[1:5]) and {mean["controls"][name]["draws"] for name in drawn} == {
+        20
+    }
+    # Nothing is listed by window, and a score that was kept is kept again as it is.
+    assert "folds" not in stored
+    assert script.kept(stored) == {key: value for key, value in stored.items() if key != "made_with"}
 
 
 def test_a_score_that_nobody_has_is_no_column(script: Any) -> None:

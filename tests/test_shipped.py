@@ -7,24 +7,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from eeg2music.codec.encodec import Codec
 from eeg2music.compatibility import check_clap
 from eeg2music.diffusion.transformer import JointStemTransformer
+from eeg2music.diffusion.windows import plan_windows
 from eeg2music.encoders.brain import BrainEncoder
 from eeg2music.evaluation.config import EvaluateConfig
+from eeg2music.evaluation.heard import audio_conditions
 from eeg2music.evaluation.material import ListeningConfig
 from eeg2music.files import read_json, sha256_file, sha256_json
+from eeg2music.metrics.audio import MEL_HOP, log_mel
 from eeg2music.pipeline import MAKING, SCORING, load_pipeline
 from eeg2music.scoring.encoder import ScorerNet
+from eeg2music.simulation.composer import compose
 from eeg2music.simulation.library import song_ids
+from eeg2music.simulation.rendering import render
 from eeg2music.targets.cache import conditioning_space, curve_scales, model_hash
 from eeg2music.targets.clap import ClapMini
+from eeg2music.targets.curves import control_curves
 from eeg2music.targets.pretrained import load_clap
 from eeg2music.training.first_stage import earlier_stages
 from eeg2music.training.ship import CARD
+from eeg2music.types import FRAME_RATE_HZ, SAMPLE_RATE_HZ, STEMS, Conditions
 from eeg2music.weights import MANIFEST_NAME, checkpoint_sha256, load_model
 
 SHIPPED = Path(__file__).parents[1] / "checkpoints" / "mini"
@@ -109,3 +118,30 @@ def test_the_manifest_says_what_was_trained_on_and_what_chose_it(name: str) -> N
     scored = ListeningConfig()
     unseen = song_ids(scored.style, scored.song_seed, EvaluateConfig().reference_songs)
     assert not (trained | chosen) & set(unseen)
+
+
+@pytest.mark.slow
+def test_a_long_clip_has_no_audible_seam() -> None:
+    """Twenty seconds from a song's own conditions, section by section: how much the spectrum changes where windows
+    begin, meet and end, beside anywhere else."""
+    seconds, sections = 20.0, 4
+    pipeline, clap = load_pipeline(SHIPPED, "cpu"), load_clap(SHIPPED / "clap")
+    heard = render(compose("funk-77-0000", duration_s=seconds))[:, : round(seconds * SAMPLE_RATE_HZ)]
+    parts = np.ascontiguousarray(heard.reshape(len(STEMS), sections, -1).swapaxes(0, 1))
+    embedded = audio_conditions(clap, parts)
+    curves = control_curves(torch.from_numpy(heard)[None])
+    conditions = Conditions(embedded.global_embedding[None], embedded.stem_embedding[None], curves)
+    made = pipeline(conditions, sample_ids=["long"], duration_s=seconds).stems[0]
+
+    plan = plan_windows(round(seconds * FRAME_RATE_HZ), pipeline.transformer.patch)
+    ends = [start + plan.length for start in plan.starts[:-1]]
+    middles = [(start + end) / 2 for start, end in zip(plan.starts[1:], ends, strict=True)]
+    assert len(ends) == 4
+    flux = np.abs(np.diff(log_mel(made.sum(0)), axis=0)).mean(1)
+    # Means over 64 ms: a seam is not narrower than the codec's response.
+    change = np.convolve(flux, np.ones(6) / 6, "valid")
+    joins = np.array([*plan.starts[1:], *middles, *ends]) / FRAME_RATE_HZ * SAMPLE_RATE_HZ / MEL_HOP
+    places = np.rint(joins).astype(int) - 3
+    elsewhere = np.abs(np.arange(len(change))[:, None] - places).min(1) > 6
+    assert change[places].max() <= np.quantile(change[elsewhere], 0.99)
+    assert np.median(change[places]) <= 1.25 * np.median(change[elsewhere])

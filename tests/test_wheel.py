@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from support import load_file
 
 from eeg2music import __version__
 from eeg2music.weights import checkpoint_sha256
@@ -89,6 +91,22 @@ def test_version_and_shipped_configs(site: Path) -> None:
     assert run(site, str(site / "bin" / "eeg2music"), "--version").stdout.strip() == f"eeg2music {__version__}"
     ran = run(site, "-m", "eeg2music.cli", "evaluate", "configs/eval/smoke.yaml", "--out", "x", "--dry-run")
     assert "listening:" in ran.stdout, ran.stderr
+
+
+@pytest.mark.slow
+def test_accelerate_launches_a_training_from_it(site: Path, tmp_path: Path) -> None:
+    """As far as a dry run goes: the module is found, its config resolved and the data looked at."""
+    made = load_file(Path(__file__).with_name("training") / "music.py")
+    music = made.write_music(tmp_path / "music", ["one", "two", "three"], seconds=1.0)
+    ran = run(
+        site, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "1", "--num_machines", "1",
+        "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "eeg2music.training", "codec", "codec/smoke",
+        "--dry-run", f"task.data={music}", "task.valid_songs=1", "train.steps=7", f"train.out={tmp_path / 'run'}",
+        "train.device=cpu",
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert yaml.safe_load(ran.stdout)["train"]["steps"] == 7
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_demonstration_runs_with_the_models_in_it(site: Path, tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ class Dials:
 
     Attributes
     ----------
-    embedding_scale : for what it sounds like (global and stem embeddings)
+    embedding_scale : for what it sounds like: global and stem embeddings together. They tell of one piece of music, and
+        a dial for each would cost one more pass of the model at every step
     curve_scale : for when and how loud (control curves)
     interval : times in [from, to) at which guidance acts; outside of it, the dials are 1
         (Kynkäänniemi et al. 2024)

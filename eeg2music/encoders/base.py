@@ -37,6 +37,8 @@ MIN_POSITIONED_CHANNELS = 4
 CLAMP = 20.0
 # The curves run at half the rate of the signals.
 FRAME_STRIDE = 2
+# A curve that hardly moves is not made to.
+MOST_GAIN = 4.0
 
 
 class BrainConditions(NamedTuple):
@@ -82,7 +84,7 @@ class Encoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
     positions are refused. `learned_buffers` names buffers that are weights: the control with
     random weights replaces them. `personal_weights` names parameters whose first axis holds a row
     for each of `spec.subjects`, and perhaps one more, for everybody else. `exact_weights` names those that are not
-    stored in half precision.
+    stored in half precision. `curves_layer` names the linear layer whose outputs (stem * curve) are the control curves.
     """
 
     config_name = "config.json"  # type: ignore[assignment]
@@ -91,6 +93,7 @@ class Encoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
     learned_buffers: tuple[str, ...] = ()
     personal_weights: tuple[str, ...] = ()
     exact_weights: tuple[str, ...] = ()
+    curves_layer: str | None = None
 
     @abstractmethod
     def forward(self, eeg: Tensor, positions_m: Tensor, channel_mask: Tensor, subject: Tensor) -> BrainConditions:
@@ -156,6 +159,36 @@ class Encoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
 
     def settle(self) -> None:
         """Leave the state that `precondition` set up: weights are kept as everybody loads them."""
+
+    @torch.no_grad()
+    def match_curves(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
+        """Give decoded curves the means and spreads of heard ones, each stem's and each curve's by itself.
+
+        A training at low signal-to-noise ratios draws curves towards their means, and the generator has met none so
+        flat. Their correlation with what was heard stays as it is. Encoders without a `curves_layer` are left alone.
+
+        Parameters
+        ----------
+        batches : eeg, positions_m, channel_mask, subject as in `forward`, and curves (batch, stem, curve, frame)
+        """
+        if self.curves_layer is None:
+            return
+        parts = []
+        for batch in batches:
+            names = ("eeg", "positions_m", "channel_mask", "subject")
+            out = self(*(batch[name].to(self.device) for name in names))
+            # Of windows without positions they come from elsewhere.
+            parts.append(torch.stack([out.curves, batch["curves"].to(self.device)])[:, out.regions_known])
+        made, heard = torch.cat(parts, 1).double().cpu()
+        if len(made) == 0:
+            return
+        spread, wanted = (curves.var(-1).mean(0).sqrt() for curves in (made, heard))
+        gain = (wanted / spread.clamp_min(1e-9)).clamp(1.0 / MOST_GAIN, MOST_GAIN)
+        offset = heard.mean((0, -1)) - gain * made.mean((0, -1))
+        layer: torch.nn.Conv2d = self.get_submodule(self.curves_layer)  # type: ignore[assignment]
+        layer.weight.mul_(gain.to(layer.weight).flatten()[:, None, None, None])
+        if layer.bias is not None:
+            layer.bias.mul_(gain.to(layer.bias).flatten()).add_(offset.to(layer.bias).flatten())
 
     def channel_weights(self, positions_m: Tensor, channel_mask: Tensor, subject: Tensor) -> Tensor | None:
         """How strongly each region's stream weighs each channel; None for encoders without such weights.

@@ -53,6 +53,7 @@ class BrainEncoder(Encoder):
     personal_weights = ("unmix.personal", "unmix.response")
     # Sums of channels that nearly cancel.
     exact_weights = ("unmix.shared", "unmix.personal")
+    curves_layer = "to_curves"
 
     @register_to_config
     def __init__(

@@ -49,6 +49,7 @@ class BrainModuleEncoder(Encoder):
 
     needs_positions = True
     personal_weights = ("body.subject_layers_module.weights", "body.subject_embedding.embedding.weight")
+    curves_layer = "to_curves"
 
     @register_to_config
     def __init__(

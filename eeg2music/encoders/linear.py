@@ -65,7 +65,7 @@ def ridge_predict(train: ArrayLike, target: ArrayLike, test: ArrayLike, *, penal
 
     Returns
     -------
-    (m, dim)
+    (m, dim); the mean where no predictor varies
 
     Raises
     ------
@@ -89,6 +89,8 @@ def ridge_predict(train: ArrayLike, target: ArrayLike, test: ArrayLike, *, penal
     spread = x.std(axis=0)
     scale = np.where(spread > 1e-12, spread, 1.0)
     x, z = (x - centre) / scale, (z - centre) / scale
+    if not (spread > 1e-12).any():
+        return np.tile(mean, (len(z), 1))
     if x.shape[1] <= len(x):
         return mean + z @ ridge_weights(x.T @ x, x.T @ (y - mean), penalty)
     # More predictors than rows: the same solution from the smaller system.

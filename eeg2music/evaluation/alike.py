@@ -12,6 +12,7 @@ from typing import Any
 from eeg2music.errors import InputError
 from eeg2music.evaluation.lookalikes import Fingerprint, LookAlike, fingerprint, fingerprint_files, look_alikes
 from eeg2music.evaluation.material import ListeningConfig, gallery_songs, gallery_stems
+from eeg2music.evaluation.prepared_material import scored_rows
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.types import FloatArray
 
@@ -83,11 +84,15 @@ class Listened:
         }
 
 
-def hear_heard(listened: Listened, listening: ListeningConfig, prepared: str | None) -> None:
-    """Hear what the listeners of an evaluation heard: the windows of the gallery, or a prepared cache's stimuli."""
+def hear_heard(listened: Listened, listening: ListeningConfig, prepared: str | None, split: str | None = None) -> None:
+    """Hear what the listeners of an evaluation heard: the windows of the gallery, or a prepared cache's stimuli.
+
+    split : manifest whose test side alone was scored
+    """
     if prepared is None:
         listened.hear_stems(gallery_songs(listening), gallery_stems(listening))
         return
-    for row in PreparedDataset(prepared).rows:
+    data = PreparedDataset(prepared)
+    for row in (data.rows[number] for number in scored_rows(data, split)):
         if row["stimulus_file"] is not None:
             listened.hear_file(row["stimulus"], row["stimulus_file"])

@@ -172,10 +172,10 @@ def generate_clips(
     return output.stems
 
 
-def surprises(scores: Mapping[str, Mapping[str, Any]], names: Sequence[str] = AT_CHANCE) -> list[str]:
+def surprises(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Sentences for controls that should be at chance and are not, with any of their seeds."""
     found = []
-    for name in names:
+    for name in AT_CHANCE:
         entry = scores.get(name, {})
         for kind in KINDS:
             for seeded in entry.get("seeds", [entry]):
@@ -186,7 +186,7 @@ def surprises(scores: Mapping[str, Mapping[str, Any]], names: Sequence[str] = AT
                     and score.get("accuracy") is not None
                     and is_off_chance(score)
                 ):
-                    found.append(_surprise(name, kind, score, seeded.get("seed")))
+                    found.append(f"{score_label(name, kind, seeded.get('seed'))} {off_chance(score)}")
     return found
 
 
@@ -198,11 +198,20 @@ def is_off_chance(score: Mapping[str, Any]) -> bool:
     return 2.0 * min(score["p_value"], score["p_value_below"]) < P_CHANCE
 
 
-def _surprise(name: str, kind: str, score: Mapping[str, Any], seed: int | None) -> str:
+def score_label(name: str, kind: str, seed: int | str | None) -> str:
+    """How a sentence calls a score.
+
+    >>> score_label("no_brain", "generated", 3), score_label("ridge", "curves", "all seeds")
+    ('no brain (generated, seed 3)', 'ridge (curves, all seeds)')
+    """
+    which = "" if seed is None else f", seed {seed}" if isinstance(seed, int) else f", {seed}"
+    return f"{name.replace('_', ' ')} ({kind}{which})"
+
+
+def off_chance(score: Mapping[str, Any]) -> str:
+    """What is wrong with a score that should be at chance."""
     low, high = score["ci95"]
-    which = kind if seed is None else f"{kind}, seed {seed}"
     return (
-        f"{name.replace('_', ' ')} ({which}) should be at chance {score['chance']:.2f} "
-        f"but has {score['accuracy']:.3f} [{low:.3f}, {high:.3f}], two-sided p = "
-        f"{2.0 * min(score['p_value'], score['p_value_below']):.2g}"
+        f"should be at chance {score['chance']:.2f} but has {score['accuracy']:.3f} [{low:.3f}, {high:.3f}], "
+        f"two-sided p = {2.0 * min(score['p_value'], score['p_value_below']):.2g}"
     )

@@ -25,7 +25,7 @@ BROKEN_DOWN = (BRAIN, "oracle")
 OF_STYLES = (BRAIN, "ridge", "genre_oracle", "signal_blind", "song_oracle", "oracle")
 # 2-way is the pairwise score; N-way of a gallery of N is top-1.
 WAYS = (2, 10, 50)
-VECTORS = {"embedding": "decoded", "generated": "made"}
+VECTORS = {"embedding": "decoded", "curves": "curves", "generated": "made"}
 
 
 def level_breakdown(found: Mapping[str, Sequence[UnitResult]]) -> dict[str, dict[str, list[dict[str, Any]]]]:
@@ -38,9 +38,9 @@ def level_breakdown(found: Mapping[str, Sequence[UnitResult]]) -> dict[str, dict
 
     Returns
     -------
-    {condition: {"embedding" or "generated": rows}}, where there are vectors: overall, by seed with several of them, by
-    listener ("subject") with several of them, by style and within style with several of them, within work where songs
-    are versions of one, and within song where songs have several windows.
+    {condition: {"embedding", "curves" or "generated": rows}}, where there are vectors: overall, by seed with several of
+    them, by listener ("subject") with several of them, by style and within style with several of them, within work
+    where songs are versions of one, and within song where songs have several windows.
     """
     facts = next((results[0].facts for results in found.values() if results), {})
     names = OF_STYLES if "style" in facts.get("gallery", {}) else BROKEN_DOWN
@@ -102,7 +102,7 @@ def _rows(results: Sequence[UnitResult], kind: str, which: str) -> list[dict[str
     parts: list[tuple[int, Matched, list[str] | None]] = []
     for result in results:
         matched, entry = getattr(result, which), result.entry
-        if matched is not None and entry is not None and entry[kind]:
+        if matched is not None and entry is not None and entry.get(kind):
             parts.append((entry["seed"], matched, query_names(matched, entry[kind]["cells"])[1]))
     if not parts:
         return []

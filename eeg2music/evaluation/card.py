@@ -10,7 +10,7 @@ from typing import Any
 
 from eeg2music.errors import InputError
 from eeg2music.evaluation.config import BRAIN
-from eeg2music.evaluation.tables import DISAGREE, POOLED, limits, marked_p, number, styles_text
+from eeg2music.evaluation.tables import DISAGREE, POOLED, is_circular, limits, marked_p, number, styles_text
 from eeg2music.report.words import NO_FINDING
 
 CARD_FILE = "card.md"
@@ -52,13 +52,17 @@ def _of_levels(scores: Scores) -> Iterator[str]:
     for level in scores["levels"]:
         yield _level(level)
         yield from _tables(level)
+    circular = "also conditions: circular, too, and no independent measure. It"
+    judge = circular if is_circular(scores) else "conditions nothing and"
     yield (
         "**Independence.** The decoded embedding is scored in the space that conditions the generator: circular by "
         "nature, and no measure of the music. The generated music is scored by an encoder "
-        f"(`{scores['scorer_sha256'][:12]}`) that conditions nothing and shares no song with the other models. No "
-        "model was trained on a scored song or listener, by the names in their training manifests."
+        f"(`{scores['scorer_sha256'][:12]}`) that {judge} shares no song with the other models. No model was trained "
+        "on a scored song or listener, by the names in their training manifests."
     )
-    limits_known = [f"{POOLED} Below ten, listeners are fixed: nothing is said about other listeners."]
+    limits_known = [
+        f"{POOLED} p-values are uncorrected. Below ten, listeners are fixed: nothing is said about other listeners."
+    ]
     if not recorded:
         limits_known.append("Simulated recordings follow the simulator's assumptions; nothing is said about people.")
     if any(level["style"] not in (None, "mixed") for level in scores["levels"]):
@@ -66,6 +70,7 @@ def _of_levels(scores: Scores) -> Iterator[str]:
     limits_known += [*_power(scores), DISAGREE]
     yield "**Limits.** " + " ".join(limits_known)
     yield from _stamps((*scores["surprises"], *scores.get("warnings", ())), "Not as expected")
+    yield from _stamps((*scores["stamps"], *scores["remarks"]), "Stamps and remarks")
 
 
 def _level(level: Scores) -> str:

@@ -15,6 +15,7 @@ import torch
 
 from eeg2music.errors import LeakError
 from eeg2music.evaluation.known import JUDGE
+from eeg2music.evaluation.tables import CIRCULAR
 from eeg2music.files import read_json, sha256_file
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.targets.cache import model_hash
@@ -51,7 +52,7 @@ def check_judge(folder: Path, *, allow: bool = False) -> list[str]:
             allowed="a scorer that conditioned nothing",
             remedy="use the checkpoint's own scorer; --allow-circular scores all the same and stamps the report",
         )
-    return [f"CIRCULAR: the scorer {what}: the score of generated music is not independent." for what in found]
+    return [f"{CIRCULAR}: the scorer {what}: the score of generated music is not independent." for what in found]
 
 
 def _shared_weights(folder: Path) -> list[str]:

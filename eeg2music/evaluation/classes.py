@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from eeg2music.errors import InputError
-from eeg2music.evaluation.statistics import cluster_interval, permutation_p_value
+from eeg2music.evaluation.permutations import exchanged_means, lent, permutation_p_value
+from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.metrics.agreement import class_agreement
+from eeg2music.metrics.checks import label_codes
 from eeg2music.seeding import numpy_rng
 
 PERMUTATIONS = 2000
@@ -37,6 +39,9 @@ def class_scores(
     generated, heard : {"genre": (clip,) labels, ...}, the same kinds
     songs : (clip,) song of each clip: the clusters, and what is permuted
     oracle : the same of the oracle's clips
+
+    Where most clips of a song are of one class, whole songs are right or wrong, and with few of them the interval is
+    short: 95 % cover 0.92 to 0.94 at eight songs and four classes (`benchmarks/statistics_calibration.py`).
 
     Returns
     -------
@@ -90,13 +95,16 @@ def _p_value(
 
     The heard labels stay, so that the classes and their sizes are the same in every draw.
     """
+    clusters = label_codes("songs", songs, len(ref))
+    members = [np.flatnonzero(clusters == song) for song in range(int(clusters.max()) + 1)]
+    slot = np.empty(len(ref), dtype=np.int64)
+    for places in members:
+        slot[places] = np.arange(len(places))
+    both = label_codes("labels", [*ref, *made], 2 * len(ref))
+    classes, given = both[: len(ref)], both[len(ref) :]
+    # Each class of the reference counts alike.
+    size = np.bincount(classes)
+    share = len(ref) / (size[classes] * len(size))
+    scored = (given[lent(members, slot)] == classes[:, None]) * share[:, None]
     rng = numpy_rng(seed, "class permutation", kind)
-    names = list(dict.fromkeys(songs))
-    members = [np.array([place for place, song in enumerate(songs) if song == name]) for name in names]
-    null = np.empty(permutations)
-    source = np.empty(len(ref), dtype=np.int64)
-    for draw in range(permutations):
-        for places, song in zip(members, rng.permutation(len(names)), strict=True):
-            source[places] = np.resize(members[song], len(places))
-        null[draw] = class_agreement([made[place] for place in source], ref).balanced_accuracy
-    return permutation_p_value(observed, null)
+    return permutation_p_value(observed, exchanged_means(scored, clusters, rng=rng, permutations=permutations))

@@ -82,23 +82,3 @@ def effective_clusters(number: NDArray[Any]) -> Float64:
     """
     sizes = np.asarray(number, dtype=np.float64)
     return sizes.sum(axis=-1) ** 2 / (sizes**2).sum(axis=-1)
-
-
-def linearised(sums: ClusterSums, weights: Float64) -> tuple[Float64, Float64]:
-    """Mean and cluster-robust standard error of one data set for each row of cluster weights.
-
-    Parameters
-    ----------
-    sums : each (cluster,)
-    weights : (row, cluster) how often each cluster counts
-
-    Returns
-    -------
-    (row,), (row,): the error has the factor C / (C - 1) (Cameron and Miller 2015).
-    """
-    clusters = len(sums.total)
-    count = weights @ sums.number
-    mean = weights @ sums.total / count
-    residuals = sums.total - mean[:, None] * sums.number
-    squares = np.einsum("rc,rc->r", weights, residuals**2)
-    return mean, np.sqrt(squares * clusters / (clusters - 1)) / count

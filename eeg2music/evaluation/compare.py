@@ -247,15 +247,11 @@ def _notes(ours: Mapping[str, Any], theirs: Mapping[str, Any], rows: Sequence[Ma
         notes.append("The results do not say which scorer judged the generated music: make sure that it was one.")
     if ours.get("checkpoint_sha256") == theirs.get("checkpoint_sha256"):
         notes.append(f"Both runs are of the same {'manifest' if outside else 'checkpoint'}.")
-    return [*notes, *(_outside_notes(ours, theirs) if outside else ())]
-
-
-def _outside_notes(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    """What results of `score` do not say, and what they are stamped with."""
-    notes = [f"{side}: {text}" for side, of in (("A", ours), ("B", theirs)) for text in of["stamps"]]
-    if ours["gallery_sha256"] is None:
+    if outside and ours["gallery_sha256"] is None:
         notes.append("The results do not say what the gallery held: make sure that it was one.")
-    return notes
+    # Results of earlier versions have none.
+    stamps = [f"{side}: {text}" for side, of in (("A", ours), ("B", theirs)) for text in of.get("stamps", ())]
+    return [*notes, *stamps]
 
 
 def _cells_of(row: Mapping[str, Any]) -> list[str]:

@@ -6,13 +6,14 @@ Computes no p-values and reads no files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from eeg2music.evaluation.comparable import KINDS
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.corrections import holm
 from eeg2music.evaluation.tables import number, p_text
+from eeg2music.report.words import NO_FINDING
 
 FEWEST_SEEDS = 3
 COMPARED = ["level", "scored", "seed", "pairwise", "p", "p, corrected"]
@@ -51,6 +52,36 @@ def brain_comparisons(levels: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for entry in level["scores"].get(BRAIN, {}).get("seeds", ())
         if entry.get(kind)
     ]
+    return _together(rows)
+
+
+def in_summary(levels: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], str, Mapping[str, Any]]]:
+    """(level, condition, its scores) of what the summary shows: the brain at every level, controls at the first."""
+    for place, level in enumerate(levels):
+        for name, of in level["scores"].items():
+            if of["seeds"] and (name == BRAIN or place == 0):
+                yield level, name, of
+
+
+def summary_comparisons(levels: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The p-values of the summary, all seeds together, beside their corrected ones.
+
+    Returns
+    -------
+    As `brain_comparisons`, with rows of {level, condition, kind, accuracy, p_value, p_corrected}
+    """
+    return _together(
+        [
+            {"level": level["name"], "condition": name, "kind": kind, **_figures(of["pooled"][kind])}
+            for level, name, of in in_summary(levels)
+            for kind in KINDS
+            if of["pooled"].get(kind) and (name, kind) != NO_FINDING
+        ]
+    )
+
+
+def _together(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Rows that are printed together, corrected over all of them."""
     for row, value in zip(rows, corrected([row["p_value"] for row in rows]), strict=True):
         row["p_corrected"] = value
     drawn = min((row.pop("permutations") for row in rows), default=0)
@@ -71,13 +102,11 @@ def comparison_tables(comparisons: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows, count = comparisons["rows"], comparisons["count"]
     if count < 2:
         return []
-    least = comparisons["smallest_possible"]
     note = (
         f"Each p is of one comparison with chance (song permutation), corrected by Holm's method over all {count}: "
-        "where that is below 0.05, the chance of any false claim among them is at most 5 %. The smallest p that the "
-        f"permutations can give comes to {p_text(least)}"
+        "where that is below 0.05, the chance of any false claim among them is at most 5 %. "
+        f"{smallest_line(comparisons)}"
     )
-    note += ": with so many comparisons and so few permutations, nothing can pass." if least >= 0.05 else "."
     cells = [
         [
             row["level"],
@@ -90,6 +119,13 @@ def comparison_tables(comparisons: Mapping[str, Any]) -> list[dict[str, Any]]:
         for row in rows
     ]
     return [{"title": "The brain against chance, corrected", "note": note, "heads": COMPARED, "rows": cells}]
+
+
+def smallest_line(comparisons: Mapping[str, Any]) -> str:
+    """What the smallest p that could have been found comes to. `comparisons`: one or more of them."""
+    least = comparisons["smallest_possible"]
+    text = f"The smallest p that the permutations can give comes to {p_text(least)}"
+    return text + (": with so many comparisons and so few permutations, nothing can pass." if least >= 0.05 else ".")
 
 
 def seed_remarks(count: int, what: str) -> list[str]:

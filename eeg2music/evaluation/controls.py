@@ -118,45 +118,6 @@ def derangement(songs: int | Sequence[Hashable] | NDArray[Any], rng: np.random.G
     return index
 
 
-def other_subject(subjects: Sequence[Hashable], stimuli: Sequence[Hashable], rng: np.random.Generator) -> Index:
-    """For every window, one of another person who heard the same.
-
-    What is left of a score with it is what brains have in common; what is lost was the person's own.
-
-    Parameters
-    ----------
-    subjects : (n,) who listened
-    stimuli : (n,) what was heard, precisely enough to be the same window (song and start)
-
-    Returns
-    -------
-    (n,) index of the replacing window, drawn evenly from those that qualify.
-
-    Raises
-    ------
-    DataError
-        If a window has no counterpart.
-    """
-    if len(subjects) != len(stimuli):
-        raise InputError(f"{len(subjects)} subjects for {len(stimuli)} stimuli", allowed="one each")
-    members: dict[Hashable, list[int]] = defaultdict(list)
-    for place, stimulus in enumerate(stimuli):
-        members[stimulus].append(place)
-    chosen, alone = [], []
-    for place, (subject, stimulus) in enumerate(zip(subjects, stimuli, strict=True)):
-        others = [m for m in members[stimulus] if subjects[m] != subject]
-        if others:
-            chosen.append(others[int(rng.integers(len(others)))])
-        else:
-            alone.append(place)
-    if alone:
-        raise DataError(
-            f"{len(alone)} of {len(subjects)} windows were heard by one subject only (such as {stimuli[alone[0]]!r})",
-            remedy="restrict this control to stimuli that two or more subjects heard",
-        )
-    return np.array(chosen, dtype=np.int64)
-
-
 def reinitialised(model: nn.Module, seed: int) -> nn.Module:
     """A copy of a model with fresh random weights: same architecture, nothing learned.
 

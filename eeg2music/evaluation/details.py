@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eeg2music.evaluation.config import BRAIN
+from eeg2music.evaluation.comparable import KINDS
+from eeg2music.evaluation.comparisons import in_summary, smallest_line
 from eeg2music.evaluation.outside.page import COUNTED, IN_PARTS, INTERVALS, part_cells
 from eeg2music.evaluation.tables import (
     DISAGREE,
@@ -19,13 +20,15 @@ from eeg2music.evaluation.tables import (
     limits,
     marked_p,
     number,
+    p_text,
     seeds_text,
     together,
 )
 from eeg2music.report.words import NO_FINDING
 
-KINDS = ("embedding", "generated")
 ABSENT = "–"
+# What gives the number of queries, and that of clips.
+COUNTED_BY = ("embedding", "generated")
 APART = ["condition", "KAD", "KAD: 95 % interval", "KAD reversed", "FAD-∞", "FAD-∞: 95 % interval", "FAD", "density"]
 APART += ["coverage (expected)", "songs", "clips (draws)", "reference songs"]
 
@@ -34,20 +37,21 @@ def summary_table(scores: Mapping[str, Any]) -> dict[str, Any]:
     """The brain at every level, and at the first level every control: what a paper shows."""
     heads = ["level", "condition"]
     for kind in KINDS:
-        heads += [f"{kind}: pairwise", "95 % interval", "p", "top-1"]
+        heads += [f"{kind}: pairwise", "95 % interval", "p", "p, corrected", "top-1"]
     heads += ["onset correlation", "KAD", "queries", "clips", "gallery"]
+    compared = scores["summary_comparisons"]
+    p_corrected = {(row["level"], row["condition"], row["kind"]): row["p_corrected"] for row in compared["rows"]}
     rows = [
-        [level_title(level), name.replace("_", " "), *_summary_cells(level, name, of)]
-        for place, level in enumerate(scores["levels"])
-        for name, of in level["scores"].items()
-        if of["seeds"] and (name == BRAIN or place == 0)
+        [level_title(level), _name(name), *_summary_cells(level, name, of, p_corrected)]
+        for level, name, of in in_summary(scores["levels"])
     ]
     count = max((len(of["seeds"]) for level in scores["levels"] for of in level["scores"].values()), default=0)
     note = (
         f"{together(count).capitalize()}. {POOLED} Chance is 0.5 pairwise, and for top-1 one in the "
-        f"gallery: {_top1_chance(scores)}. p: pairwise, uncorrected. {DISAGREE} Onset "
-        "correlation: generated and heard stems, one lag for all, without an interval; KAD: kernel distance of all "
-        "clips from music, its interval stands below. So do each seed's figures, and the controls at further levels."
+        f"gallery: {_top1_chance(scores)}. p: pairwise, uncorrected; corrected: by Holm's method over all "
+        f"{compared['count']} of this table. {smallest_line(compared)} {DISAGREE} Onset "
+        "correlation: generated and heard stems, one lag for all; KAD: kernel distance of all clips from music. Their "
+        "intervals stand below. So do each seed's figures, and the controls at further levels."
     )
     if any(NO_FINDING[0] in level["scores"] for level in scores["levels"]):
         note += f" {NO_EMBEDDING}"
@@ -76,40 +80,24 @@ def distance_tables(level: Mapping[str, Any]) -> list[dict[str, Any]]:
     return tables
 
 
-# Of all seeds together, beside embedding and clips: what is compared, by what name it is known, what is said of it.
-BESIDE = (
-    (
-        "embedding_centred",
-        "embedding less its mean",
+def centred_tables(level: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Identification by the embedding less its mean, each seed beside all together; no table where nothing was."""
+    rows = []
+    for name, of in level["scores"].items():
+        found = of.get("pooled", {}).get("embedding_centred")
+        if found is not None and (name, "embedding") != NO_FINDING:
+            each = ", ".join(map(number, found["accuracy_by_seed"]))
+            cells = [number(found["accuracy"]), each, limits(found["ci95"])]
+            cells += [marked_p(found["p_value"], found["ci95"], found["chance"]), number(found["top1"])]
+            rows.append([_name(name), *cells, f"{found['n']}", f"{found['gallery_size']}"])
+    note = (
         "Queries less their mean and the gallery less its own. A model whose outputs hardly vary is at chance in the "
-        "table above for that alone; here only if what varies tells nothing of what was heard.",
-    ),
-    (
-        "curves",
-        "control curves",
-        "By the decoded onset strength, loudness and brightness of the stems: their mean correlation with the "
-        "gallery's, without any delay. These are conditions, as the embedding is: no clip is judged here. A random "
-        "encoder need not be at chance, because any filter of a recording follows what the recording follows.",
-    ),
-)
-
-
-def beside_tables(level: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Identification by what else was decoded, all seeds together; no table where nothing was."""
-    tables = []
-    for kind, title, note in BESIDE:
-        rows = []
-        for name, of in level["scores"].items():
-            found = of.get("pooled", {}).get(kind)
-            if found is not None and (name, "embedding") != NO_FINDING:
-                cells = [number(found["accuracy"]), limits(found["ci95"])]
-                cells += [marked_p(found["p_value"], found["ci95"], found["chance"]), number(found["top1"])]
-                rows.append([_name(name), *cells, f"{found['n']}", f"{found['gallery_size']}"])
-        if rows:
-            heads = ["condition", "pairwise", "95 % interval", "p", "top-1", "queries", "gallery"]
-            said = f"{note} {DISAGREE}"
-            tables.append({"title": level_title(level, title), "note": said, "heads": heads, "rows": rows})
-    return tables
+        "table above for that alone; here only if what varies tells nothing of what was heard. p: uncorrected. "
+        f"{DISAGREE}"
+    )
+    heads = ["condition", "pairwise", "by seed", "95 % interval", "p", "top-1", "queries", "gallery"]
+    title = level_title(level, "embedding less its mean")
+    return [{"title": title, "note": note, "heads": heads, "rows": rows}] if rows else []
 
 
 def breakdown_tables(level: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -141,17 +129,19 @@ def _top1_chance(scores: Mapping[str, Any]) -> str:
     return ", ".join(f"{1.0 / size:.3f} of {size}" for size in sorted(sizes))
 
 
-def _summary_cells(level: Mapping[str, Any], name: str, of: Mapping[str, Any]) -> list[str]:
-    cells, counts, seeds = [], [], of["seeds"]
+def _summary_cells(
+    level: Mapping[str, Any], name: str, of: Mapping[str, Any], p_corrected: Mapping[tuple[str, str, str], float]
+) -> list[str]:
+    cells, seeds = [], of["seeds"]
     for kind in KINDS:
-        found = [entry[kind] for entry in seeds if entry.get(kind)]
-        counts.append(f"{found[0]['n']}" if found else ABSENT)
-        pooled = of["pooled"][kind]
+        pooled = of["pooled"].get(kind)
         if pooled is None or (name, kind) == NO_FINDING:
-            cells += [ABSENT] * 4
+            cells += [ABSENT] * 5
             continue
         cells += [number(pooled["accuracy"]), limits(pooled["ci95"])]
-        cells += [marked_p(pooled["p_value"], pooled["ci95"], pooled["chance"]), number(pooled["top1"])]
+        cells += [marked_p(pooled["p_value"], pooled["ci95"], pooled["chance"])]
+        cells += [p_text(p_corrected[level["name"], name, kind]), number(pooled["top1"])]
+    counts = [next((f"{entry[kind]['n']}" for entry in seeds if entry.get(kind)), ABSENT) for kind in COUNTED_BY]
     following = known_mean([entry["following"]["mean"] for entry in seeds if entry.get("following")])
     kernel = level.get("distances", {}).get(name, {}).get("kernel")
     cells += [ABSENT if value is None else number(value) for value in (following, kernel)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from eeg2music.config import Config
 from eeg2music.config_words import Unfit, known_names
@@ -17,7 +17,11 @@ from eeg2music.simulation.listening import Crosstalk
 from eeg2music.simulation.responses import FAMILIES
 
 MUSIC, SHUFFLED, RANDOMIZED = "music", "shuffled_songs", "phase_randomized"
-CURVES, EMBEDDINGS = "curves", "embeddings"
+CURVES, EMBEDDINGS, GIVEN = "curves", "embeddings", "features"
+# What is scored.
+SIMULATED, PREPARED, RESPONSES = "simulated", "prepared", "responses"
+# The kind of channels that come as arrays; their places are in MNI space.
+MNI = "mni"
 
 
 class EncodingListening(Config):
@@ -77,6 +81,8 @@ class EncodingConfig(Config):
     ----------
     checkpoint : folder of models whose CLAP embeds the music; the shipped ones by default
     prepared : a prepared cache to score instead of simulated listeners
+    responses : {listener: .npz} in the place of both: voxels or contacts as arrays, beside features of the music
+        (`encoding_responses.read_responses` says which). Those features are asked about, whatever `features` says
     genres : {song: genre} for recorded music; simulated songs say theirs
     features : which questions are asked
     lag_s : how long after a sound the curves look at the recording
@@ -89,6 +95,7 @@ class EncodingConfig(Config):
     kind: Literal["encoding"] = "encoding"
     checkpoint: str | None = None
     prepared: str | None = None
+    responses: dict[str, str] = Field(default_factory=dict)
     listening: EncodingListening = EncodingListening()
     genres: dict[str, str] = Field(default_factory=dict)
     features: tuple[Literal["curves", "embeddings"], ...] = Field(default=("curves", "embeddings"), min_length=1)
@@ -99,3 +106,9 @@ class EncodingConfig(Config):
     penalties: tuple[float, ...] = Field(default=(10.0, 100.0, 1e3, 1e4, 1e5), min_length=1)
     folds: int = Field(default=FOLDS, ge=2)
     seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _one_material(self) -> EncodingConfig:
+        if self.prepared and self.responses:
+            raise Unfit("prepared and responses stand together", allowed="one of them")
+        return self

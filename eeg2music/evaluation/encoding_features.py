@@ -6,7 +6,7 @@ Knows nothing of recordings.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ class FeatureSet:
     Attributes
     ----------
     of : (samples,) at 24 kHz -> (frame, dim) at `rate_hz`
+    rate_hz : 0 where rows are given, and no audio
     lags : frames of the past that are looked at
     power : the response is the logarithm of a channel's power in each frame; else its mean
     permutations : that the null is drawn from
@@ -45,10 +46,8 @@ class FeatureSet:
     permutations: int = 1
 
 
-def feature_sets(
-    config: EncodingConfig, songs: Iterable[str], works: Mapping[str, str], folder: Path, device: str
-) -> list[FeatureSet]:
-    """Those that the config asks for.
+def feature_sets(config: EncodingConfig, scored: Manifest, folder: Path, device: str) -> list[FeatureSet]:
+    """Those that the config asks for. scored : the songs that are heard
 
     Raises
     ------
@@ -62,7 +61,7 @@ def feature_sets(
         sets.append(FeatureSet(CURVES, lambda audio: control_curves_numpy(audio).T, rate_hz, lags, permutations=count))
     if EMBEDDINGS in config.features:
         trained = trained_on(folder / "clap")
-        refuse_leaks(trained, Manifest(frozenset(songs), works), kinds=("song", "work"))
+        refuse_leaks(trained, scored, kinds=("song", "work"))
         clap: Any = load_clap(folder / "clap")
         embed = _remembering(embedded_windows(clap.to(pick_device(device)), config.embedding_window_s))
         rate_hz, count = 1.0 / config.embedding_window_s, config.embedding_permutations

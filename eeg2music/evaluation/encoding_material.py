@@ -23,9 +23,9 @@ from eeg2music.evaluation.encoding_data import (
     prepared_encoding_data,
 )
 from eeg2music.evaluation.encoding_features import FeatureSet
-from eeg2music.evaluation.manifests import declared_works
 from eeg2music.evaluation.material import composed
 from eeg2music.preprocess.eeg import channel_mask, preprocess
+from eeg2music.recordings.manifests import Manifest, declared_works, stimulus_hashes
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.simulation.composer import STYLES
 from eeg2music.simulation.listening import draw_listener
@@ -66,6 +66,7 @@ class Study:
     ----------
     songs : of all listeners
     genre_of, work_of : {song: label}, as far as they are declared
+    stimuli : hashes of the songs' audio files, where there are files
     """
 
     subjects: tuple[str, ...]
@@ -73,6 +74,12 @@ class Study:
     genre_of: Mapping[str, str]
     work_of: Mapping[str, str]
     listener: Callable[[str], Listened]
+    stimuli: frozenset[str] = frozenset()
+
+    @property
+    def scored(self) -> Manifest:
+        """What no model may know."""
+        return Manifest(frozenset(self.songs), self.work_of, stimuli=self.stimuli)
 
 
 def simulated_study(config: EncodingListening, seed: int) -> Study:
@@ -95,11 +102,18 @@ def prepared_study(cache: str | Path, genres: Mapping[str, str]) -> Study:
         raise DataError(f"No window of {cache} has audio", remedy="prepare a data set that names its stimuli")
     songs = tuple(sorted({row["stimulus"] for row in heard}))
     subjects = tuple(sorted({row["subject"] for row in heard}))
-    return Study(subjects, songs, _genres(songs, genres), declared_works(heard), partial(_prepared, data))
+    return Study(
+        subjects,
+        songs,
+        known_genres(songs, genres),
+        declared_works(heard),
+        partial(_prepared, data),
+        stimuli=stimulus_hashes(row["stimulus_file"] for row in heard),
+    )
 
 
-def _genres(songs: tuple[str, ...], declared: Mapping[str, str]) -> dict[str, str]:
-    """Declared genres; a simulated song says its own."""
+def known_genres(songs: tuple[str, ...], declared: Mapping[str, str]) -> dict[str, str]:
+    """{song: genre} as declared; a simulated song says its own. Songs of no known genre are left out."""
     own = {song: song.partition("-")[0] for song in songs if song.partition("-")[0] in STYLES}
     return {song: declared.get(song, own.get(song, "")) for song in songs if song in declared or song in own}
 

@@ -8,12 +8,28 @@ from typing import Any
 
 import numpy as np
 
-from eeg2music.evaluation.encoding_config import EMBEDDINGS, MUSIC, RANDOMIZED, SHUFFLED
+from eeg2music.errors import MissingExtraError
+from eeg2music.evaluation.encoding_config import (
+    EMBEDDINGS,
+    MNI,
+    MUSIC,
+    PREPARED,
+    RANDOMIZED,
+    RESPONSES,
+    SHUFFLED,
+    SIMULATED,
+)
 from eeg2music.evaluation.tables import limits, number, p_text, write_tables
-from eeg2music.report.brain_maps import LEAST_CHANNELS, topomaps
+from eeg2music.report.brain_maps import LEAST_CHANNELS, glass_brain, topomaps
 from eeg2music.report.html import Picture
+from eeg2music.types import KIND_WORDS
 
 CONDITIONS = {MUSIC: "music heard", SHUFFLED: "songs shuffled", RANDOMIZED: "phase-randomized"}
+MATERIAL = {
+    SIMULATED: "Simulated at {snr_db:g} dB",
+    PREPARED: "Recordings of a prepared cache",
+    RESPONSES: "Responses given as arrays",
+}
 BEST = 5
 Scores = Mapping[str, Any]
 
@@ -39,14 +55,19 @@ def encoding_tables(scores: Scores) -> list[dict[str, Any]]:
 
 
 def _lead(scores: Scores) -> str:
-    material = "Recordings of a prepared cache" if scores["snr_db"] is None else f"Simulated at {scores['snr_db']:g} dB"
+    material = MATERIAL[scores["material"]].format(snr_db=scores["snr_db"])
     config = scores["config"]
-    return (
+    text = (
         f"{material}: {len(scores['subjects'])} listeners, {len(scores['songs'])} songs, seed {scores['seed']}. Ridge "
         "from features of the music to each channel, whole songs held out (works, where declared). "
         "p from permutations of whole songs, the model fitted anew for each; q after "
         "Benjamini and Hochberg over the channels of a listener. Each listener is scored alone: nothing is said about "
-        "other listeners. Curves: onset, loudness and brightness of the mix at 32 Hz with lags, against the course of "
+        "other listeners. "
+    )
+    if scores["material"] == RESPONSES:
+        return text + "Features and responses are as given, row by row."
+    return text + (
+        "Curves: onset, loudness and brightness of the mix at 32 Hz with lags, against the course of "
         f"a channel. Embeddings: CLAP of windows of {config['embedding_window_s']:g} s, against the logarithm of a "
         "channel's power."
     )
@@ -98,8 +119,12 @@ def _beyond(scores: Scores) -> dict[str, Any]:
         rows.append([*cells, _share(found, "ceiling"), _share(found, "r_of_ceiling"), f"{one['presentations']}"])
     note = "Means over channels, on songs held out; a share may come out below 0, and stands without an interval. "
     why = scores["why_no_genre"]
-    note += f"No genre: {why}. " if why else "A genre is the same all through a song, and a filtered recording has no "
-    note += "" if why else "mean: it can say something about power, and nothing about the course of a channel. "
+    note += f"No genre: {why}. " if why else ""
+    if not why and scores["material"] != RESPONSES:
+        note += (
+            "A genre is the same all through a song, and a filtered recording has no mean: it can say something about "
+            "power, and nothing about the course of a channel. "
+        )
     note += "The ceiling is what a perfect model would reach, from repeats of the same music."
     alone = {of["why_no_ceiling"] for of in scores["subjects"].values()} - {None}
     note += "".join(f" No ceiling: {text}." for text in sorted(alone))
@@ -150,16 +175,48 @@ def _maps(scores: Scores) -> Iterator[Picture]:
     if len(caps) > 1 and all(cap == caps[0] for cap in caps):
         for features in next(iter(subjects.values()))["scores"]:
             several = [of["scores"][features] for of in subjects.values()]
-            yield from _head(f"{features}: mean of {len(caps)} listeners", caps[0], several)
+            yield from _map(f"{features}: mean of {len(caps)} listeners", caps[0], several)
     for subject, of in subjects.items():
         for features, one in of["scores"].items():
-            yield from _head(f"{features}: {subject}", of["channels"], [one])
+            yield from _map(f"{features}: {subject}", of["channels"], [one])
+
+
+def _map(title: str, channels: Scores, listeners: Sequence[Scores]) -> Iterator[Picture]:
+    kind = channels["kind"]
+    if kind == MNI:
+        yield from _brain(title, channels, listeners)
+    elif kind == "eeg":
+        yield from _head(title, channels, listeners)
+    else:
+        why = f"No map: a scalp is drawn of EEG, and this is {KIND_WORDS[kind]}."
+        inside = " Contacts are drawn in a brain where they are given as arrays with MNI coordinates (`responses`)."
+        yield title, why + (inside if kind == "ieeg" else ""), None
+
+
+def _brain(title: str, channels: Scores, listeners: Sequence[Scores]) -> Iterator[Picture]:
+    """Voxels or contacts as dots in a transparent brain: r, and what is beyond the genre."""
+    if None in channels["positions_m"]:
+        yield title, "No map: the responses have no coordinates_mm.", None
+        return
+    place_of = dict(zip(channels["names"], channels["positions_m"], strict=True))
+    known = [row["name"] for row in listeners[0][MUSIC]["rows"]]
+    places = [[1000.0 * value for value in place_of[name]] for name in known]
+    text = "Correlation of predicted and given responses, songs held out."
+    drawn = [(title, "r", text)]
+    if "unique" in listeners[0][MUSIC]["rows"][0]:
+        drawn.append((f"{title}, beyond the genre", "unique", "Share of the variance that only the features explain."))
+    for name, key, said in drawn:
+        values = _values(listeners, MUSIC, key, known)
+        try:
+            picture = glass_brain(values, places, known, label="r" if key == "r" else "R²")
+        except MissingExtraError as error:
+            yield name, f"No map: {error}", None
+            return
+        yield name, said, picture
 
 
 def _head(title: str, channels: Scores, listeners: Sequence[Scores]) -> Iterator[Picture]:
-    if channels["kind"] != "eeg":
-        yield title, f"No map: this draws electrodes on a scalp, not {channels['kind']}.", None
-        return
+    """Electrodes on a scalp: r beside its controls, and of embeddings what is beyond the genre."""
     place_of = {
         name: place for name, place in zip(channels["names"], channels["positions_m"], strict=True) if place is not None
     }

@@ -17,10 +17,20 @@ from numpy.typing import NDArray
 
 from eeg2music.evaluation.controls import derangement, phase_randomize
 from eeg2music.evaluation.encoding import LEVEL, encoding_scores
-from eeg2music.evaluation.encoding_config import EMBEDDINGS, MUSIC, RANDOMIZED, SHUFFLED, EncodingConfig
+from eeg2music.evaluation.encoding_config import (
+    EMBEDDINGS,
+    MUSIC,
+    PREPARED,
+    RANDOMIZED,
+    RESPONSES,
+    SHUFFLED,
+    SIMULATED,
+    EncodingConfig,
+)
 from eeg2music.evaluation.encoding_features import FeatureSet, feature_sets, summary_of_curves
 from eeg2music.evaluation.encoding_material import Listened, Study, prepared_study, simulated_study
 from eeg2music.evaluation.encoding_page import write_encoding
+from eeg2music.evaluation.encoding_responses import given_features, responses_study
 from eeg2music.evaluation.tables import SCORE_FILES
 from eeg2music.files import check_result_folder
 from eeg2music.metrics.encoding import variance_partition
@@ -61,12 +71,12 @@ def score_encoding(config: EncodingConfig, *, device: str = "auto", hook: Hook =
     fewer channels than this at the smallest p none can come out significant, for lack of permutations; "remarks" say
     where that is more channels than there are.
     """
-    if config.prepared:
-        study = prepared_study(config.prepared, config.genres)
-    else:
-        study = simulated_study(config.listening, config.seed)
+    study = _study(config)
     folder = Path(config.checkpoint) if config.checkpoint else default_checkpoint()
-    sets = feature_sets(config, study.songs, study.work_of, folder, device)
+    if config.responses:
+        sets = [given_features(config)]
+    else:
+        sets = feature_sets(config, study.scored, folder, device)
     subjects = {}
     for subject in study.subjects:
         hook(f"{subject}: listening")
@@ -76,10 +86,10 @@ def score_encoding(config: EncodingConfig, *, device: str = "auto", hook: Hook =
         "schema": SCHEMA,
         "kind": config.kind,
         # Where files lie on this machine is no part of the result.
-        "config": config.model_dump(mode="json", exclude={"prepared", "checkpoint"}),
-        "material": "prepared" if config.prepared else "simulated",
-        "snr_db": None if config.prepared else config.listening.snr_db,
-        "clap_sha256": checkpoint_sha256(folder / "clap") if EMBEDDINGS in config.features else None,
+        "config": config.model_dump(mode="json", exclude={"prepared", "responses", "checkpoint"}),
+        "material": _material(config),
+        "snr_db": config.listening.snr_db if _material(config) == SIMULATED else None,
+        "clap_sha256": checkpoint_sha256(folder / "clap") if EMBEDDINGS in [one.name for one in sets] else None,
         "songs": list(study.songs),
         "genres": {song: study.genre_of[song] for song in study.songs if song in study.genre_of},
         "works": dict(study.work_of),
@@ -89,6 +99,18 @@ def score_encoding(config: EncodingConfig, *, device: str = "auto", hook: Hook =
         "surprises": [text for name, of in subjects.items() for text in surprises(name, of)],
         "remarks": [text for name, of in subjects.items() for text in remarks(name, of)],
     }
+
+
+def _material(config: EncodingConfig) -> str:
+    return RESPONSES if config.responses else PREPARED if config.prepared else SIMULATED
+
+
+def _study(config: EncodingConfig) -> Study:
+    if config.responses:
+        return responses_study(config.responses, config.genres)
+    if config.prepared:
+        return prepared_study(config.prepared, config.genres)
+    return simulated_study(config.listening, config.seed)
 
 
 class _Bench:
@@ -132,7 +154,7 @@ class _Bench:
         surrogates = np.stack([one.responses for one in listener.rows(features, self._surrogates)])
         return {
             "response": "log power" if features.power else "time course",
-            "rate_hz": features.rate_hz,
+            "rate_hz": features.rate_hz or None,
             "lags": features.lags,
             "dim": int(x.shape[1]),
             "presentations": len(played),

@@ -1,13 +1,15 @@
 """Does each generated stem do what the heard stem did, when it did it?
 
 Onset strength at 32 Hz, unsmoothed, with one global lag or one for each listener; the stems as
-generated, before the mixer. The null is the curve of another song, aligned by beat as well as it can be.
+generated, before the mixer. The nulls are the curve of another song: at its best lag as it is, and aligned by beat,
+that is stretched to the tempo of the song that was heard.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -15,19 +17,38 @@ from numpy.typing import NDArray
 
 from eeg2music.errors import InputError
 from eeg2music.evaluation.controls import derangement
-from eeg2music.metrics.audio import onset_correlation
+from eeg2music.metrics.audio import correlation, onset_correlation
+from eeg2music.mixing.rhythm import analyse_rhythm
 from eeg2music.seeding import numpy_rng
-from eeg2music.targets.curves import control_curves_numpy
+from eeg2music.targets.curves import HOP, control_curves_numpy
 from eeg2music.types import CURVE_RATE_HZ, STEMS, FloatArray
 
 MAX_LAG_S = 0.5
 GLOBAL_LAG_FRAMES = 2
 SILENT = 1e-4
+# Beats are sharper than frames of 31 ms: a curve that is stretched is read off three times as finely.
+FINER = 3
+# Tempi further apart than this are one pulse counted at two levels.
+MOST_STRETCH = 2.0
+# A curve that is played faster ends early: no correlation over less than this of the clip.
+LEAST_SHARED = 1 / 3
 
 
 def onset_curves(stems: FloatArray) -> FloatArray:
     """(clip, stem, samples) -> (clip, stem, frame): onset strength at 32 Hz."""
     return np.stack([control_curves_numpy(clip)[:, 0] for clip in stems])
+
+
+def fine_onset_curves(stems: FloatArray) -> FloatArray:
+    """(stem, samples) -> (stem, frame): the same onset strength at 96 Hz; every third frame is that of `onset_curves`.
+
+    A sound that begins later by a part of a frame has frames between those it had.
+    """
+    frames = round(stems.shape[-1] / HOP)
+    late = [np.pad(stems, ((0, 0), (HOP * part // FINER, 0))) for part in range(FINER - 1, -1, -1)]
+    between = np.stack([control_curves_numpy(audio)[:, 0, :frames] for audio in late], axis=-1)
+    # The first ones lie before the clip.
+    return between.reshape(len(stems), -1)[:, FINER - 1 :]
 
 
 def following(
@@ -37,6 +58,7 @@ def following(
     seed: int,
     songs: Sequence[str] | None = None,
     listeners: Sequence[str] | None = None,
+    tempi_bpm: Sequence[float] | None = None,
 ) -> dict[str, Any]:
     """Correlation of the onset strength of generated and heard stems.
 
@@ -45,14 +67,17 @@ def following(
     generated, heard : (clip, stem, samples), clip by clip the same window
     songs : (clip,) which song was heard, where several clips share one; the null pairs different songs
     listeners : (clip,) who heard it
+    tempi_bpm : (clip,) tempo of what was heard, as composed; None estimates it
 
     Returns
     -------
-    {"mean", "by_stem", "lag_s", "mean_by_listener", "lag_s_by_listener", "null", "n"}: mean over clips and stems at
-    the one lag (at most 62.5 ms) that suits all clips best. "mean_by_listener" allows each listener one such lag,
-    because how late a brain answers is an unknown constant of the listener; None without `listeners`. "null" is the
-    same against another song's stem, at the lag of up to 0.5 s that suits each pair best, so that beats may fall
-    together: it is freer than both. None where there is nothing to compare: a stem that never sounds, one song.
+    {"mean", "by_stem", "lag_s", "mean_by_listener", "lag_s_by_listener", "null", "null_by_beat", "n", "cells"}: mean
+    over clips and stems at the one lag (at most 62.5 ms) that suits all clips best. "mean_by_listener" allows each
+    listener one such lag, because how late a brain answers is an unknown constant of the listener; None without
+    `listeners`. "null" is the same against another song's stem, at the lag of up to 0.5 s that suits each pair best;
+    "null_by_beat" against that stem's curve stretched by the ratio of the two tempi, at the lag of up to one beat that
+    suits best. Both are freer than the means. None where there is nothing to compare: a stem that never sounds, one
+    song. "cells": what the mean is of, {"song", "subject", "correlation"}, clip by clip, the last one by stem.
     """
     made, aimed = onset_curves(generated), onset_curves(heard)
     values, lag_s = _at_one_lag(made, aimed)
@@ -60,14 +85,21 @@ def following(
     labels = list(songs) if songs is not None else list(range(len(made)))
     # With one song in most of the clips they cannot all be paired with another song's.
     alone = 2 * max(Counter(labels).values()) > len(labels)
+    other = None if alone else derangement(labels, numpy_rng(seed, "following"))
     return {
         "mean": _mean(values),
         "by_stem": {name: _mean(column) for name, column in zip(STEMS, values.T, strict=True)},
         "lag_s": lag_s,
         "mean_by_listener": by_listener,
         "lag_s_by_listener": lags_s,
-        "null": None if alone else _null(made, aimed[derangement(labels, numpy_rng(seed, "following"))]),
+        "null": None if other is None else _null(made, aimed[other]),
+        "null_by_beat": None if other is None else _null_by_beat(made, heard, other, tempi_bpm),
         "n": len(made),
+        "cells": {
+            "song": [str(label) for label in labels],
+            "subject": None if listeners is None else [str(name) for name in listeners],
+            "correlation": [[None if np.isnan(value) else float(value) for value in row] for row in values],
+        },
     }
 
 
@@ -107,3 +139,54 @@ def _null(made: FloatArray, other: FloatArray) -> float | None:
         if target.std() > SILENT
     ]
     return float(np.mean(values)) if values else None
+
+
+def _null_by_beat(
+    made: FloatArray, heard: FloatArray, other: NDArray[np.int64], tempi_bpm: Sequence[float] | None
+) -> float | None:
+    if tempi_bpm is None:
+        tempi_bpm = [analyse_rhythm(clip.sum(0)).tempo_bpm for clip in heard]
+    if len(tempi_bpm) != len(made):
+        raise InputError(f"{len(tempi_bpm)} tempi for {len(made)} clips", allowed="one each")
+    values: list[float] = []
+    # Several listeners hear one window.
+    known: dict[bytes, FloatArray] = {}
+    for curves, tempo, place in zip(made, tempi_bpm, other, strict=True):
+        window = sha256(heard[place].tobytes()).digest()
+        if window not in known:
+            known[window] = fine_onset_curves(heard[place])
+        strange = known[window]
+        found = beat_aligned_correlation(curves, strange, tempo, tempi_bpm[place])
+        values += found[strange.std(axis=-1) > SILENT].tolist()
+    return float(np.mean(values)) if values else None
+
+
+def beat_aligned_correlation(
+    curves: FloatArray, other: FloatArray, tempo_bpm: float, other_tempo_bpm: float
+) -> NDArray[np.float64]:
+    """Correlation with the curves of another song, stretched so that it has the tempo of this one.
+
+    Parameters
+    ----------
+    curves : (stem, frame) at 32 Hz
+    other : (stem, frame) at 96 Hz
+    tempo_bpm, other_tempo_bpm : above 0; where one is 0, no pulse was found, and the curves stay as they are
+
+    Returns
+    -------
+    (stem,) each at the lag of up to one beat that suits it best.
+    """
+    known = tempo_bpm > 0 and other_tempo_bpm > 0
+    ratio = tempo_bpm / other_tempo_bpm if known else 1.0
+    while not 1 / MOST_STRETCH <= ratio <= MOST_STRETCH:
+        ratio *= 2.0 if ratio < 1.0 else 0.5
+    most = round((60.0 / tempo_bpm if known else MAX_LAG_S) * CURVE_RATE_HZ * FINER)
+    frames = np.arange(curves.shape[-1])
+    best = np.full(len(curves), -1.0)
+    for lag in range(-most, most + 1):
+        # Where in the other song each frame lies.
+        places = np.rint((FINER * frames - lag) * ratio).astype(np.int64)
+        inside = (places >= 0) & (places < other.shape[-1])
+        if inside.sum() >= max(2, LEAST_SHARED * len(frames)):
+            best = np.maximum(best, correlation(curves[:, inside], other[:, places[inside]]))
+    return best

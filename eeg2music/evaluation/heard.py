@@ -36,6 +36,7 @@ class Heard:
         controls that change a recording change it before windows are cut
     style : the one style that all songs share ("mixed" if they don't)
     works : {song: work} as declared, for versions of one piece; a song not named is its own work
+    stimuli : hashes of the songs' audio files, where there are files: a model may know one under another name
     styles : style of each gallery row, where songs of several known styles were heard
     starts_s : where each gallery row starts in its song; not needed where every song has one row
     """
@@ -47,6 +48,7 @@ class Heard:
     style: str
     recordings: Mapping[str, FloatArray] = field(default_factory=dict)
     works: Mapping[str, str] = field(default_factory=dict)
+    stimuli: frozenset[str] = frozenset()
     styles: tuple[str, ...] = ()
     starts_s: tuple[float, ...] = ()
 
@@ -135,6 +137,7 @@ def level_facts(heard: Heard) -> dict[str, Any]:
         "subjects": sorted(set(heard.query_subjects)),
         "songs": sorted(set(heard.songs)),
         "works": dict(heard.works),
+        "stimuli": sorted(heard.stimuli),
         **({"gallery": rows} if len(rows) > 1 or heard.several_windows else {}),
         **({"mix_only": True} if heard.mix_only else {}),
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,6 +30,26 @@ from eeg2music.metrics.retrieval import (
 from eeg2music.seeding import numpy_rng
 
 PERMUTATIONS = 2000
+# Scores of queries with items that are sorted at once.
+TABLE_CELLS = 500_000
+
+
+class Search(NamedTuple):
+    """Queries of one condition, and what they are looked for among.
+
+    query : (n, dim); gallery : (g, dim)
+    target : (n,) row of the gallery that each query heard
+    clusters : (n,) whom an interval counts, works or songs
+    subjects : (n,) listeners; None where they are not known
+    gallery_songs : as in `identify`
+    """
+
+    query: NDArray[np.floating[Any]]
+    gallery: NDArray[np.floating[Any]]
+    target: NDArray[np.int64]
+    clusters: Sequence[Hashable]
+    subjects: Sequence[Hashable] | None = None
+    gallery_songs: Sequence[Hashable] | None = None
 
 
 def identify(
@@ -214,26 +234,57 @@ def score_tables(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(n, g) pairwise and top-1 scores of every query, were item j its target; ties shared as in the metrics.
 
+    In blocks of queries: beside the two tables, memory does not grow with their number.
+
     gallery_songs : as in `identify`
     """
+    pairwise, top1 = np.empty_like(similarity), np.empty_like(similarity)
+    step = max(1, TABLE_CELLS // similarity.shape[1])
+    for start in range(0, len(similarity), step):
+        rows = slice(start, start + step)
+        block = similarity[rows]
+        pairwise[rows], top1[rows] = _score_rows(block) if gallery_songs is None else _by_item(block, gallery_songs)
+    return pairwise, top1
+
+
+def _by_item(
+    similarity: NDArray[np.float64], gallery_songs: Sequence[Hashable]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`score_tables` of one block, where each item is looked for among those of other songs."""
     n, size = similarity.shape
-    if gallery_songs is not None:
-        cuts = [without_siblings(similarity, np.full(n, item), gallery_songs) for item in range(size)]
-        stands = [standing(*cut, tolerance=TIE_TOLERANCE) for cut in cuts]
-        columns = [(pairwise_score(found), topk_hit(found, 1)) for found in stands]
-        return np.stack([one for one, _ in columns], axis=1), np.stack([other for _, other in columns], axis=1)
-    order = np.argsort(similarity, axis=1, kind="stable")
-    ascending = np.take_along_axis(similarity, order, axis=1)
-    # Runs of equal values: where each begins and ends, spread back over its members.
-    starts = np.concatenate([np.ones((n, 1), bool), np.diff(ascending, axis=1) > TIE_TOLERANCE], axis=1)
+    cuts = (without_siblings(similarity, np.full(n, item), gallery_songs) for item in range(size))
+    stands = (standing(*cut, tolerance=TIE_TOLERANCE) for cut in cuts)
+    columns = [(pairwise_score(found), topk_hit(found, 1)) for found in stands]
+    return np.stack([one for one, _ in columns], axis=1), np.stack([other for _, other in columns], axis=1)
+
+
+def _score_rows(similarity: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`score_tables` of one block, where each item is looked for among all."""
+    n, size = similarity.shape
+    # Equal values share what they get, so that the order among them is of no account.
+    order = np.argsort(similarity, axis=1)
+    starts = np.ones((n, size), dtype=bool)
+    starts[:, 1:] = np.diff(np.take_along_axis(similarity, order, axis=1), axis=1) > TIE_TOLERANCE
+    pairwise, top1 = np.empty_like(similarity), np.zeros_like(similarity)
+    np.put_along_axis(pairwise, order, np.arange(size)[None] / (size - 1), axis=1)
+    top1[np.arange(n), order[:, -1]] = 1.0
+    tied = np.flatnonzero(~starts.all(axis=1))
+    if len(tied):
+        pairwise[tied], top1[tied] = _shared(order[tied], starts[tied])
+    return pairwise, top1
+
+
+def _shared(order: NDArray[np.int64], starts: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The scores of rows with equal values, from their ascending order and where each run of equal values begins."""
+    n, size = order.shape
+    # Where a run begins and ends, spread back over its members.
     place = np.arange(size)
     first = np.maximum.accumulate(np.where(starts, place, 0), axis=1)
     ends = np.concatenate([starts[:, 1:], np.ones((n, 1), bool)], axis=1)
     last = np.minimum.accumulate(np.where(ends, place, size - 1)[:, ::-1], axis=1)[:, ::-1]
-    pairwise, top1 = np.empty_like(similarity), np.empty_like(similarity)
+    pairwise, top1 = np.empty((n, size)), np.empty((n, size))
     np.put_along_axis(pairwise, order, (first + last) / 2.0 / (size - 1), axis=1)
-    best = last == size - 1
-    np.put_along_axis(top1, order, best / (last - first + 1.0), axis=1)
+    np.put_along_axis(top1, order, (last == size - 1) / (last - first + 1.0), axis=1)
     return pairwise, top1
 
 

@@ -68,8 +68,16 @@ def check(config: Config, out: Path) -> None:
         from eeg2music.evaluation.protocols.generate import check_generated
 
         check_generated(config.generated)
-    if isinstance(config, EncodingConfig) and config.prepared:
-        PreparedDataset(config.prepared)
+    if isinstance(config, ProtocolConfig) and config.prepared is not None:
+        from eeg2music.evaluation.protocols.prepared import check_prepared
+
+        check_prepared(config)
+    if isinstance(config, EncodingConfig):
+        if config.prepared:
+            PreparedDataset(config.prepared)
+        missing = [file for file in config.responses.values() if not Path(file).is_file()]
+        if missing:
+            raise InputError(f"No file at {missing[0]}", allowed="a .npz of responses for each listener")
 
 
 def run(config: Config, out: Path, *, device: str = "auto", hook: Hook = no_hook) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Refuses to score models on what they were trained on, or with a judge that is not independent.
 
-Goes by the names in the models' training manifests, so that a model without one is refused too.
+Goes by the names in the models' training manifests, and by the hashes of the audio where both sides have them: a copy
+of a song under another name is then known too. A model without a manifest is refused.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def refuse_known(folder: Path, heard: Heard, further: Iterable[str] = ()) -> Non
     Raises
     ------
     LeakError
-        If a model was trained, or its best state chosen, on a song, a work or a listener that is scored, or the scorer
-        on a song of another model.
+        If a model was trained, or its best state chosen, on a song (by its name or its audio), a work or a listener
+        that is scored, or the scorer on a song of another model.
     CheckpointError
         If a model does not say what it was trained on.
     """
@@ -40,12 +41,17 @@ def refuse_known(folder: Path, heard: Heard, further: Iterable[str] = ()) -> Non
 
 
 def scored_side(heard: Heard, further: Iterable[str] = ()) -> Manifest:
-    """What is scored: songs with their works, and listeners. `further`: songs that are used beside those of `heard`."""
-    return Manifest(frozenset((*heard.songs, *further)), heard.works, subjects=frozenset(heard.query_subjects))
+    """What is scored: songs with their works and audio, and listeners. `further`: songs that are used beside those."""
+    return Manifest(
+        frozenset((*heard.songs, *further)),
+        heard.works,
+        subjects=frozenset(heard.query_subjects),
+        stimuli=heard.stimuli,
+    )
 
 
 def check_split(folder: Path, test: Manifest, *, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """As `refuse_known`, by names alone; returns the split that passed, for JSON.
+    """As `refuse_known`, from manifests; returns the split that passed, for JSON.
 
     What scalers and statistics of the models were fitted on is held against the test side too.
 
@@ -56,7 +62,8 @@ def check_split(folder: Path, test: Manifest, *, more: Mapping[str, Any] | None 
     Returns
     -------
     {"test": what is scored, "models": {name: hash of its training manifest, how many songs and listeners it knows,
-    trained on and chosen by, and what it says was fitted by itself}, "checked": kinds of overlap that were excluded, …}
+    trained on and chosen by, and what it says was fitted by itself}, "checked": kinds of overlap that were excluded,
+    "by_name_alone": models whose songs could not be compared by the hashes of their audio, …}
     """
     missing = [name for name in MODELS if not (folder / name / MANIFEST_NAME).is_file()]
     if missing:
@@ -72,17 +79,19 @@ def check_split(folder: Path, test: Manifest, *, more: Mapping[str, Any] | None 
         for what, fitted_on in _fitted(told[name]).items():
             refuse_fitted_across(fitted_on, test, what=f"{what} of the {name}", kinds=KINDS)
     for name in MODELS:
-        shared = sorted(seen[name].songs & seen[JUDGE].songs)
+        shared = sorted(seen[name].songs & seen[JUDGE].songs or seen[name].stimuli & seen[JUDGE].stimuli)
         if name != JUDGE and shared:
             raise LeakError(
                 f"The {JUDGE} and the {name} were trained on {len(shared)} songs together, such as {shared[0]}",
                 allowed=f"disjoint songs, so that the {JUDGE} is independent",
                 remedy=f"train the {JUDGE} on songs of another song_seed",
             )
+    unhashed = _by_name_alone(seen, test)
     body: dict[str, Any] = {
         "schema": SCHEMA,
         "by": "song and subject",
-        "checked": sorted(KINDS),
+        "checked": sorted(KINDS if unhashed else (*KINDS, "stimulus")),
+        "by_name_alone": unhashed,
         "passed": True,
         "independent_judge": JUDGE,
         "models": {
@@ -121,10 +130,25 @@ def _fitted(values: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return dict(values.get(FITTED) or {})
 
 
+def _by_name_alone(seen: Mapping[str, Manifest], test: Manifest) -> list[str]:
+    """Models of which not every song has a hash; all of them where what is scored has none.
+
+    Copies in one training have one hash, so that such a model may be named although all of its songs were hashed.
+    """
+    if len(test.stimuli) < len(test.songs):
+        return list(seen)
+    return [name for name, met in seen.items() if len(met.stimuli) < len(met.songs)]
+
+
 def _seen(values: Mapping[str, Any]) -> Manifest:
-    """Songs and listeners of the training, and those that its best state was chosen on."""
+    """Songs, their audio, and listeners of the training, and those that its best state was chosen on."""
     trained = Manifest.from_dict(values)
     valid = values.get("valid")
     chosen = Manifest.from_dict({"songs": [], **(valid if isinstance(valid, Mapping) else {})})
     works = {**chosen.works, **trained.works}
-    return Manifest(trained.songs | chosen.songs, works, subjects=trained.subjects | chosen.subjects)
+    return Manifest(
+        trained.songs | chosen.songs,
+        works,
+        subjects=trained.subjects | chosen.subjects,
+        stimuli=trained.stimuli | chosen.stimuli,
+    )

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eeg2music.audio import read_audio, resample
 from eeg2music.errors import InputError
-from eeg2music.files import sha256_file
 from eeg2music.types import SAMPLE_RATE_HZ, FloatArray
 
 RATE_HZ = 8000
@@ -139,18 +138,6 @@ def look_alikes(
             if match.share >= share and match.landmarks >= landmarks and match.train != match.test:
                 found.append(match)
     return sorted(found, key=lambda match: -match.share)
-
-
-def with_stimulus_hashes(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Rows with `stimulus_sha256` of their `stimulus_file`, by which a split knows one file under two names."""
-    known: dict[str, str] = {}
-    found = []
-    for row in rows:
-        file = row.get("stimulus_file")
-        if file is not None and str(file) not in known:
-            known[str(file)] = sha256_file(file)
-        found.append({**row, **({} if file is None else {"stimulus_sha256": known[str(file)]})})
-    return found
 
 
 def _spectrogram_db(signal: FloatArray) -> FloatArray:

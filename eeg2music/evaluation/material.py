@@ -33,7 +33,8 @@ class ListeningConfig(Config):
 
     Attributes
     ----------
-    style, song_seed, songs : which songs; the seed names a family that no model was trained on and no setting chosen by
+    style, song_seed, songs : which songs; the seed names a family. No shipped model was trained on that of the default,
+        but earlier models were scored on it and then replaced
     styles : several styles in place of `style`; songs take them in turn, so that each has as many, or one more
     song_seconds, window_start_s : length of a song, and where its first window of 5 s starts
     windows_per_song : further windows follow the first without a gap
@@ -102,6 +103,12 @@ def composed(song_id: str, seconds: float) -> tuple[Stimulus, FloatArray]:
     song = compose(song_id, duration_s=seconds)
     stems = render(song)
     return stimulus_from_stems(song_id, stems, song.notes), stems
+
+
+def composed_tempi(config: ListeningConfig, songs: Sequence[str]) -> list[float]:
+    """Beats per minute of songs, as composed."""
+    tempi = {name: compose(name, duration_s=config.song_seconds).tempo_bpm for name in dict.fromkeys(songs)}
+    return [tempi[name] for name in songs]
 
 
 def gallery_stems(config: ListeningConfig) -> FloatArray:

@@ -8,16 +8,18 @@ from typing import Any
 
 from eeg2music.audio import write_audio
 from eeg2music.evaluation.card import CARD_FILE, card_snippet
+from eeg2music.evaluation.comparable import KINDS
 from eeg2music.evaluation.comparisons import comparison_tables
 from eeg2music.evaluation.config import BRAIN
-from eeg2music.evaluation.details import KINDS, beside_tables, breakdown_tables, distance_tables, summary_table
-from eeg2music.evaluation.expectations import table
+from eeg2music.evaluation.details import breakdown_tables, centred_tables, distance_tables, summary_table
+from eeg2music.evaluation.expectations import missed_line, table
 from eeg2music.evaluation.followed import NOTES
 from eeg2music.evaluation.sounds_page import gallery, sound_tables
 from eeg2music.evaluation.tables import (
     MARK,
     NO_EMBEDDING,
     POOLED,
+    is_circular,
     known_mean,
     level_title,
     limits,
@@ -38,11 +40,13 @@ SEED_HEADS = ["condition", "pairwise", "95 % interval", "p", "top-1", "95 % inte
 FOLLOW_HEADS = [
     "condition",
     "one lag",
+    "95 %",
     "by seed",
     "of oracle",
     "one lag per listener",
     "of oracle",
-    "null (other song)",
+    "another song, best lag",
+    "another song, by beat",
     "clips",
 ]
 
@@ -89,18 +93,12 @@ def _lead(scores: Mapping[str, Any]) -> str:
         f"conditioning space ({EMBEDDING}), the generated music by {_judge(scores)}. Intervals are over songs (and "
         "over listeners from ten on; fewer are fixed effects: nothing is said about other listeners). Other subject is "
         "expected near the brain: that the next listener's recording of a second presentation of the same song gives "
-        f"nearly the same shows that what is decoded is not personal. {_seeds_note(scores)} {_missed(scores)}"
+        f"nearly the same shows that what is decoded is not personal. {_seeds_note(scores)} {missed_line(scores)}"
     )
 
 
 def _judge(scores: Mapping[str, Any]) -> str:
-    circular = any(text.startswith("CIRCULAR") for text in scores["stamps"])
-    return "an encoder that also conditions" if circular else "an encoder that conditions nothing"
-
-
-def _missed(scores: Mapping[str, Any]) -> str:
-    judged = sum(level.get("expectations", 0) for level in scores["levels"])
-    return f"Of {judged} expectations of controls {len(scores['surprises'])} were not met; each is judged at 5 %."
+    return f"an encoder that {'also conditions' if is_circular(scores) else 'conditions nothing'}"
 
 
 def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -108,13 +106,15 @@ def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
     tables = []
     for level in scores["levels"]:
         for kind in KINDS:
-            entries = {name: [entry for entry in of["seeds"] if entry[kind]] for name, of in level["scores"].items()}
+            entries = {
+                name: [entry for entry in of["seeds"] if entry.get(kind)] for name, of in level["scores"].items()
+            }
             entries = {name: of for name, of in entries.items() if of}
             if entries:
                 tables += [_summary(level, kind, entries), _by_seed(level, kind, entries)]
                 tables[-2]["note"] += f" {_seeds_note(scores)}{NOTES[kind]}"
         tables += [table for table in (_follow(level),) if table["rows"]]
-        tables += [*beside_tables(level), *distance_tables(level), *breakdown_tables(level)]
+        tables += [*centred_tables(level), *distance_tables(level), *breakdown_tables(level)]
     return tables
 
 
@@ -145,15 +145,15 @@ def _summary(level: Mapping[str, Any], kind: str, entries: Mapping[str, Sequence
     first = next(iter(entries.values()))
     rows = []
     for name, of in entries.items():
-        pooled = level["scores"][name]["pooled"][kind]
+        pooled = level["scores"][name]["pooled"].get(kind)
         shown = name.replace("_", " ")
         hidden = pooled is None or (name, kind) == NO_FINDING
         rows.append(_no_finding_row(shown, of[0][kind], len(SEED_HEADS)) if hidden else _seed_row(shown, pooled))
     rows += [_chance_row(first[0][kind]["gallery_size"]), *_absent(level, len(SEED_HEADS))]
-    note = f"{_note(level)} {POOLED}"
+    note = f"{_note(level)} {POOLED} p: uncorrected."
     note += f" {NO_EMBEDDING}" if _hides(level, kind) else ""
     if BRAIN in entries:
-        note += f" {(level['scores'][BRAIN]['pooled'][kind] or entries[BRAIN][0][kind])['power']}"
+        note += f" {(level['scores'][BRAIN]['pooled'].get(kind) or entries[BRAIN][0][kind])['power']}"
     return {
         "title": level_title(level, f"{kind}, {together(len(first))}"),
         "note": note,
@@ -214,20 +214,27 @@ def _follow(level: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": level_title(level, f"following, mean of {seeds_text(count)}"),
         "note": "Correlation of the onsets of generated and heard stems, at one lag for all or one for each listener "
-        "(at most 62.5 ms), without an interval. The null is another song, at the lag of up to 0.5 s that suits each "
-        "pair best: that freedom puts it above the controls, which share one lag." + NOTES["following"],
+        "(at most 62.5 ms); the interval is over songs. The nulls are another song, at the lag of up to 0.5 s that "
+        "suits each pair best, and by beat: stretched to the tempo of the song that was heard, at the best lag of up "
+        "to one beat. That freedom puts them above the controls, which share one lag." + NOTES["following"],
         "heads": FOLLOW_HEADS,
-        "rows": [_follow_row(name, of, ceiling) for name, of in found.items()],
+        "rows": [_follow_row(name, of, ceiling, level["scores"][name].get("pooled", {})) for name, of in found.items()],
     }
 
 
-def _follow_row(name: str, of: Sequence[Mapping[str, Any]], ceiling: Sequence[Mapping[str, Any]]) -> list[str]:
+def _follow_row(
+    name: str, of: Sequence[Mapping[str, Any]], ceiling: Sequence[Mapping[str, Any]], pooled: Mapping[str, Any]
+) -> list[str]:
     cells = [name.replace("_", " ")]
+    together = pooled.get("following")
     for key in ("mean", "mean_by_listener"):
         value = known_mean([one[key] for one in of])
-        each = [", ".join(number(one[key]) for one in of)] if key == "mean" else []
+        each = ["" if together is None else limits(together["ci95"])] if key == "mean" else []
+        each += [", ".join(number(one[key]) for one in of)] if key == "mean" else []
         cells += [number(value), *each, _share(value, known_mean([one[key] for one in ceiling]))]
-    return [*cells, number(known_mean([one["null"] for one in of])), f"{of[0]['n']}"]
+    # Evaluations that were stored earlier have no null by beat.
+    cells += [number(known_mean([one.get(key) for one in of])) for key in ("null", "null_by_beat")]
+    return [*cells, f"{of[0]['n']}"]
 
 
 def _share(value: float | None, ceiling: float | None) -> str:

@@ -33,7 +33,7 @@ from eeg2music.types import STEMS
 from eeg2music.weights import checkpoint_sha256
 
 # Raise it when parts are written differently.
-SCHEMA = 4
+SCHEMA = 5
 # Settings that parts of earlier runs do not know.
 LATER = ("styles", "windows_per_song", "prepared")
 _KEY = re.compile(r"[0-9a-f]{32}")
@@ -144,7 +144,9 @@ def _material(config: EvaluateConfig) -> dict[str, Any]:
     if not config.prepared:
         # The seed of the recordings is the unit's.
         return {"listening": _settings(config.listening)}
-    return {**_cache(Path(config.prepared)), **({"genres": config.genres} if config.genres else {})}
+    genres = {"genres": config.genres} if config.genres else {}
+    split = {"split": sha256_file(config.split)} if config.split else {}
+    return {**_cache(Path(config.prepared)), **genres, **split}
 
 
 def _cache(path: Path) -> dict[str, Any]:

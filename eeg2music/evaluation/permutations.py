@@ -62,17 +62,63 @@ def song_permutations(
     index = np.asarray(target_index)
     codes = label_codes("songs", songs, len(table))
     items, slot = _items_by_song(index, codes)
-    count = len(items)
+    scored = table[np.arange(len(table))[:, None], lent(items, slot)]
+    return exchanged_means(scored, codes, rng=rng, permutations=permutations)
+
+
+def fold_permutations(
+    folds: Sequence[tuple[ArrayLike, ArrayLike, Sequence[Hashable]]],
+    *,
+    rng: np.random.Generator,
+    permutations: int = 2000,
+) -> Float64:
+    """`song_permutations` of several folds: songs change places inside their own, and the mean is over all rows.
+
+    Parameters
+    ----------
+    folds : scores, target_index and songs of each, as of `song_permutations`
+
+    Returns
+    -------
+    (permutations,) means under the null.
+    """
+    rows = sum(len(songs) for _, _, songs in folds)
+    null = np.zeros(permutations)
+    for table, index, songs in folds:
+        null += song_permutations(table, index, songs, rng=rng, permutations=permutations) * len(songs) / rows
+    return null
+
+
+def lent(items: Sequence[Codes], slot: Codes) -> Codes:
+    """(n, song) which item of each song a row is given when it has that song's place.
+
+    Parameters
+    ----------
+    items : of each song; one with fewer than another lends them again in turn
+    slot : (n,) which of its own song's items each row has
+    """
     width = max(len(own) for own in items)
-    # A song with fewer items than another lends them again in turn.
-    lookup = np.stack([np.resize(own, width) for own in items])
+    return np.stack([np.resize(own, width)[slot] for own in items], axis=1)
+
+
+def exchanged_means(scored: Float64, codes: Codes, *, rng: np.random.Generator, permutations: int) -> Float64:
+    """Mean score after whole songs have changed places. (permutations,).
+
+    Parameters
+    ----------
+    scored : (n, song) score of each row with what each song lends it
+    codes : (n,) song of each row
+    """
+    count = scored.shape[1]
+    # All rows of a song go to one other: only sums of songs change places.
+    sums = np.zeros((count, count))
+    np.add.at(sums, codes, scored)
     null = np.empty(permutations)
-    step = max(1, PERMUTATION_CELLS // len(table))
-    rows = np.arange(len(table))
+    step = max(1, PERMUTATION_CELLS // count)
     for start in range(0, permutations, step):
         stop = min(start + step, permutations)
         order = rng.permuted(np.tile(np.arange(count), (stop - start, 1)), axis=1)
-        null[start:stop] = table[rows, lookup[order[:, codes], slot]].mean(axis=1)
+        null[start:stop] = sums[np.arange(count), order].sum(axis=1) / len(scored)
     return null
 
 

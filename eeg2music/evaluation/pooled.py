@@ -14,6 +14,7 @@ import numpy as np
 from eeg2music.errors import DataError
 from eeg2music.evaluation.breakdowns import VECTORS, query_names, several_windows
 from eeg2music.evaluation.identification import figures_of, score_tables
+from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.evaluation.units import Matched, UnitResult
 from eeg2music.metrics.retrieval import similarity_matrix
 
@@ -27,11 +28,12 @@ def pooled_scores(results: Sequence[UnitResult]) -> dict[str, dict[str, Any] | N
 
     Returns
     -------
-    {"embedding": figures, "generated": figures}: what `identify` gives but for ranks and cells, and `seeds`, how many;
-    None where nothing was scored or no vectors are kept (without a brain there is no embedding). Of one seed, its own.
-    "embedding_centred": the same of embeddings less their mean, queries and gallery each by their own. Outputs that
-    hardly vary all rank the gallery alike, and are at chance for that; centred, they are there only if what varies in
-    them tells nothing of what was heard. "curves": the same of the decoded control curves.
+    {"embedding": figures, "curves": figures, "generated": figures}: what `identify` gives but for ranks, `seeds` (how
+    many) and `accuracy_by_seed`; None where nothing was scored or no vectors are kept (without a brain there is no
+    embedding). Of one seed, its own. "embedding_centred": the same, without cells, of embeddings less their mean,
+    queries and gallery each by their own. Outputs that hardly vary all rank the gallery alike, and are at chance for
+    that; centred, they are there only if what varies in them tells nothing of what was heard. "following": the "mean"
+    of `follow.following` with its interval "ci95" over songs, where clips were generated of two songs or more.
 
     Raises
     ------
@@ -39,18 +41,37 @@ def pooled_scores(results: Sequence[UnitResult]) -> dict[str, dict[str, Any] | N
         If the seeds are not of the same queries.
     """
     found: dict[str, dict[str, Any] | None] = {}
+    entries = [result.entry for result in results if result.entry is not None]
     windows = several_windows(results[0].facts)
-    for kind, which in (*VECTORS.items(), ("curves", "curves")):
+    for kind, which in VECTORS.items():
         scored: list[tuple[Matched, Mapping[str, Any]]] = [
             (getattr(result, which), result.entry[kind])
             for result in results
             if result.entry is not None and result.entry.get(kind) and getattr(result, which) is not None
         ]
-        found[kind] = _pooled(scored, windows) if scored else None
+        found[kind] = {**_pooled(scored, windows), "cells": _cells([score for _, score in scored])} if scored else None
         if kind == "embedding":
             centred = [(_centred(of), score) for of, score in scored]
             found["embedding_centred"] = _pooled(centred, windows) if scored else None
+    found["following"] = _following([entry["following"] for entry in entries if entry.get("following")])
     return found
+
+
+def _following(found: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Mean over seeds of each stem's correlation, and its interval over songs."""
+    cells = [one["cells"] for one in found]
+    if not cells or len(set(cells[0]["song"])) < 2:
+        return None
+    if any(other[key] != cells[0][key] for other in cells for key in ("song", "subject")):
+        raise DataError("Seeds of other queries", allowed="the same windows with every seed")
+    values = np.mean([np.array(one["correlation"], dtype=float) for one in cells], axis=0)
+    sounding = np.isfinite(values)
+    labels = [
+        None if names is None else [name for name, row in zip(names, sounding, strict=True) for _ in range(row.sum())]
+        for names in (cells[0]["song"], cells[0]["subject"])
+    ]
+    interval = cluster_interval(values[sounding], labels[0] or [], labels[1])
+    return {"mean": interval.estimate, "ci95": [interval.low, interval.high], "n": len(values), "seeds": len(cells)}
 
 
 def _centred(matched: Matched) -> Matched:
@@ -69,6 +90,7 @@ def _pooled(scored: Sequence[tuple[Matched, Mapping[str, Any]]], gallery_songs: 
     works = [work_of[song] for song in songs] if work_of else None
     tables = [score_tables(similarity_matrix(one.query, one.gallery), gallery_songs) for one, _ in scored]
     pairwise, top1 = (np.mean(kind, axis=0) for kind in zip(*tables, strict=True))
+    rows = np.arange(len(first.target))
     return {
         **figures_of(
             pairwise,
@@ -81,4 +103,11 @@ def _pooled(scored: Sequence[tuple[Matched, Mapping[str, Any]]], gallery_songs: 
             seed=score["seed"],
         ),
         "seeds": len(scored),
+        "accuracy_by_seed": [float(table[rows, first.target].mean()) for table, _ in tables],
     }
+
+
+def _cells(scores: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """The cells of the first score with the means of all, by which two conditions are paired."""
+    means = {key: np.mean([score["cells"][key] for score in scores], axis=0).tolist() for key in ("accuracy", "top1")}
+    return {**scores[0]["cells"], **means}

@@ -14,10 +14,9 @@ from typing import Any, TypeVar
 from eeg2music.errors import DataError
 from eeg2music.evaluation.heard import audio_conditions
 from eeg2music.evaluation.lesson import FitConfig, Lesson
-from eeg2music.evaluation.lookalikes import with_stimulus_hashes
-from eeg2music.evaluation.manifests import declared_works, refuse_leaks
 from eeg2music.evaluation.prepared_material import all_have_stems, music_of, presentation, same_stretch, stretch_start_s
 from eeg2music.pipeline import concatenate
+from eeg2music.recordings.manifests import declared_works, refuse_leaks, with_stimulus_hashes
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.types import WINDOW_S, Window
 

@@ -16,12 +16,35 @@ import numpy as np
 from eeg2music.audio import read_audio
 from eeg2music.errors import DataError, first_few
 from eeg2music.evaluation.heard import MIXED, Heard
-from eeg2music.evaluation.manifests import declared_works
+from eeg2music.recordings.manifests import declared_works, stimulus_hashes
 from eeg2music.recordings.prepared import PreparedDataset
+from eeg2music.recordings.split_file import read_split
 from eeg2music.types import CURVE_RATE_HZ, EEG_RATE_HZ, STEMS, WINDOW_S, FloatArray
 
 
-def prepared_heard(cache: Path, genres: Mapping[str, str] = MappingProxyType({})) -> Heard:
+def scored_rows(data: PreparedDataset, split: str | None) -> Sequence[int]:
+    """Numbers of the rows of a cache that may be scored: all, or the test side of a manifest of `eeg2music split`.
+
+    Raises
+    ------
+    DataError
+        If the manifest is of another cache, was changed by hand, or is held out for validation.
+    LeakError
+        If the manifest leaks.
+    """
+    if split is None:
+        return range(len(data.rows))
+    found = read_split(split, data)
+    if found.held_out != "test":
+        raise DataError(
+            f"{split} is held out for {found.held_out}",
+            allowed="a manifest whose test side no training has seen",
+            remedy="eeg2music split CACHE --out split.json",
+        )
+    return found.test
+
+
+def prepared_heard(cache: Path, split: str | None = None, *, genres: Mapping[str, str] = MappingProxyType({})) -> Heard:
     """One window of each song and subject from a prepared cache.
 
     The gallery has stems where those of every song lie beside its mix, or else mixes alone.
@@ -32,18 +55,22 @@ def prepared_heard(cache: Path, genres: Mapping[str, str] = MappingProxyType({})
 
     Parameters
     ----------
-    genres : {song: genre}; of all songs, or of none
+    split : manifest of `eeg2music split`, whose test side alone is taken
+    genres : {song: genre}; of all songs that are taken, or of none
 
     Raises
     ------
     DataError
         If no window says what was heard, a song lacks some of its stems or its genre, or is declared to be of two
-        works.
+        works, or the manifest is not of this cache.
+    LeakError
+        If the manifest leaks.
     """
     data = PreparedDataset(cache)
     start_of: dict[str, float] = {}
     chosen: dict[tuple[str, str], int] = {}
-    for index, row in enumerate(data.rows):
+    for index in scored_rows(data, split):
+        row = data.rows[index]
         if not row["stimulus_file"]:
             continue
         start_s = stretch_start_s(row)
@@ -75,6 +102,7 @@ def prepared_heard(cache: Path, genres: Mapping[str, str] = MappingProxyType({})
         style=styles[0] if len(set(styles)) == 1 else MIXED,
         recordings=recordings,
         works=declared_works(data.rows),
+        stimuli=stimulus_hashes(str(window.stimulus_file) for window in windows),
         styles=styles if len(set(styles)) > 1 else (),
     )
 
@@ -91,7 +119,7 @@ def _genres_of(songs: Sequence[str], genres: Mapping[str, str]) -> tuple[str, ..
     return tuple(genres[song] for song in songs) if genres else ()
 
 
-def prepared_others(cache: Path, heard: Heard) -> Heard | None:
+def prepared_others(cache: Path, heard: Heard, split: str | None = None) -> Heard | None:
     """Another listener's recording of a further presentation of the same stretch, query by query.
 
     Of several such listeners the next by name. Windows that are scored themselves are never taken: pooled over
@@ -99,7 +127,7 @@ def prepared_others(cache: Path, heard: Heard) -> Heard | None:
 
     Parameters
     ----------
-    heard : as `prepared_heard` gives it of the same cache
+    heard : as `prepared_heard` gives it of the same cache and split
 
     Returns
     -------
@@ -110,7 +138,8 @@ def prepared_others(cache: Path, heard: Heard) -> Heard | None:
     presented = {presentation(row) for row in data.rows if row["window_id"] in scored}
     start_of = {str(window.stimulus_id): float(window.stimulus_start_s or 0.0) for window in reversed(heard.windows)}
     further: dict[str, dict[str, int]] = {song: {} for song in start_of}
-    for index, row in enumerate(data.rows):
+    for index in scored_rows(data, split):
+        row = data.rows[index]
         song = row["stimulus"]
         if not row["stimulus_file"] or song not in start_of or presentation(row) in presented:
             continue

@@ -8,10 +8,9 @@ it: identification may flatter, onset tracking less. Trains nothing that is kept
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from eeg2music.config import Config
 from eeg2music.encoders.linear import standard
 from eeg2music.errors import DataError
 from eeg2music.evaluation.comparisons import corrected
-from eeg2music.evaluation.identification import identify
+from eeg2music.evaluation.identification import Search, identify
 from eeg2music.evaluation.onset_ridge import CHECKED, Fold, Heard, HeldOut, decode_held_out, make_folds, rows_of
 from eeg2music.evaluation.orders import all_orders
 from eeg2music.evaluation.power import power_note, smallest_above_chance
@@ -34,6 +33,7 @@ from eeg2music.recordings.openmiir import RATE_HZ, SUBJECTS, Piece, declared_wor
 
 SCHEMA = 1
 MODES = ("mean_of_trials", "single_trial")
+DECODER = "decoder"
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
@@ -63,40 +63,44 @@ class RecordedConfig(Config):
 
 def evaluate_recorded(config: RecordedConfig, out: Path) -> dict[str, Any]:
     """Score the folder that the config names and write scores.json, scores.md and report.html into `out`."""
-    scores = score_recorded(config.data, config)
-    write_recorded(out, scores)
-    return scores
+    pieces = load_pieces(config.data)
+    found = score_pieces(pieces, config)
+    found.scores["data_sha256"] = sha256_folder(config.data, "stimulus_*.npz")
+    write_recorded(out, found.scores, found.searches)
+    return found.scores
 
 
-def score_recorded(folder: str | os.PathLike[str], config: RecordedConfig) -> dict[str, Any]:
-    """Score the recordings in a folder; writes nothing.
+class Scored(NamedTuple):
+    """What was scored.
 
-    Returns
-    -------
-    A mapping ready for JSON: `scores` by mode ("mean_of_trials", "single_trial"), each with `identification` and
-    `onsets` (overall, by subject, power in words), `within_work` and `controls`; the folds with their manifests;
-    `surprises` in words.
+    Attributes
+    ----------
+    scores : ready for JSON: `scores` by mode ("mean_of_trials", "single_trial"), each with `identification` and
+        `onsets` (overall, by subject, power in words), `within_work` and `controls`; the folds with their manifests;
+        `surprises` in words
+    searches : {mode: {"decoder" or control: what is compared}}
+    """
+
+    scores: dict[str, Any]
+    searches: dict[str, dict[str, Search]]
+
+
+def score_pieces(pieces: Sequence[Piece], config: RecordedConfig) -> Scored:
+    """Score pieces in memory; writes nothing.
 
     Raises
     ------
     LeakError
         If a fold shares a work, a piece or a trial with its training rows.
     DataError
-        If the folder is incomplete, or a piece is shorter than the window.
+        If a piece is shorter than the window.
     """
-    pieces = load_pieces(folder)
-    result = score_pieces(pieces, config)
-    result["data_sha256"] = sha256_folder(folder, "stimulus_*.npz")
-    return result
-
-
-def score_pieces(pieces: Sequence[Piece], config: RecordedConfig) -> dict[str, Any]:
-    """The same for pieces in memory."""
     works = declared_works(pieces)
     modes = {mode: _Mode(pieces, config, averaged=mode == MODES[0]) for mode in MODES}
-    found = {mode: of.scores() for mode, of in modes.items()}
+    scored = {mode: of.scores() for mode, of in modes.items()}
+    found = {mode: scores for mode, (scores, _) in scored.items()}
     _correct(found)
-    return {
+    scores = {
         "schema": SCHEMA,
         "kind": config.kind,
         # Where the data lie on this machine is no part of the result.
@@ -109,6 +113,7 @@ def score_pieces(pieces: Sequence[Piece], config: RecordedConfig) -> dict[str, A
         "scores": found,
         "surprises": [f"{mode.replace('_', ' ')}: {text}" for mode in MODES for text in found[mode]["surprises"]],
     }
+    return Scored(scores, {mode: searches for mode, (_, searches) in scored.items()})
 
 
 def _correct(found: Mapping[str, Mapping[str, Any]]) -> None:
@@ -134,18 +139,19 @@ class _Mode:
         self.folds = make_folds(pieces, self.rows, lags=lags, penalties=config.penalties, hold_out=config.hold_out)
         self.gallery = _gallery(pieces, round(config.window_s * RATE_HZ))
 
-    def scores(self) -> dict[str, Any]:
-        """Decoder, by subject, controls, and what was not as expected."""
+    def scores(self) -> tuple[dict[str, Any], dict[str, Search]]:
+        """Decoder, by subject, controls, and what was not as expected; and what was compared for it."""
         decoded = decode_held_out(self.folds, self.rows)
         everyone = list(range(len(self.rows)))
         subjects = sorted({row.subject for row in self.rows})
         of = {subject: [n for n in everyone if self.rows[n].subject == subject] for subject in subjects}
-        controls = self._controls()
-        main = self._identification(decoded, self.rows)
-        return {
+        controls, searches = self._controls()
+        searches[DECODER] = self._search(decoded, self.rows)
+        main = self._identification(searches[DECODER])
+        scores = {
             "identification": main,
             "identification_by_subject": {
-                _name(s): self._identification(_at(decoded, n), _at(self.rows, n)) for s, n in of.items()
+                _name(s): self._identification(self._search(_at(decoded, n), _at(self.rows, n))) for s, n in of.items()
             },
             "onsets": self._onsets(decoded, self.rows),
             "onsets_by_subject": {_name(s): self._onsets(_at(decoded, n), _at(self.rows, n)) for s, n in of.items()},
@@ -153,34 +159,41 @@ class _Mode:
             "controls": controls,
             "surprises": judge(main, controls),
         }
+        return scores, searches
 
-    def _controls(self) -> dict[str, dict[str, Any]]:
-        """Each control: how it identifies, what it is, and how its onsets correlate where there is a recording."""
+    def _controls(self) -> tuple[dict[str, dict[str, Any]], dict[str, Search]]:
+        """Each control: how it identifies, how its onsets correlate where there is a recording; and its vectors."""
         found: dict[str, dict[str, Any]] = {}
+        searches: dict[str, Search] = {}
         for control in signal_queries(self.folds, self.rows, draws=self.config.draws, seed=self.config.seed):
             rows = [self.rows[number] for number in control.rows]
             targets = None if control.targets is None else np.asarray(control.targets)
+            searches[control.name] = self._search(control.decoded, rows, targets)
             found[control.name] = {
-                "identification": self._identification(control.decoded, rows, targets, draws=control.draws),
+                "identification": self._identification(searches[control.name], draws=control.draws),
                 "onsets": self._onsets(control.decoded, rows, targets),
                 "draws": control.draws,
             }
         for control in blind_queries(self.pieces, self.works, self.rows, self.folds, self.gallery):
             rows = [self.rows[number] for number in control.rows]
+            searches[control.name] = self._search(control.decoded, rows)
             found[control.name] = {
-                "identification": self._identification(control.decoded, rows),
+                "identification": self._identification(searches[control.name]),
                 "draws": control.draws,
                 **({} if control.limit is None else {"limit": control.limit}),
             }
-        return found
+        return found, searches
 
-    def _identification(
-        self, decoded: Sequence[Array], rows: Sequence[Heard], targets: Index | None = None, *, draws: int = 1
-    ) -> dict[str, Any]:
-        """Which of the pieces was heard, from the window at their start; exact p-values over the works."""
+    def _search(self, decoded: Sequence[Array], rows: Sequence[Heard], targets: Index | None = None) -> Search:
+        """The window at the start of what was decoded, among those of the pieces; intervals count works."""
         index = np.array([row.piece for row in rows]) if targets is None else targets
-        works = [self.works[piece] for piece in index]
         query = np.stack([standard(one[: self.gallery.shape[1]]) for one in decoded])
+        works = [self.works[piece] for piece in index]
+        return Search(query, self.gallery, index, works, [row.subject for row in rows])
+
+    def _identification(self, search: Search, *, draws: int = 1) -> dict[str, Any]:
+        """Which of the pieces was heard; exact p-values over the works."""
+        query, index, works = search.query, search.target, search.clusters
         # The p-values that it draws are replaced by exact ones.
         score = identify(
             query,
@@ -188,7 +201,7 @@ class _Mode:
             index,
             songs=[self.pieces[piece].song for piece in index],
             works=works,
-            subjects=[row.subject for row in rows],
+            subjects=search.subjects or (),
             seed=self.config.seed,
             permutations=1,
         )

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from eeg2music.evaluation.identification import Search
 from eeg2music.evaluation.recorded_controls import EXPECTED
+from eeg2music.evaluation.retrieval_pictures import matrix_picture, ranks_picture
 from eeg2music.evaluation.tables import DISAGREE, limits, marked_p, number, p_text, write_tables
+from eeg2music.report.html import Picture
 
 IDENTIFIED = ["condition", "pairwise", "95 % interval", "p", "p, corrected", "top-1", "median rank", "n", "gallery"]
 ONSETS = ["condition", "correlation", "95 % interval", "null mean", "null 95 %", "p", "p, corrected", "n"]
@@ -15,8 +18,13 @@ CORRECTED = "Corrected p-values are Holm's, over the decoder's rows of all these
 MODE_WORDS = {"mean_of_trials": "mean of the trials", "single_trial": "single trials"}
 
 
-def write_recorded(out: Path, scores: Mapping[str, Any]) -> None:
-    """Write what `score_recorded` returned into the folder `out`."""
+# Whose ranks are drawn: more curves could not be told apart.
+RANKED = ("decoder", "other subject", "phase randomisation", "shuffled")
+Searches = Mapping[str, Mapping[str, Search]]
+
+
+def write_recorded(out: Path, scores: Mapping[str, Any], searches: Searches) -> None:
+    """Write what `score_pieces` returned into the folder `out`."""
     write_tables(
         out,
         scores,
@@ -24,7 +32,25 @@ def write_recorded(out: Path, scores: Mapping[str, Any]) -> None:
         title="Recordings of people: onsets and identification",
         lead=_lead(scores),
         warnings=scores["surprises"],
+        figures=recorded_pictures(searches),
     )
+
+
+def recorded_pictures(searches: Searches) -> list[Picture]:
+    """(title, caption, PNG) of the decoder's retrieval matrix and of the ranks, for both ways of taking the trials."""
+    decoded = {MODE_WORDS[mode]: of["decoder"] for mode, of in searches.items()}
+    ranked = {MODE_WORDS[mode]: {name: of[name] for name in RANKED if name in of} for mode, of in searches.items()}
+    drawn = (
+        matrix_picture("Retrieval matrix", "The decoder", decoded, of="pieces"),
+        ranks_picture(
+            "Ranks of what was heard",
+            "The decoder and three of its controls (random ones with all their draws)",
+            ranked,
+            of="pieces",
+            over="works",
+        ),
+    )
+    return [picture for picture in drawn if picture is not None]
 
 
 def recorded_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:

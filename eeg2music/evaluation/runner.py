@@ -21,7 +21,7 @@ from eeg2music.evaluation.brain_map import brain_map
 from eeg2music.evaluation.breakdowns import level_breakdown, several_windows
 from eeg2music.evaluation.card import CARD_FILE
 from eeg2music.evaluation.circular import check_judge
-from eeg2music.evaluation.comparisons import brain_comparisons, seed_remarks
+from eeg2music.evaluation.comparisons import brain_comparisons, seed_remarks, summary_comparisons
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
 from eeg2music.evaluation.expectations import judge
 from eeg2music.evaluation.followed import followed_conditions
@@ -34,15 +34,18 @@ from eeg2music.evaluation.parts import Parts
 from eeg2music.evaluation.pictures import level_pictures, map_facts
 from eeg2music.evaluation.pooled import pooled_scores
 from eeg2music.evaluation.prepared_lesson import refuse_shared
+from eeg2music.evaluation.prepared_material import scored_rows
+from eeg2music.evaluation.sound_files import FOLDER
 from eeg2music.evaluation.sounds import sound_units, sounds_level, sounds_seed
-from eeg2music.evaluation.sounds_scores import FOLDER, gather_sounds
+from eeg2music.evaluation.sounds_scores import gather_sounds
 from eeg2music.evaluation.splits import Manifest
-from eeg2music.evaluation.units import Unit, UnitResult, in_order, level_units, unit_of
+from eeg2music.evaluation.units import WITHOUT_RECORDING, Unit, UnitResult, in_order, level_units, unit_of
 from eeg2music.evaluation.workers import score_units
-from eeg2music.files import check_result_folder
+from eeg2music.files import check_result_folder, sha256_file
 from eeg2music.origin import made_with
 from eeg2music.pipeline import MAKING, SCORING, Hook, check_models, default_checkpoint, no_hook, pick_device
 from eeg2music.recordings.prepared import PreparedDataset
+from eeg2music.report.html import Picture
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.simulation.calibration import REAL_SNR_DB
 from eeg2music.types import FloatArray
@@ -79,10 +82,11 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
     _finish_units(config, parts, folder, device, hook)
     reference = _Reference(config, folder, hook)
     hook("comparing with music")
-    levels, pictures = [], []
+    levels: list[dict[str, Any]] = []
+    pictures: list[Picture] = []
     for level in config.levels:
         found = _results(level, config, parts.read)
-        levels.append(_level_scores(level, config, found, reference))
+        levels.append(_level_scores(level, config, found, reference, levels))
         pictures += level_pictures(levels[-1], found)
     sounds = gather_sounds(config, parts.read, reference.further)
     hook("listening for songs that sound alike")
@@ -99,6 +103,7 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
         "sounds": sounds.scores,
         "surprises": [text for level in levels for text in level["surprises"]],
         "comparisons": brain_comparisons(levels),
+        "summary_comparisons": summary_comparisons(levels),
         "followed_conditions": followed_conditions(),
         "stamps": [
             *circular,
@@ -108,6 +113,8 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
             *seed_remarks(len(config.seeds), "The evaluation has"),
             *edge_remarks(levels),
             *_work_remarks(split["test"]),
+            # What the composer calls by one name is one song.
+            *(_name_remarks(split["by_name_alone"]) if config.prepared else ()),
             *([MIX_ONLY] if any(level.get("mix_only") for level in levels) else []),
         ],
         "warnings": split["look_alikes"]["warnings"],
@@ -132,7 +139,15 @@ def check_evaluation(config: EvaluateConfig, out: Path) -> None:
     check_result_folder(out, SCORE_FILES)
     check_models(Path(config.checkpoint) if config.checkpoint else default_checkpoint(), (*MAKING, *SCORING))
     if config.prepared:
-        PreparedDataset(config.prepared)
+        data = PreparedDataset(config.prepared)
+        if config.split:
+            scored_rows(data, config.split)
+    elif config.split:
+        raise ConfigError(
+            f"split: {config.split} without recordings",
+            allowed="a manifest beside the prepared cache that it was made of",
+            remedy="add prepared=CACHE",
+        )
     if config.fit.prepared:
         if not config.prepared:
             raise ConfigError(
@@ -213,9 +228,13 @@ def _results(
 
 
 def _level_scores(
-    level: LevelConfig, config: EvaluateConfig, found: Mapping[str, Sequence[UnitResult]], reference: _Reference
+    level: LevelConfig,
+    config: EvaluateConfig,
+    found: Mapping[str, Sequence[UnitResult]],
+    reference: _Reference,
+    earlier: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """What scores.json says about one level."""
+    """What scores.json says about one level. `earlier`: the same of the levels before."""
     scores: dict[str, dict[str, Any]] = {}
     apart: dict[str, Any] = {}
     facts: dict[str, Any] = {"style": None, "subjects": [], "songs": []}
@@ -241,8 +260,12 @@ def _level_scores(
         ]
         if made:
             apart[name] = mean_of_seeds(made)
-    # A simulated listener's recording holds all songs.
-    elsewhere, judged = judge(scores, also_at_chance=() if config.prepared else ("time_shifted",))
+    judged = judge(
+        scores,
+        # A simulated listener's recording holds all songs.
+        also_at_chance=() if config.prepared else ("time_shifted",),
+        earlier=[{name: of for name, of in one["scores"].items() if name in WITHOUT_RECORDING} for one in earlier],
+    )
     return {
         "name": level.name,
         "snr_db": level.snr_db,
@@ -255,8 +278,9 @@ def _level_scores(
         "distances": apart,
         "breakdown": level_breakdown(found),
         "map": map_facts(found),
-        "surprises": [f"{level.name}: {text}" for text in elsewhere],
-        "expectations": judged,
+        "surprises": [f"{level.name}: {text}" for text in judged.surprises],
+        "expectations": judged.expectations,
+        "at_chance": {"judged": judged.at_chance, "missed": judged.at_chance_missed},
     }
 
 
@@ -277,10 +301,20 @@ def _work_remarks(test: Mapping[str, Any]) -> list[str]:
     return [f"{len(test['songs'])} songs are versions of {count} works: intervals and p-values count works."]
 
 
+def _name_remarks(models: Sequence[str]) -> list[str]:
+    """For which models a copy of a scored song under another name would not be seen."""
+    if not models:
+        return []
+    return [
+        f"Songs were checked by name alone for {', '.join(models)}: hashes of the audio are missing in the training "
+        "manifests or here, so that a copy under another name would not be seen."
+    ]
+
+
 def _split(
     config: EvaluateConfig, read: Callable[[Unit], UnitResult], folder: Path, listened: Listened
 ) -> dict[str, Any]:
-    """What was scored, and that no model knows it; checked once more, by the names that the finished units have.
+    """What was scored, and that no model knows it; checked once more, by what the finished units say.
 
     Beside it what sounds alike among the songs that were heard and, where they were made, the reference songs.
     """
@@ -290,6 +324,8 @@ def _split(
         songs=frozenset(song for one in facts for song in one["songs"]) | frozenset(beside),
         works={song: work for one in facts for song, work in one["works"].items()},
         subjects=frozenset(subject for one in facts for subject in one["subjects"]),
+        stimuli=frozenset(stimulus for one in facts for stimulus in one["stimuli"]),
     )
-    hear_heard(listened, config.listening, config.prepared)
-    return check_split(folder, scored, more={"look_alikes": listened.among()})
+    hear_heard(listened, config.listening, config.prepared, config.split)
+    manifest = {"manifest_sha256": sha256_file(config.split)} if config.split else {}
+    return check_split(folder, scored, more={**manifest, "look_alikes": listened.among()})

@@ -8,6 +8,7 @@ from typing import Any
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.mix_scores import by_measure
 from eeg2music.evaluation.reconstruction import MIX
+from eeg2music.evaluation.sound_files import FOLDER, quieter_text
 from eeg2music.evaluation.sounds import CODEC, HEARD
 from eeg2music.evaluation.tables import p_text
 
@@ -40,21 +41,30 @@ def gallery(scores: Mapping[str, Any]) -> dict[str, Any] | None:
     files = [row for row in sounds.get("files", ()) if row["files"]]
     if not files:
         return None
-    names = list(dict.fromkeys(name for row in files for name in row["files"]))
-    gain = sounds["gain"]
-    quieter = "" if gain == 1.0 else f" All were made quieter by the one factor {gain:.3f}, so that none clips."
-    return {
-        "title": f"To listen to: {_where(sounds)}",
-        "note": f"{len(files)} of the {sounds['clips']} windows that are measured below: what was heard, what the "
+    note = (
+        f"{len(files)} of the {sounds['clips']} windows that are measured below: what was heard, what the "
         "codec makes of it, and what was generated, each the plain sum of the stems, as the scorer got it, without the "
-        f"mixer.{quieter} The noise is the same along a row: what differs comes from the conditions. "
-        f"{sounds['bytes'] / 1e6:.1f} MB in the folder clips, which belongs beside this page.",
+        f"mixer.{quieter_text(sounds['gain'])} The noise is the same along a row: what differs comes from the "
+        f"conditions. {place_text(sounds['bytes'], FOLDER)}"
+    )
+    rows = [(f"{row['song']}, {row['listener']}", row["files"]) for row in files]
+    return players(f"To listen to: {_where(sounds)}", note, rows)
+
+
+def players(title: str, note: str, rows: Sequence[tuple[str, Mapping[str, str]]]) -> dict[str, Any]:
+    """A gallery as `report.html.write_page` takes it, of (label, {name: file}) for each row."""
+    names = list(dict.fromkeys(name for _, files in rows for name in files))
+    return {
+        "title": title,
+        "note": note,
         "heads": [_plain(name) for name in names],
-        "rows": [
-            {"label": f"{row['song']}, {row['listener']}", "files": [row["files"].get(name) for name in names]}
-            for row in files
-        ],
+        "rows": [{"label": label, "files": [files.get(name) for name in names]} for label, files in rows],
     }
+
+
+def place_text(size: int, folder: str) -> str:
+    """Where the sounds of a gallery lie, and how many bytes they take, in words."""
+    return f"{size / 1e6:.1f} MB in the folder {folder}, which belongs beside this page."
 
 
 def sound_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ Puts together what the units measured; generates nothing and writes no file.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,12 +13,11 @@ import numpy as np
 from eeg2music.evaluation.config import EvaluateConfig
 from eeg2music.evaluation.material import further_songs, gallery_songs
 from eeg2music.evaluation.song_classes import agreement_of_classes, song_classes
+from eeg2music.evaluation.sound_files import FOLDER, at_one_level, bytes_of, safe_names
 from eeg2music.evaluation.sounds import CODEC, SOURCES, SoundUnit, sound_units, sounds_level, sounds_seed
 from eeg2music.evaluation.units import Matched, Unit, UnitResult, unit_of
 from eeg2music.types import STEMS, FloatArray
 
-FOLDER = "clips"
-WAV_HEADER_BYTES = 44
 Read = Callable[[Unit], UnitResult]
 
 
@@ -65,7 +63,7 @@ def gather_sounds(config: EvaluateConfig, read: Read, further: Callable[[], Sequ
         "classes": _classes(config, read, units, further),
         "files": files,
         "gain": gain,
-        "bytes": sum(WAV_HEADER_BYTES + 2 * wave.size for wave in waves.values()),
+        "bytes": bytes_of(waves),
         "why": _absent(config, found),
     }
     return Sounds(scores, waves)
@@ -139,22 +137,10 @@ def _files(
                 paths = [f"{stem}/{part}.wav" for part in STEMS]
                 waves |= dict(zip(paths, result.sounds["stems"][place], strict=True))
                 listed["stems"][condition] = paths
-    peak = max((float(np.abs(wave).max(initial=0.0)) for wave in waves.values()), default=0.0)
-    gain = 1.0 if peak <= 1.0 else 1.0 / peak
-    return {path: wave * np.float32(gain) for path, wave in waves.items()}, files, gain
+    waves, gain = at_one_level(waves)
+    return waves, files, gain
 
 
 def _names(windows: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
-    """Song, listener and start, where that is told, as parts of a file's name; numbered where letters that do not
-    belong there were all that told two apart."""
-    return list(zip(*(_safe(part) for part in zip(*windows, strict=True)), strict=True))
-
-
-def _safe(labels: Sequence[str]) -> list[str]:
-    named: dict[str, str] = {}
-    for label in labels:
-        plain = re.sub(r"[^A-Za-z0-9_.-]+", "_", label).strip(".") or "_"
-        # Some file systems take capitals and small letters for the same.
-        taken = {name.casefold() for other, name in named.items() if other != label}
-        named.setdefault(label, plain if plain.casefold() not in taken else f"{plain}_{len(named)}")
-    return [named[label] for label in labels]
+    """Song, listener and start, where that is told, as parts of a file's name."""
+    return list(zip(*(safe_names(part) for part in zip(*windows, strict=True)), strict=True))

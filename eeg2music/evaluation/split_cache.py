@@ -16,7 +16,6 @@ from pydantic import Field
 from eeg2music.config import Config
 from eeg2music.errors import DataError
 from eeg2music.evaluation.alike import Listened
-from eeg2music.evaluation.lookalikes import with_stimulus_hashes
 from eeg2music.evaluation.splits import (
     Split,
     split_by_run,
@@ -28,7 +27,9 @@ from eeg2music.evaluation.splits import (
     write_split,
 )
 from eeg2music.files import check_result_file
+from eeg2music.recordings.manifests import with_stimulus_hashes
 from eeg2music.recordings.prepared import PreparedDataset
+from eeg2music.recordings.split_file import SIDES, HeldOut
 
 By = Literal["song", "subject", "grid", "run", "site"]
 # What may not be on both sides, beside songs, works and the content of stimuli.
@@ -51,12 +52,15 @@ class SplitConfig(Config):
     test_share : of the works, subjects, runs or sites; in a grid of the works and of the subjects
     gap_s : between training and test windows of one recording; None takes the longest window and the longest lag
     listen : look for test songs that sound like a training song, where the audio is there
+    held_out : what the test side is for: "test" is scored and never trained on, on "validation" a training measures
+        how far it has come, and nothing is scored
     """
 
     by: By = "song"
     test_share: float = Field(default=0.25, gt=0.0, lt=1.0)
     gap_s: float | None = Field(default=None, ge=0.0)
     listen: bool = True
+    held_out: HeldOut = "test"
     seed: int = Field(default=0, ge=0)
 
 
@@ -126,7 +130,12 @@ def split_cache(cache: str | os.PathLike[str], out: str | os.PathLike[str], conf
         rows,
         kinds=KINDS[config.by],
         gap_s=config.gap_s,
-        more={"cache": data.content_hash, "look_alikes": _look_alikes(*sides) if config.listen else None},
+        more={
+            "cache": data.content_hash,
+            "held_out": config.held_out,
+            "window_ids": {name: [row["window_id"] for row in side] for name, side in zip(SIDES, sides, strict=True)},
+            "look_alikes": _look_alikes(*sides) if config.listen else None,
+        },
     )
 
 

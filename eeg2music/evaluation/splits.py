@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from eeg2music.errors import DataError, InputError
-from eeg2music.evaluation.manifests import (
+from eeg2music.files import sha256_json, write_json
+from eeg2music.recordings.manifests import (
     ALWAYS,
     KINDS,
     NEVER_SHARED,
@@ -24,8 +25,7 @@ from eeg2music.evaluation.manifests import (
     refuse_leaks,
     run_label,
 )
-from eeg2music.evaluation.neighbours import RESPONSE_LAG_S, default_gap_s, has_times, near, refuse_adjacent
-from eeg2music.files import sha256_json, write_json
+from eeg2music.recordings.neighbours import RESPONSE_LAG_S, default_gap_s, has_times, near, refuse_adjacent
 from eeg2music.seeding import numpy_rng
 
 __all__ = [
@@ -41,7 +41,6 @@ __all__ = [
     "split_by_site",
     "split_by_song",
     "split_by_song_and",
-    "split_by_song_and_subject",
     "split_by_subject",
     "without_neighbours",
     "write_split",
@@ -119,18 +118,6 @@ def split_by_song_and(
         by=f"song and {other}",
         seed=seed,
     )
-
-
-def split_by_song_and_subject(
-    rows: Sequence[Row],
-    *,
-    song_share: float,
-    subject_share: float,
-    seed: int,
-    works: Mapping[str, str] | None = None,
-) -> Split:
-    """Test new songs in new subjects; windows with only one of the two new go unused."""
-    return split_by_song_and(rows, "subject", song_share=song_share, other_share=subject_share, seed=seed, works=works)
 
 
 def without_neighbours(

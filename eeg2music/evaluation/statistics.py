@@ -2,12 +2,12 @@
 
 Windows of one song are not independent, so every interval is over clusters. Percentile
 cluster bootstraps cover too little at few clusters; here the interval is a t interval on the
-cluster-robust standard error, or a bootstrap-t. Subjects count as fixed effects below ten
+cluster-robust standard error. Subjects count as fixed effects below ten
 (too few to estimate a variance from) and as a second clustering from ten on. The gallery is part of
 the design: it is never resampled. `benchmarks/statistics_calibration.py` measures that all of it keeps its word.
 
 Which one to take: values with bounds (accuracies, hits) are skewed near them: `cluster_interval` with `bounds`.
-Differences: `cluster_interval` without. Skewed values without bounds: `bootstrap_t_interval`, from eight songs on.
+Differences: `cluster_interval` without.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from eeg2music.evaluation.clusters import (
     cluster_sums,
     effective_clusters,
     jackknife,
-    linearised,
     sums_by_code,
 )
 from eeg2music.evaluation.corrections import holm
@@ -47,8 +46,6 @@ __all__ = [
     "ClusterSums",
     "Interval",
     "benjamini_hochberg",
-    "bootstrap_t_interval",
-    "bootstrap_t_limits",
     "cluster_interval",
     "cluster_limits",
     "cluster_sums",
@@ -59,7 +56,6 @@ __all__ = [
 ]
 
 SUBJECTS_RANDOM_FROM = 10
-RESAMPLES = 2000
 
 
 class Interval(NamedTuple):
@@ -143,67 +139,6 @@ def cluster_limits(
     """
     mean, error = jackknife(sums)
     return _limits(mean, error, _freedom(sums.number), sums.total.shape[-1], level, bounds)
-
-
-def bootstrap_t_interval(
-    values: ArrayLike,
-    songs: Sequence[Hashable],
-    *,
-    rng: np.random.Generator,
-    level: float = 0.95,
-    resamples: int = RESAMPLES,
-) -> Interval:
-    """Bootstrap-t interval of the mean, resampling whole songs (Efron and Tibshirani 1993, section 12.5).
-
-    Makes no symmetry assumption, but needs about eight songs: with fewer, many resamples have no spread. Not for hits
-    that are rare: where most songs have none, so have the resamples.
-
-    Parameters
-    ----------
-    values : (n,)
-    songs : (n,) labels
-
-    Raises
-    ------
-    DataError
-        With one song, or where most resamples have no spread.
-    """
-    data = checked_values(values)
-    sums = cluster_sums(data, songs)
-    count = len(sums.total)
-    if count < 2:
-        raise DataError("An interval over one song", allowed="two songs or more")
-    mean, error = linearised(sums, np.ones((1, count)))
-    low, high = bootstrap_t_limits(sums, _resampled(count, resamples, rng), level=level)
-    if not np.isfinite(low):
-        raise DataError(f"The values hardly differ between {count} songs", remedy="use cluster_interval with bounds")
-    method = f"bootstrap-t over {count} songs, {resamples} resamples"
-    return Interval(float(mean[0]), low, high, float(error[0]), float(count - 1), method)
-
-
-def bootstrap_t_limits(sums: ClusterSums, weights: Float64, *, level: float = 0.95) -> tuple[float, float]:
-    """Low and high end of the bootstrap-t interval for given resamples; NaN where most of these have no spread.
-
-    Parameters
-    ----------
-    sums : each (song,)
-    weights : (resample, song) how often each song was drawn
-    """
-    mean, error = linearised(sums, np.ones((1, len(sums.total))))
-    means, errors = linearised(sums, weights)
-    largest = float(np.abs(sums.total / sums.number).max())
-    usable = errors > 1e-12 * max(1.0, largest)
-    if usable.sum() < len(weights) // 2:
-        return np.nan, np.nan
-    pivots = (means[usable] - mean[0]) / errors[usable]
-    low, high = np.quantile(pivots, [0.5 - level / 2.0, 0.5 + level / 2.0])
-    return float(mean[0] - high * error[0]), float(mean[0] - low * error[0])
-
-
-def _resampled(count: int, resamples: int, rng: np.random.Generator) -> Float64:
-    """How often each of `count` songs comes in each resample. (resample, song)."""
-    drawn = rng.integers(0, count, size=(resamples, count)) + count * np.arange(resamples)[:, None]
-    return np.bincount(drawn.ravel(), minlength=resamples * count).reshape(resamples, count).astype(np.float64)
 
 
 def _variance(data: Float64, groups: Sequence[Codes]) -> float:

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eeg2music.audio import write_audio
+from eeg2music.evaluation.sound_files import LISTEN
 from eeg2music.files import atomic_folder, check_result_folder, write_json, write_text
 from eeg2music.report.html import Picture, write_page
+from eeg2music.types import FloatArray
 
-# A card goes with some kinds only.
-SCORE_FILES = ("scores.json", "scores.md", "card.md", "report.html")
+# A card and sounds go with some kinds only.
+SCORE_FILES = ("scores.json", "scores.md", "card.md", "report.html", LISTEN)
 NO_EMBEDDING = (
     "The condition 'no brain' has no embedding: nothing is decoded without a recording, so that nothing is shown."
 )
@@ -18,6 +21,8 @@ POOLED = (
     "Each query's score is averaged over the seeds, which share songs and listeners; interval and permutation test are "
     "over songs."
 )
+# How the stamp begins of a score whose judge also conditioned what it judges.
+CIRCULAR = "CIRCULAR"
 MARK = "†"
 DISAGREE = (
     f"{MARK} marks a p whose 95 % interval says otherwise about chance. They answer two questions: p is one-sided, how "
@@ -36,6 +41,8 @@ def write_tables(
     lead: str,
     warnings: Sequence[str] = (),
     figures: Sequence[Picture] = (),
+    gallery: Mapping[str, Any] | None = None,
+    waves: Mapping[str, FloatArray] | None = None,
     card: str | None = None,
 ) -> None:
     """Write all into the folder `out`, whole or not at all.
@@ -45,6 +52,8 @@ def write_tables(
     tables : {"title", "note", "heads", "rows"}, cells as text
     warnings : shown before everything else
     figures : (title, note, PNG bytes), for the page alone
+    gallery : players for `waves`, as `report.html.write_page` takes them
+    waves : sounds by relative path, (samples,) at 24 kHz
     card : Markdown for a model card, written as card.md
 
     Raises
@@ -55,23 +64,48 @@ def write_tables(
     check_result_folder(out, SCORE_FILES)
     head = [f"# {title}", lead, *(f"**{text}**" for text in warnings)]
     with atomic_folder(out) as folder:
+        for name, audio in (waves or {}).items():
+            write_audio(folder / name, audio)
         write_json(folder / "scores.json", dict(scores))
         write_text(folder / "scores.md", "\n\n".join([*head, markdown(tables)]))
         if card is not None:
             write_text(folder / "card.md", card)
-        write_page(folder / "report.html", title=title, lead=lead, warnings=warnings, tables=tables, figures=figures)
+        write_page(
+            folder / "report.html",
+            title=title,
+            lead=lead,
+            warnings=warnings,
+            gallery=gallery,
+            tables=tables,
+            figures=figures,
+        )
+
+
+def is_circular(scores: Mapping[str, Any]) -> bool:
+    """Whether scores are stamped because their judge also conditioned what it judges."""
+    return any(text.startswith(CIRCULAR) for text in scores["stamps"])
 
 
 def markdown(tables: Sequence[Mapping[str, Any]]) -> str:
     """Tables in Markdown, ready for a paper."""
-    parts = []
-    for table in tables:
-        lines = [f"## {table['title']}", "", table["note"], "", "| " + " | ".join(table["heads"]) + " |"]
-        lines.append("|" + "---|" * len(table["heads"]))
-        # Names of files and conditions are the user's, and a bar in one would begin another cell.
-        lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table["rows"]]
-        parts.append("\n".join(lines))
+    parts = [
+        f"## {table['title']}\n\n{table['note']}\n\n{markdown_table(table['heads'], table['rows'])}" for table in tables
+    ]
     return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """One table in Markdown.
+
+    >>> print(markdown_table(["a", "b"], [["1", "2|3"]]))
+    | a | b |
+    |---|---|
+    | 1 | 2\\|3 |
+    """
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    # Names of files and conditions are the user's, and a bar in one would begin another cell.
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
 
 
 def number(value: float | None, digits: int = 3) -> str:

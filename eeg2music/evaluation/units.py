@@ -38,7 +38,7 @@ from eeg2music.evaluation.heard import (
     scorer_vectors,
 )
 from eeg2music.evaluation.known import refuse_known
-from eeg2music.evaluation.material import further_songs, simulated_heard
+from eeg2music.evaluation.material import composed_tempi, further_songs, simulated_heard
 from eeg2music.evaluation.prepared_material import prepared_heard, prepared_others
 from eeg2music.pipeline import Hook, SamplingConfig, load_pipeline, no_hook
 from eeg2music.scoring.encoder import ScorerNet
@@ -124,8 +124,8 @@ class UnitResult:
     ----------
     entry : its scores, ready for JSON; None for a control that the material does not allow
     why : what the material lacks for it
-    facts : of the level: "style", "subjects", "songs" and their declared "works"; "gallery" and "mix_only" as
-        `level_facts` has them
+    facts : of the level: "style", "subjects", "songs", their declared "works" and the hashes of their files, "stimuli";
+        "gallery" and "mix_only" as `level_facts` has them
     decoded : the embeddings in the conditioning space; None without conditions
     made : the generated clips in the scorer's embedding, if any were generated
     sounds : clips that are kept to be listened to, by name; units that score keep none
@@ -280,14 +280,27 @@ class Bench:
         """Put into `entry` how clips (clip, stem, samples) of some queries score; returns their vectors."""
         gallery = self._know(evidence.heard.stems).gallery
         entry["generated"] = generated_score(clips, evidence, gallery, rows)
-        entry["following"] = None if evidence.heard.mix_only else _following(clips, evidence, rows)
+        entry["following"] = None if evidence.heard.mix_only else self._following(clips, evidence, rows)
         # Vectors, not clips: hundreds of clips of every condition would fill the memory.
         return Matched(scorer_vectors(self._scorer, clips), gallery, evidence.heard.target[rows])
+
+    def _following(self, clips: FloatArray, evidence: Evidence, rows: Sequence[int]) -> dict[str, Any]:
+        """How well the clips of some queries follow what was heard in them."""
+        chosen, config = evidence.heard.select(rows), self._config
+        tempi_bpm = None if config.prepared else composed_tempi(config.listening, chosen.query_songs)
+        return following(
+            clips,
+            chosen.stems[chosen.target],
+            seed=evidence.seed,
+            songs=chosen.query_works,
+            listeners=chosen.query_subjects,
+            tempi_bpm=tempi_bpm,
+        )
 
     def _listen(self, unit: Unit) -> Evidence:
         config = self._config
         if config.prepared:
-            heard = prepared_heard(Path(config.prepared), config.genres)
+            heard = prepared_heard(Path(config.prepared), config.split, genres=config.genres)
             refuse_known(self._folder, heard)
         else:
             heard = self._simulate(unit, unit.seed)
@@ -308,7 +321,7 @@ class Bench:
         order would give the brain's own score.
         """
         if self._config.prepared:
-            return prepared_others(Path(self._config.prepared), heard)
+            return prepared_others(Path(self._config.prepared), heard, self._config.split)
         if len(self._config.listening.subjects) < 2:
             return None
         return next_listeners(self._simulate(unit, derive_seed(unit.seed, "second presentation")))
@@ -340,15 +353,3 @@ def spread(total: int, count: int) -> list[int]:
     [0, 4, 9]
     """
     return sorted({int(place) for place in np.linspace(0, total - 1, min(count, total)).round()}) if count else []
-
-
-def _following(clips: FloatArray, evidence: Evidence, rows: Sequence[int]) -> dict[str, Any]:
-    """How well the clips of some queries follow what was heard in them."""
-    chosen = evidence.heard.select(rows)
-    return following(
-        clips,
-        chosen.stems[chosen.target],
-        seed=evidence.seed,
-        songs=chosen.query_works,
-        listeners=chosen.query_subjects,
-    )

@@ -289,23 +289,46 @@ def summarise(
     return row
 
 
-def _paired(predicted: ArrayLike, target: ArrayLike, kind: Kind) -> Standing:
-    """Each row against all targets, in blocks so that 10,000 rows need no 10,000 x 10,000 matrix."""
-    queries, gallery = embeddings("predicted", predicted), embeddings("target", target)
-    if queries.shape != gallery.shape:
-        raise InputError(f"predicted has shape {queries.shape}, target has {gallery.shape}", allowed="equal shapes")
-    left, right = _unit(queries, kind), _unit(gallery, kind)
+def standing_among(query: ArrayLike, gallery: ArrayLike, target_index: ArrayLike, *, kind: Kind = "cosine") -> Standing:
+    """`standing` of every query among the gallery, in blocks, so that 10,000 rows need no 10,000 x 10,000 matrix.
+
+    Parameters
+    ----------
+    query : (n, dim)
+    gallery : (g, dim)
+    target_index : (n,) row of the gallery that is each query's target
+
+    Raises
+    ------
+    InputError
+        For values that are not finite, unequal dimensions, or an index outside the gallery.
+
+    >>> standing_among([[1.0, 0.2]], [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [2]).above.tolist()
+    [1]
+    """
+    queries, items = embeddings("query", query), embeddings("gallery", gallery)
+    same_dim("query", queries, "gallery", items)
+    index = _target_index(target_index, len(queries), len(items))
+    left, right = _unit(queries, kind), _unit(items, kind)
     # One block, written over: asking for new memory each time costs as much as the comparisons.
     space = np.empty((min(BLOCK_ROWS, len(left)), len(right)))
     parts = []
     for start in range(0, len(left), BLOCK_ROWS):
-        own = np.arange(start, min(start + BLOCK_ROWS, len(left)))
-        block = np.matmul(left[own[0] : own[-1] + 1], right.T, out=space[: len(own)])
-        parts.append(_count(block, own, TIE_TOLERANCE))
+        rows = left[start : start + BLOCK_ROWS]
+        block = np.matmul(rows, right.T, out=space[: len(rows)])
+        parts.append(_count(block, index[start : start + BLOCK_ROWS], TIE_TOLERANCE))
     above, level = (
         np.concatenate(counts) for counts in zip(*((part.above, part.level) for part in parts), strict=True)
     )
     return Standing(above, level, len(right))
+
+
+def _paired(predicted: ArrayLike, target: ArrayLike, kind: Kind) -> Standing:
+    """Each row against all targets."""
+    queries, gallery = embeddings("predicted", predicted), embeddings("target", target)
+    if queries.shape != gallery.shape:
+        raise InputError(f"predicted has shape {queries.shape}, target has {gallery.shape}", allowed="equal shapes")
+    return standing_among(queries, gallery, np.arange(len(queries)), kind=kind)
 
 
 def _unit(rows: Float64, kind: Kind) -> Float64:

@@ -50,38 +50,6 @@ class HeldOut(NamedTuple):
     penalty: Float64
 
 
-def fit_ridge(
-    features: ArrayLike,
-    responses: ArrayLike,
-    groups: Sequence[Hashable],
-    *,
-    penalties: Sequence[float] = PENALTIES,
-    folds: int = FOLDS,
-    scale: bool = True,
-) -> RidgeFit:
-    """Ridge regression (Hoerl and Kennard 1970), each target with the penalty of least held-out squared error.
-
-    |y - Xw - c|² + penalty |w|², solved by one singular value decomposition a fold for all penalties and targets
-    together. The error is the mean over folds of the mean over rows, as in himalaya's RidgeCV and scikit-learn's
-    GridSearchCV; ties go to the penalty named first.
-
-    Parameters
-    ----------
-    features : (n, dim), responses : (n, target)
-    groups : (n,) rows of one group are never on both sides of a fold; two groups or more
-    penalties : of the squared weights, above 0
-    folds : at most; fewer where there are fewer groups
-    scale : divide features by their deviation in the training rows of each fold (they are always centred)
-
-    >>> x = np.arange(12.0)[:, None]
-    >>> model = fit_ridge(x, 3.0 * x + 1.0, np.arange(12) // 3, penalties=[1e-9, 1.0])
-    >>> model.weight.round(6), model.intercept.round(6), model.penalty
-    (array([[3.]]), array([1.]), array([1.e-09]))
-    """
-    x, y = rows(features, responses)
-    return _Chosen(x, list(groups), _penalties(penalties), folds, scale).fit(y)
-
-
 def held_out_predictions(
     features: ArrayLike,
     responses: ArrayLike,
@@ -91,11 +59,21 @@ def held_out_predictions(
     folds: int = FOLDS,
     scale: bool = True,
 ) -> HeldOut:
-    """Predict each group by a model fitted on the others, its penalties chosen among the others too (nested).
+    """Predict each group by a ridge regression (Hoerl and Kennard 1970) fitted on the others.
+
+    |y - Xw - c|² + penalty |w|², each target with the penalty of least held-out squared error among the others
+    (nested), solved by one singular value decomposition a fold for all penalties and targets together. The error is the
+    mean over folds of the mean over rows, as in himalaya's RidgeCV and scikit-learn's GridSearchCV; ties go to the
+    penalty named first.
 
     Parameters
     ----------
-    As of `fit_ridge`; three groups or more, so that two are left to choose penalties with.
+    features : (n, dim), responses : (n, target)
+    groups : (n,) rows of one group are never on both sides of a fold; three groups or more, so that two are left to
+        choose penalties with
+    penalties : of the squared weights, above 0
+    folds : at most; fewer where there are fewer groups
+    scale : divide features by their deviation in the training rows of each fold (they are always centred)
 
     >>> x = np.arange(12.0)[:, None]
     >>> found = held_out_predictions(x, 3.0 * x, np.arange(12) // 3, penalties=[1e-9])
@@ -112,7 +90,7 @@ class HeldOutRidge:
     Parameters
     ----------
     features : (n, dim)
-    groups, penalties, folds, scale : as of `fit_ridge`; three groups or more
+    groups, penalties, folds, scale : as of `held_out_predictions`
     """
 
     def __init__(

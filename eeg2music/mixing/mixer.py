@@ -3,7 +3,7 @@
 Corrects keys and tempi that disagree, lets at most N stems sound at once, balances, pans by brain
 region, and brings the sum to its loudness under a true-peak ceiling. Random-free. When things happen is what the brain
 decided: a stem begins where it began, and only a correction of its tempo moves what follows, nowhere by more than
-`max_shift_s`.
+`max_shift_s`. Stems that stand off the beat are told, and stay there.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from scipy.signal import oaconvolve
 
 from eeg2music.errors import InputError
 from eeg2music.mixing import chance
+from eeg2music.mixing.beats import BeatOffsets, beat_offsets
 from eeg2music.mixing.corrections import Plan, plan_stretches, plan_transpositions
 from eeg2music.mixing.harmony import Harmony, analyse_harmony, key_name
 from eeg2music.mixing.loudness import SILENCE_LUFS, Mastered, integrated_loudness, master
@@ -85,6 +86,8 @@ def mix(
     rhythms = [analyse_rhythm(_middle(stem)) for stem in audio]
     pitch = plan_transpositions(harmonies, labels, config)
     tempo = plan_stretches(rhythms, labels, duration_s, config)
+    clear = [chance.tempo_is_clear(rhythm, min(duration_s, ANALYSIS_S)) for rhythm in rhythms]
+    offsets = beat_offsets(rhythms, clear, labels, tempo)
     corrected = _corrected(audio, pitch, tempo, labels, config)
     loudness = [integrated_loudness(stem) for stem in corrected]
     gains_db = _balance(loudness, labels, config)
@@ -103,11 +106,11 @@ def mix(
     )
     rows = {
         label: _stem_report(regions[i], harmonies[i], rhythms[i], loudness[i], pitch, tempo, i)
-        | {"tempo_is_clear": chance.tempo_is_clear(rhythms[i], min(duration_s, ANALYSIS_S))}
+        | {"tempo_is_clear": clear[i], **_offset_report(offsets, i)}
         | {"gain_db": round(float(gains_db[i]), 2), "pan": pans[i]}
         for i, label in enumerate(labels)
     }
-    return MixResult(final.audio, corrected, _report(rows, pitch, tempo, sounding, final, config, duration_s))
+    return MixResult(final.audio, corrected, _report(rows, pitch, tempo, offsets, sounding, final, config, duration_s))
 
 
 def pan_position(region: str, config: MixerConfig) -> float:
@@ -234,10 +237,19 @@ def _stem_report(
     }
 
 
+def _offset_report(offsets: BeatOffsets, i: int) -> dict[str, Any]:
+    seconds, beats = offsets.seconds[i], offsets.beats[i]
+    return {
+        "beat_offset_ms": None if seconds is None else round(1000.0 * seconds, 1),
+        "beat_offset_beats": None if beats is None else round(beats, 3),
+    }
+
+
 def _report(
     rows: dict[str, Any],
     pitch: Plan,
     tempo: Plan,
+    offsets: BeatOffsets,
     sounding: dict[str, Any],
     final: Mastered,
     config: MixerConfig,
@@ -264,7 +276,7 @@ def _report(
         "tempo_bpm": round(float(tempo.shared), 2) if tempo.shared is not None else None,
         "stems": rows,
         "corrections": [*pitch.done, *tempo.done],
-        "left_alone": [*pitch.left_alone, *tempo.left_alone],
+        "left_alone": [*pitch.left_alone, *tempo.left_alone, *offsets.left_alone],
         "by_chance": {
             "key_fit": chance.KEY_FIT,
             "tempo_confidence": round(chance.tempo_confidence(min(duration_s, ANALYSIS_S)), 3),

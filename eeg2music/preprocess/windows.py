@@ -16,18 +16,8 @@ from eeg2music.types import EEG_RATE_HZ, WINDOW_S, Event, Recording, Window
 _GRID = 2
 
 
-def covering_windows(recording: Recording, *, window_s: float = WINDOW_S, hop_s: float = WINDOW_S / 2) -> list[Window]:
-    """Overlapping windows that cover a whole preprocessed recording.
-
-    The last window ends with the recording and overlaps its neighbour by more than the others do.
-    """
-    total = recording.signal_v.shape[1]
-    length, starts = cover(total, window_s, hop_s)
-    return [_cut(recording, start, length) for start in starts]
-
-
 def spread_windows(recording: Recording, *, window_s: float = WINDOW_S, hop_s: float = WINDOW_S / 2) -> list[Window]:
-    """As many windows as `covering_windows`, evenly spread: no two are further apart than `hop_s`."""
+    """Windows that cover a whole preprocessed recording, evenly spread: no two are further apart than `hop_s`."""
     length, starts = cover(recording.signal_v.shape[1], window_s, hop_s)
     last, gaps = starts[-1], max(1, len(starts) - 1)
     return [_cut(recording, round(last * index / gaps / _GRID) * _GRID, length) for index in range(len(starts))]

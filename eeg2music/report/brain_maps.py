@@ -1,4 +1,4 @@
-"""Scores drawn on the head: topographies of channels (MNE), glass brains of regions (nilearn), as PNG bytes.
+"""Scores drawn on the head: topographies of channels (MNE), voxels and contacts in a glass brain (nilearn), as PNG.
 
 Draws what it is given. Values that are not finite are refused by name, never drawn as zero: a hole in a map would be
 filled by its neighbours without a word.
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LEAST_CHANNELS = 4
+# Of all markers in a glass brain together, in square points.
+DOT_AREA = 5000.0
 
 
 def topomaps(
@@ -69,13 +71,14 @@ def topomaps(
 
 
 def glass_brain(values: ArrayLike, coordinates_mm: ArrayLike, names: Sequence[str], *, label: str = "r") -> bytes:
-    """Regions as dots in a transparent brain, coloured by their value (nilearn).
+    """Voxels, contacts or regions as dots in a transparent brain, coloured by their value (nilearn).
 
     Parameters
     ----------
-    values : (region,)
-    coordinates_mm : (region, 3) MNI coordinates
-    names : (region,), to name those that are refused
+    values : (unit,)
+    coordinates_mm : (unit, 3) MNI coordinates
+    names : (unit,), to name those that are refused
+    label : of the picture
 
     Raises
     ------
@@ -85,46 +88,18 @@ def glass_brain(values: ArrayLike, coordinates_mm: ArrayLike, names: Sequence[st
     numbers, places = np.asarray(values, dtype=np.float64), np.asarray(coordinates_mm, dtype=np.float64)
     _check_values("values", numbers, names)
     _check_places(places, names, "MNI coordinates")
-    _need_nilearn()
+    if importlib.util.find_spec("nilearn") is None:
+        raise MissingExtraError("nilearn", "maps")
     from nilearn import plotting
 
     low, high = _limits([numbers], None)
     figure, _ = _figure(7.6, 2.9, 0)
+    # Thousands of voxels as points, a few contacts as dots.
+    size = float(np.clip(DOT_AREA / len(numbers), 2.0, 50.0))
     plotting.plot_markers(
-        numbers, places, node_cmap="RdBu_r", node_vmin=low, node_vmax=high, figure=figure, display_mode="lyrz",
-        title=label,
+        numbers, places, node_size=size, node_cmap="RdBu_r", node_vmin=low, node_vmax=high, figure=figure,
+        display_mode="lyrz", title=label,
     )  # fmt: skip
-    return png_bytes(figure)
-
-
-def glass_brain_volume(values: ArrayLike, affine: ArrayLike, *, label: str = "r") -> bytes:
-    """A volume of scores as its largest values seen through a transparent brain (nilearn).
-
-    Parameters
-    ----------
-    values : (x, y, z) scores in MNI space, 0 outside the mask
-    affine : (4, 4) voxel to MNI millimetres
-
-    Raises
-    ------
-    MissingExtraError
-        If nilearn is not installed.
-    """
-    numbers = np.asarray(values, dtype=np.float64)
-    if numbers.ndim != 3 or not np.isfinite(numbers).all():
-        raise InputError(
-            f"A volume of shape {numbers.shape} with {int((~np.isfinite(numbers)).sum())} voxels that are not finite",
-            allowed="(x, y, z), finite; 0 outside the mask",
-        )
-    _need_nilearn()
-    import nibabel
-    from nilearn import plotting
-
-    image = nibabel.Nifti1Image(numbers.astype(np.float32), np.asarray(affine, dtype=np.float64))
-    figure, _ = _figure(7.6, 2.9, 0)
-    plotting.plot_glass_brain(
-        image, figure=figure, display_mode="lyrz", colorbar=True, plot_abs=False, title=label, threshold=None
-    )
     return png_bytes(figure)
 
 
@@ -173,11 +148,6 @@ def _limits(panels: Sequence[NDArray[np.float64]], limits: tuple[float, float] |
         return limits
     most = max(float(np.abs(panel).max()) for panel in panels) or 1.0
     return -most, most
-
-
-def _need_nilearn() -> None:
-    if importlib.util.find_spec("nilearn") is None:
-        raise MissingExtraError("nilearn", "maps")
 
 
 def _figure(width: float, height: float, columns: int) -> tuple[Figure, Any]:

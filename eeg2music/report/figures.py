@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 INK = "#1d2433"
 ACCENT = "#c2410c"
 CALM = "#3b6ea5"
+LEAF = "#4d7c0f"
 GREY = "#9aa3b2"
 # More than a picture has pixels for; 30 s have 2,813.
 MOST_COLUMNS = 3000
@@ -173,11 +174,11 @@ def identification_bars(scores: Mapping[str, Mapping[str, Any]], *, title: str) 
 def identification_by_snr(points: Sequence[Mapping[str, Any]], *, real_snr_db: float) -> bytes:
     """Accuracy against SNR, with the level of real recordings marked.
 
-    points: {"snr_db", "embedding": score, optionally "generated": score}.
+    points: {"snr_db", "embedding": score, optionally "curves" and "generated": scores}.
     """
     figure, axes = new_figure(7.2, 3.2)
     axis = axes[0, 0]
-    for kind, colour in (("embedding", ACCENT), ("generated", CALM)):
+    for kind, colour in (("embedding", ACCENT), ("curves", LEAF), ("generated", CALM)):
         some = sorted((p for p in points if p.get(kind)), key=lambda p: p["snr_db"])
         if not some:
             continue
@@ -185,8 +186,8 @@ def identification_by_snr(points: Sequence[Mapping[str, Any]], *, real_snr_db: f
         accuracy = np.array([p[kind]["accuracy"] for p in some])
         interval = np.array([p[kind]["ci95"] for p in some]).T
         label = kind if len(some) > 1 else f"{kind} (at {snr[0]:g} dB only)"
-        # The later kind is drawn larger and hollow: the two may lie on each other.
-        hollow = {} if kind == "embedding" else {"ms": 9, "mfc": "none", "mew": 1.6}
+        # The later kinds are drawn larger and hollow: they may lie on each other.
+        hollow = {} if kind == "embedding" else {"ms": 6 if kind == "curves" else 9, "mfc": "none", "mew": 1.6}
         axis.errorbar(snr, accuracy, yerr=np.maximum(np.abs(interval - accuracy), 0), color=colour, marker="o",
                       capsize=3, label=label, **{"ms": 4, **hollow})  # fmt: skip
     axis.axhline(0.5, color=INK, ls="--", lw=0.8)

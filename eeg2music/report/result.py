@@ -251,7 +251,7 @@ def _recording_tables(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _figures(result: Result) -> list[Picture]:
     clip, silent = result.clip, result.silent
-    panels = {"mix": clip.stems.sum(0), "mix without the brain": silent.stems.sum(0)}
+    panels = {"mix": clip.mixed.stereo.mean(0), "mix without the brain": silent.mixed.stereo.mean(0)}
     panels |= {name: audio for name, audio in zip(STEMS, clip.stems, strict=True) if name in clip.names}
     drawn: list[Picture] = [("Spectrograms", words.SPECTROGRAMS, figures.spectrograms(panels))]
     if clip.reading is not None:

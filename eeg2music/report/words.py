@@ -64,7 +64,10 @@ NO_REGIONS = (
     "much less of what was heard."
 )
 NO_WEIGHTS = "This brain encoder has no spatial filters by region that could be drawn."
-SPECTROGRAMS = "Stems before the mixer; mix: their plain sum. Brighter is louder, from -80 to -15 dB of full scale."
+SPECTROGRAMS = (
+    "Stems before the mixer; mixes as played, the mean of left and right. Brighter is louder, from -80 to -15 dB of "
+    "full scale."
+)
 _CURVES = (
     "What the encoder reads off the recording for each stem, 32 times a second, without a unit: how strongly sounds "
     "begin, how loud and how bright they are. The generator follows these. "

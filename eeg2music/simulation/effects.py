@@ -45,7 +45,10 @@ def reverberate(stems: Array, response: Array, wet: Array) -> Array:
 
 
 def saturate(signal: Array, drive: float) -> Array:
-    """An amplifier: tanh after gain, then a cabinet for high gain. Level of the input is kept approximately."""
+    """An amplifier: tanh after gain, then a cabinet for high gain.
+
+    Soft sounds keep their level, loud ones are held at about ``3 / drive`` times the RMS of the input.
+    """
     level = float(np.sqrt(np.mean(signal**2))) + 1e-9
     pushed = np.tanh(drive * signal / (level * 3.0)) * level * 3.0 / drive
     if drive > 3.0:

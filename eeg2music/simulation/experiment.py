@@ -36,7 +36,8 @@ class SimulationConfig(Config):
     """What to simulate.
 
     Songs are numbered within (style, song_seed) and shared out among the subjects; subjects are
-    numbered within seed. Two configurations with different seeds share neither.
+    numbered within seed. Two configurations with different seeds share neither. A listener hears every song `repeats`
+    times; with `repeated_songs` only so many of them, and the others once.
     """
 
     out: Path

@@ -173,7 +173,7 @@ class CodecTask(Task):
         self.held_out = music.split("valid", config.valid_share)
         if config.start_from is not None:
             local_folder(config.start_from)
-            refuse_known(Path(config.start_from), self.held_out.songs)
+            refuse_known(Path(config.start_from), self.held_out.songs, stimuli=self.held_out.stimuli.values())
 
     def train_items(self) -> ItemSource:
         return StemCrops(self.music, self.config, self.seed)

@@ -17,7 +17,7 @@ import numpy as np
 
 from eeg2music.audio import audio_duration_s, read_audio
 from eeg2music.errors import DataError, LeakError
-from eeg2music.files import read_json, sha256_json
+from eeg2music.files import read_json, sha256_file, sha256_json
 from eeg2music.seeding import derive_seed
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS, FloatArray
 
@@ -105,14 +105,24 @@ class StimuliFolder:
             rows.append([song, sizes, sha256_json(self.annotations(song))])
         return sha256_json(rows)
 
-    def manifest(self, held_out: StimuliFolder | None = None) -> dict[str, Any]:
-        """What belongs beside the weights: song ids and content hash, and the ids of the songs that were held out.
+    @functools.cached_property
+    def stimuli(self) -> dict[str, str]:
+        """{song: hash of its mix}, by which a song is known under another name.
 
-        A song on both sides was not held out.
+        Of the mix alone: stems that are silent are the same in many songs.
+        """
+        return {song: sha256_file(self.path(song, MIX)) for song in self.songs}
+
+    def manifest(self, held_out: StimuliFolder | None = None) -> dict[str, Any]:
+        """What belongs beside the weights: ids, hashes of the mixes and content hash of the songs.
+
+        Under "valid" ids and hashes of the songs that were held out. A song on both sides was not held out.
         """
         unseen = [] if held_out is None else sorted(set(held_out.songs) - set(self.songs))
-        valid = {"valid": {"songs": unseen}} if unseen else {}
-        return {"songs": list(self.songs), **valid, "data_hash": self.content_hash}
+        told: dict[str, Any] = {"songs": list(self.songs), "stimuli": sorted(set(self.stimuli.values()))}
+        if held_out is not None and unseen:
+            told["valid"] = {"songs": unseen, "stimuli": sorted({held_out.stimuli[song] for song in unseen})}
+        return {**told, "data_hash": self.content_hash}
 
 
 def training_and_validation(

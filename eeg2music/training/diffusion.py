@@ -152,7 +152,7 @@ class DiffusionTask(Task):
         for songs in (self.songs, self.valid_songs):
             refuse_short(songs)
         if config.start_from is not None:
-            refuse_known(Path(config.start_from), self.valid_songs.songs)
+            refuse_known(Path(config.start_from), self.valid_songs.songs, stimuli=self.valid_songs.stimuli.values())
 
     def train_items(self) -> ItemSource:
         """The training windows; computes what is not in the cache, each process its part."""

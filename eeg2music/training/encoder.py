@@ -34,6 +34,7 @@ from eeg2music.encoders.registry import ENCODERS
 from eeg2music.errors import CheckpointError, ConfigError
 from eeg2music.files import read_json, sha256_json
 from eeg2music.recordings.prepared import PreparedDataset
+from eeg2music.recordings.split_file import SplitFile, read_split
 from eeg2music.targets.cache import conditioning_space
 from eeg2music.training.encoder_data import (
     AugmentConfig,
@@ -86,18 +87,23 @@ class EncoderConfig(Config):
 
     caches : prepared recordings to train on; valid_caches : recordings of other people hearing other
     pieces. Without the latter, a share of the subjects and of the songs is held out.
+    split : manifest of `eeg2music split`, of the one cache that is trained on: nothing but its training side is met.
+        Its other side is validated on where the manifest says that it is held out for that, and otherwise never read
     same_people : whether one label in several caches is one person; refused unless it is said, because most data sets
     have a sub-01.
     clap : folder or name of the CLAP whose space is aimed at; targets : folder for computed targets.
     encoder : a registered encoder; options : its arguments besides the signal's.
     delays : learn how late each training listener responds, so that the curves need not blur over it.
     whiten : how many windows tell how channels vary together, so that spatial filters are learned on white ones; 0: off
+    match_curves : how many windows tell how far curves have to be spread, when weights are kept, to vary as heard ones
+        do; 0: off
     start_from : folder of weights to begin with, such as those of the shipped encoder, whose sizes are taken over;
         people whom it does not know begin like anybody it was not trained on.
     """
 
     caches: tuple[str, ...] = Field(min_length=1)
     valid_caches: tuple[str, ...] = ()
+    split: str | None = None
     same_people: bool = False
     valid_subjects: float = Field(0.15, gt=0, lt=1)
     valid_songs: float = Field(0.15, gt=0, lt=1)
@@ -113,6 +119,7 @@ class EncoderConfig(Config):
     fit_windows: int = Field(4000, ge=8)
     delays: bool = True
     whiten: int = Field(1024, ge=0)
+    match_curves: int = Field(512, ge=0)
     start_from: str | None = None
 
 
@@ -171,6 +178,7 @@ class EncoderTask(Task):
         self.spec = joint_spec(self.split)
         for file in self._stimulus_files():
             track_files(Path(file))
+        self.split = self.split.with_hashes()
 
     def train_items(self) -> ItemSource:
         clap, identity = load_target_encoder(self.config.clap)
@@ -187,10 +195,36 @@ class EncoderTask(Task):
         return list(dict.fromkeys(part.stimulus_file for part in (*self.split.train, *self.split.valid)))
 
     def _split(self) -> Split:
-        found = self._presentations(self.config.caches)
+        self.split_file: SplitFile | None = None
+        if self.config.split is not None:
+            dataset = PreparedDataset(self._only_cache())
+            self.split_file = told = read_split(self.config.split, dataset)
+            found = find_presentations(dataset, self.samples, told.train)
+            if told.held_out == "validation":
+                self._refuse_second_validation()
+                return Split(tuple(found), tuple(find_presentations(dataset, self.samples, told.test))).check()
+        else:
+            found = self._presentations(self.config.caches)
         if self.config.valid_caches:
             return Split(tuple(found), tuple(self._presentations(self.config.valid_caches))).check()
         return split_presentations(found, self.config.valid_subjects, self.config.valid_songs, self.seed)
+
+    def _only_cache(self) -> str:
+        if len(self.config.caches) > 1:
+            raise ConfigError(
+                f"task.split with {len(self.config.caches)} caches",
+                allowed="the one cache that the manifest was made of",
+                remedy="prepare all recordings into one cache, and split that",
+            )
+        return self.config.caches[0]
+
+    def _refuse_second_validation(self) -> None:
+        if self.config.valid_caches:
+            raise ConfigError(
+                "task.valid_caches beside a manifest that is held out for validation",
+                allowed="one validation",
+                remedy="leave task.valid_caches out",
+            )
 
     def _presentations(self, caches: tuple[str, ...]) -> list[Presentation]:
         found = [find_presentations(PreparedDataset(cache), self.samples) for cache in caches]
@@ -236,7 +270,7 @@ class EncoderTask(Task):
         known = spec_from_dict(read_json(folder / CONFIG_NAME)["signal_spec"]).subjects
         load_strictly(encoder, encoder.for_people(read_state(folder / WEIGHTS_NAME), known), source=str(folder))
         valid = split_manifest(self.split)["valid"]
-        refuse_known(folder, valid["songs"], valid["subjects"], valid.get("works"))
+        refuse_known(folder, valid["songs"], valid["subjects"], valid.get("works"), valid["stimuli"])
 
     def _fit(self, encoder: Encoder) -> None:
         """Show a closed-form encoder its windows, batch by batch."""
@@ -283,6 +317,9 @@ class EncoderTask(Task):
     def export(self, model: nn.Module, folder: Path) -> None:
         encoder: Encoder = copy.deepcopy(model.encoder)  # type: ignore[assignment]
         encoder.settle()
+        if self.config.match_curves:
+            source = self._windows(self.split.train, None)
+            encoder.eval().match_curves(fit_batches(source, min(self.config.match_curves, len(source))))
         save_model(encoder, folder, dtype=torch.bfloat16, exact=encoder.exact_weights)
 
     def _fitted(self) -> dict[str, Any]:
@@ -300,6 +337,7 @@ class EncoderTask(Task):
             **self._fitted(),
             "data_hash": data_hash,
             "clap_hash": self.clap_hash,
+            **({} if self.split_file is None else {"split": self.split_file.told}),
             CONDITIONING_SPACE: self.conditioning_space,
         }
         return with_earlier(told, self.config.start_from)
@@ -324,11 +362,12 @@ def sizes_of(folder: Path, kind: type[Encoder]) -> dict[str, Any]:
 
 
 def fit_batches(source: Windows, limit: int, size: int = 32) -> list[Batch]:
-    """About `limit` windows of a source, as batches, each presentation equally often; with fewer, the first ones."""
+    """About `limit` windows of a source, as batches: each presentation equally often or, of more, some of all."""
     from eeg2music.training.order import collate
 
-    draws = max(1, limit // max(1, len(source)))
-    visits = [(index, draw) for draw in range(draws) for index in range(len(source))][:limit]
+    count = len(source)
+    chosen = range(count) if limit >= count else [place * count // limit for place in range(limit)]
+    visits = [(index, draw) for draw in range(max(1, limit // max(1, count))) for index in chosen]
     return [
         collate([source.item(*visit) for visit in visits[first : first + size]])
         for first in range(0, len(visits), size)

@@ -8,7 +8,7 @@ Never computes targets.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,15 @@ from scipy.spatial.transform import Rotation
 
 from eeg2music.config import Config
 from eeg2music.errors import DataError, LeakError
-from eeg2music.files import sha256_json
+from eeg2music.files import sha256_file, sha256_json
 from eeg2music.recordings.prepared import MIXED, PreparedDataset
 from eeg2music.seeding import derive_seed, numpy_rng
 from eeg2music.training.encoder_targets import TargetStore, curve_shift
 from eeg2music.types import EEG_RATE_HZ, ENCODER_CENTRE_M, FloatArray, SignalSpec
 
 UNSEEN = -1
+# What training and validation may not share, and how messages call several.
+_APART = {"subject": "subjects", "song": "songs", "work": "works", "stimulus_sha256": "stimuli"}
 # Centre that position jitter turns around.
 _CENTRE_M = np.array(ENCODER_CENTRE_M, dtype=np.float32)
 
@@ -61,6 +63,7 @@ class Presentation:
     onset_s : of the piece in the recording
     simulated : whether the cache gives it a signal-to-noise ratio, which nobody knows of a person's recording
     work : what `song` is a version of, as the cache declares it; the song itself where it declares nothing
+    stimulus_sha256 : of the audio that was heard, where it was read
     """
 
     dataset: PreparedDataset
@@ -73,14 +76,21 @@ class Presentation:
     last: int
     simulated: bool = False
     work_id: str | None = None
+    stimulus_sha256: str | None = None
 
     @property
     def work(self) -> str:
         return self.song if self.work_id is None else self.work_id
 
 
-def find_presentations(dataset: PreparedDataset, samples: int) -> list[Presentation]:
+def find_presentations(
+    dataset: PreparedDataset, samples: int, numbers: Sequence[int] | None = None
+) -> list[Presentation]:
     """Group the rows of a cache into presentations that hold at least one window of `samples`.
+
+    Parameters
+    ----------
+    numbers : of the rows to take; all of them where None
 
     Raises
     ------
@@ -88,7 +98,7 @@ def find_presentations(dataset: PreparedDataset, samples: int) -> list[Presentat
         If no row says what was heard.
     """
     groups: dict[tuple[str, str, float], list[Mapping[str, Any]]] = {}
-    for row in dataset.rows:
+    for row in dataset.rows if numbers is None else (dataset.rows[number] for number in numbers):
         if row["stimulus"] is None or row["stimulus_file"] is None or row["stimulus_onset_s"] is None:
             continue
         groups.setdefault((row["recording"], row["stimulus"], float(row["stimulus_onset_s"])), []).append(row)
@@ -147,18 +157,34 @@ class Split:
     train: tuple[Presentation, ...]
     valid: tuple[Presentation, ...]
 
-    def check(self) -> Split:
-        """Refuse a person, a piece or a work on both sides.
+    def with_hashes(self) -> Split:
+        """The same with the hash of what was heard, by which one file under two names is known; each file is read once.
 
         Raises
         ------
         LeakError
         """
-        for what in ("subject", "song", "work"):
+        files = {item.stimulus_file for item in (*self.train, *self.valid)}
+        known = {file: sha256_file(file) for file in files}
+        train, valid = (
+            tuple(replace(item, stimulus_sha256=known[item.stimulus_file]) for item in side)
+            for side in (self.train, self.valid)
+        )
+        return Split(train, valid).check()
+
+    def check(self) -> Split:
+        """Refuse a person, a piece, a work or one file on both sides.
+
+        Raises
+        ------
+        LeakError
+        """
+        for what, several in _APART.items():
             both = {getattr(item, what) for item in self.train} & {getattr(item, what) for item in self.valid}
+            both -= {None}
             if both:
                 raise LeakError(
-                    f"{len(both)} {what}s are in training and in validation: {', '.join(sorted(both)[:5])}",
+                    f"{len(both)} {several} are in training and in validation: {', '.join(sorted(both)[:5])}",
                     remedy="hold out whole subjects and whole songs, all versions of a work together",
                 )
         if not self.train or not self.valid:
@@ -224,17 +250,25 @@ def joint_spec(split: Split) -> SignalSpec:
 def split_manifest(split: Split) -> dict[str, Any]:
     """Who and what was trained on and held out, to be stored beside the weights."""
     hashes = sorted({item.dataset.content_hash for item in (*split.train, *split.valid)})
-    sides = {name: side_of(part) for name, part in (("train", split.train), ("valid", split.valid))}
+    names = {name: _names(part) for name, part in (("train", split.train), ("valid", split.valid))}
     return {
-        **sides["train"],
-        "valid": sides["valid"],
-        "data_hash": sha256_json([hashes, sides]),
+        **side_of(split.train),
+        "valid": side_of(split.valid),
+        "data_hash": sha256_json([hashes, names]),
         "simulated": all(item.simulated for item in split.train),
     }
 
 
 def side_of(part: Sequence[Presentation]) -> dict[str, Any]:
-    """Songs, subjects and the number of presentations of one side; "works", {song: work}, where any is declared."""
+    """Songs, subjects and the number of presentations of one side.
+
+    "works", {song: work}, where any is declared; "stimuli", hashes of what was heard, where it was read.
+    """
+    stimuli = sorted({item.stimulus_sha256 for item in part if item.stimulus_sha256 is not None})
+    return {**_names(part), **({"stimuli": stimuli} if stimuli else {})}
+
+
+def _names(part: Sequence[Presentation]) -> dict[str, Any]:
     works = {item.song: item.work_id for item in part if item.work_id is not None}
     return {
         "songs": sorted({item.song for item in part}),

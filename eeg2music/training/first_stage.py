@@ -13,15 +13,23 @@ from eeg2music.errors import CheckpointError, LeakError
 from eeg2music.files import read_json
 from eeg2music.weights import FITTED, MANIFEST_NAME
 
+# Lists of a training manifest that grow from stage to stage.
+LISTED = ("songs", "subjects", "stimuli")
+
 
 def refuse_known(
-    folder: Path, songs: Collection[str], subjects: Collection[str] = (), works: Mapping[str, str] | None = None
+    folder: Path,
+    songs: Collection[str],
+    subjects: Collection[str] = (),
+    works: Mapping[str, str] | None = None,
+    stimuli: Collection[str] = (),
 ) -> None:
     """Refuse weights that were trained on songs or people that are held out now.
 
     Parameters
     ----------
     works : {song: work} as declared; the manifest's own go with it, so that another version of a work is known too
+    stimuli : hashes of the songs' audio, so that a copy under another name is known too, where the manifest has hashes
 
     Raises
     ------
@@ -37,6 +45,7 @@ def refuse_known(
     for what, held_out, known in (
         ("songs", songs, met.get("songs")),
         ("works", of_songs, of_known),
+        ("stimuli", stimuli, met.get("stimuli")),
         ("subjects", subjects, met.get("subjects")),
     ):
         both = sorted(set(held_out) & set(known or ()))
@@ -58,7 +67,7 @@ def fitted_before(folder: str | Path | None) -> dict[str, Any]:
 
 
 def with_earlier(manifest: Mapping[str, Any], folder: str | Path | None) -> dict[str, Any]:
-    """The manifest of a stage, with the songs, works and people that the weights in `folder` had met before it.
+    """The manifest of a stage, with the songs, works, audio and people that the weights in `folder` had met before it.
 
     Weights do not forget: a test on songs of the first stage alone would be no test. What was held out before counts
     as held out, unless it is trained on now: states were chosen by it. "simulated_before" says that recordings of
@@ -73,7 +82,7 @@ def with_earlier(manifest: Mapping[str, Any], folder: str | Path | None) -> dict
         joined["simulated_before"] = True
     held_out, then = manifest.get("valid") or {}, before.get("valid") or {}
     valid = {**held_out, **_joined(held_out, then)}
-    for what in ("songs", "subjects"):
+    for what in LISTED:
         if what in valid:
             valid[what] = sorted(set(valid[what]) - set(joined.get(what) or ()))
     return {**joined, "valid": valid} if valid else joined
@@ -82,7 +91,7 @@ def with_earlier(manifest: Mapping[str, Any], folder: str | Path | None) -> dict
 def _joined(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     lists = {
         what: sorted({*(now.get(what) or ()), *(before.get(what) or ())})
-        for what in ("songs", "subjects")
+        for what in LISTED
         if what in now or what in before
     }
     works = {**(before.get("works") or {}), **(now.get("works") or {})}

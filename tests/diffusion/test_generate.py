@@ -12,6 +12,7 @@ from eeg2music.diffusion import generate
 from eeg2music.diffusion.generate import Given, generate_latents
 from eeg2music.diffusion.guidance import Dials
 from eeg2music.diffusion.transformer import JointStemTransformer, StemState, align_curves
+from eeg2music.diffusion.windows import WindowPlan, plan_windows
 from eeg2music.errors import InputError
 from eeg2music.types import Conditions
 
@@ -109,6 +110,48 @@ def test_a_long_clip_has_no_seam_and_follows_its_curves(make_conditions: Make) -
     out = generate_latents(Follower(), conditions, 2000, steps=4, seed=0, sample_ids=["a"])  # type: ignore[arg-type]
     expected = align_curves(conditions.curves, 2000)[:, :, :1] + conditions.global_embedding[0, 0]
     torch.testing.assert_close(out, expected.expand_as(out), atol=1e-4, rtol=1e-4)
+
+
+class Stubborn(torch.nn.Module):
+    """A stand-in whose windows disagree: each predicts slow noise of its own, whatever the others say."""
+
+    stems, latent_dim, patch, prediction = 4, 6, 5, "clean"
+    device = torch.device("cpu")
+
+    def forward(
+        self, noisy: torch.Tensor, time: torch.Tensor, conditions: Conditions, state: torch.Tensor
+    ) -> torch.Tensor:
+        made = []
+        for curves in conditions.curves:
+            generator = torch.Generator().manual_seed(int(1e6 * curves.double().sum()))
+            noise = torch.randn(self.stems, self.latent_dim, noisy.shape[-1] + 14, generator=generator)
+            made.append(noise.unfold(-1, 15, 1).mean(-1))
+        return torch.stack(made)
+
+
+@pytest.mark.parametrize("blended", [True, False])
+def test_windows_that_disagree_leave_no_seam(
+    make_conditions: Make, monkeypatch: pytest.MonkeyPatch, blended: bool
+) -> None:
+    """Steps from frame to frame where windows begin, end and meet beside those elsewhere; and what a cut would do."""
+    plan = plan_windows(2000, Stubborn.patch)
+    ends = [start + plan.length for start in plan.starts[:-1]]
+    middles = [(start + end) // 2 for start, end in zip(plan.starts[1:], ends, strict=True)]
+    if not blended:
+        own = torch.zeros(len(plan.starts), plan.length)
+        for weights, start, begin, end in zip(own, plan.starts, [0, *middles], [*middles, plan.frames], strict=True):
+            weights[begin - start : end - start] = 1.0
+        monkeypatch.setattr(WindowPlan, "weights", lambda _: own)
+    conditions = make_conditions(1, curve_frames(2000))
+    out = generate_latents(Stubborn(), conditions, 2000, steps=4, seed=0, sample_ids=["a"])[0]  # type: ignore[arg-type]
+    steps = (out[..., 1:] - out[..., :-1]).square().mean((0, 1)).sqrt()
+    joins = torch.tensor([*plan.starts[1:], *ends, *middles]) - 1
+    elsewhere = torch.ones(len(steps), dtype=torch.bool)
+    elsewhere[joins] = False
+    usual = steps[elsewhere].quantile(0.99)
+    assert (steps[joins].max() <= usual) == blended
+    # A cut in the middle is far from hidden.
+    assert (steps[joins[-len(middles) :]].min() > 1.5 * usual) != blended
 
 
 def test_embeddings_of_sections_change_along_the_clip(make_conditions: Make) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from eeg2music.encoders.base import BrainConditions, Encoder, spec_from_dict
+from eeg2music.encoders.base import MOST_GAIN, BrainConditions, Encoder, spec_from_dict
 from eeg2music.encoders.registry import ENCODERS
 from eeg2music.errors import ConfigError, InputError
 from eeg2music.types import SignalSpec
@@ -185,6 +186,41 @@ def test_short_and_odd_windows_are_taken(name: str, built: Callable[[str], Encod
         values = inputs()
         out = run(built(name), {**values, "eeg": values["eeg"][..., :samples]})
         assert out.curves.shape[-1] == samples // 2
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if ENCODERS[name].curves_layer])
+def test_decoded_curves_get_the_means_and_spreads_of_heard_ones(name: str) -> None:
+    encoder = make(name)
+    shown = [{**inputs(seed), "curves": targets(seed)["curves"]} for seed in (1, 2)]
+    before = [run(encoder, inputs(seed)) for seed in (1, 2)]
+    flat = 0.5 * torch.cat([out.curves for out in before]).std(-1).mean()
+    heard = [3.0 + values["curves"] * flat / values["curves"].std() for values in shown]
+    encoder.match_curves([{**values, "curves": curves} for values, curves in zip(shown, heard, strict=True)])
+    after = [run(encoder, inputs(seed)) for seed in (1, 2)]
+    made, aimed = torch.cat([out.curves for out in after]), torch.cat(heard)
+    torch.testing.assert_close(made.mean((0, -1)), aimed.mean((0, -1)), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(made.var(-1).mean(0), aimed.var(-1).mean(0), rtol=1e-3, atol=0.0)
+    for old, new in zip(before, after, strict=True):
+        # Nothing but gain and offset: what the curves correlate with is the same, and embeddings are not touched.
+        assert torch.corrcoef(torch.stack([old.curves[0, 0, 0], new.curves[0, 0, 0]]))[0, 1] > 0.9999
+        torch.testing.assert_close(new.stem_embedding, old.stem_embedding)
+
+
+def test_curves_that_hardly_move_are_not_made_to(built: Callable[[str], Encoder]) -> None:
+    encoder = copy.deepcopy(built("brain"))
+    before = run(encoder, inputs()).curves.var(-1).mean(0).sqrt()
+    encoder.match_curves([{**inputs(), "curves": 100.0 * targets(0)["curves"]}])
+    torch.testing.assert_close(
+        run(encoder, inputs()).curves.var(-1).mean(0).sqrt(), MOST_GAIN * before, rtol=1e-3, atol=1e-5
+    )
+
+
+def test_windows_without_positions_tell_nothing_of_how_curves_vary(built: Callable[[str], Encoder]) -> None:
+    encoder = copy.deepcopy(built("brain"))
+    values = inputs()
+    values["positions_m"][:] = float("nan")
+    encoder.match_curves([{**values, "curves": targets(0)["curves"]}])
+    torch.testing.assert_close(run(encoder, inputs()).curves, run(built("brain"), inputs()).curves)
 
 
 @pytest.mark.parametrize("name", ("brainmodule", "ridge"))

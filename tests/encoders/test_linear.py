@@ -56,3 +56,9 @@ def test_a_constant_is_standardised_to_zeros() -> None:
 def test_bad_arrays_are_refused(train: np.ndarray, target: np.ndarray, test: np.ndarray, penalty: float) -> None:
     with pytest.raises(InputError):
         ridge_predict(train, target, test, penalty=penalty)
+
+
+def test_predictors_that_do_not_vary_predict_the_mean() -> None:
+    for features in (1, 9):
+        found = ridge_predict(np.ones((4, features)), [[0.0], [1.0], [2.0], [5.0]], np.ones((2, features)), penalty=0.1)
+        np.testing.assert_array_equal(found, [[2.0], [2.0]])

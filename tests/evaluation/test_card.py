@@ -36,6 +36,7 @@ def scores() -> dict[str, Any]:
     return {
         "schema": 3, "checkpoint_sha256": "a" * 64, "scorer_sha256": "b" * 64, "material": "simulated",
         "levels": [level], "surprises": ["shuffled is off chance"], "warnings": ["s1 sounds like s2"],
+        "stamps": ["SMALL: few songs"], "remarks": ["three seeds are wanted"],
     }  # fmt: skip
 
 
@@ -57,6 +58,14 @@ def test_an_identification_is_told_with_everything_that_belongs_to_it(scores: di
         assert text in card
     assert "an effect below 0.1 cannot be seen" in card
     assert "- shuffled is off chance\n- s1 sounds like s2" in card
+    assert "- SMALL: few songs\n- three seeds are wanted" in card
+
+
+def test_a_circular_scorer_is_not_called_independent(scores: dict[str, Any]) -> None:
+    stamp = "CIRCULAR: the scorer shares 1 of its 9 weight matrices with the clap"
+    card = card_snippet({**scores, "stamps": [stamp]})
+    assert f"- {stamp}" in card and "that also conditions: circular, too" in card
+    assert "conditions nothing" not in card
 
 
 def test_a_p_that_its_interval_contradicts_is_marked(scores: dict[str, Any]) -> None:

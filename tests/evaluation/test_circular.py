@@ -73,8 +73,9 @@ def test_evaluate_refuses_before_it_scores_and_stamps_what_is_allowed(
     )
     scores = run_evaluation(config.model_copy(update={"allow_circular": True}), tmp_path / "out", device="cpu")
     assert scores["stamps"][0].startswith("CIRCULAR: the scorer shares 1")
-    for name in ("scores.md", "report.html"):
-        assert "CIRCULAR" in (tmp_path / "out" / name).read_text()
+    for name in ("scores.md", "report.html", "card.md"):
+        text = (tmp_path / "out" / name).read_text()
+        assert "CIRCULAR: the scorer shares 1" in text and "conditions nothing" not in text
 
 
 EMPTY = {

@@ -310,6 +310,15 @@ def test_the_command_prints_the_table_and_writes_both_files(
     assert ended.value.code == 2
 
 
+def test_stamps_of_both_runs_are_told(put: Any, weak: dict[str, Any], strong: dict[str, Any]) -> None:
+    """Of an evaluation as of others; a result of an earlier version has none."""
+    stamped = {**weak, "stamps": ["CIRCULAR: the scorer is the clap.", "SMALL: few songs."]}
+    notes = compare_runs(put(stamped), put(strong))["notes"]
+    assert notes[-2:] == ["A: CIRCULAR: the scorer is the clap.", "A: SMALL: few songs."]
+    found = compare_runs(put(weak), put({**strong, "stamps": ["CIRCULAR: it is."]}))
+    assert "- B: CIRCULAR: it is." in comparison_markdown(found)
+
+
 # -- results of `score` ------------------------------------------------------------------------
 
 

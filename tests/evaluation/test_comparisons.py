@@ -72,6 +72,7 @@ def test_fewer_than_three_seeds_are_said(count: int, said: str | None) -> None:
 def test_what_measures_a_condition_is_named_as_followed() -> None:
     assert {curve for of in FOLLOWED.values() for curves in of.values() for curve in curves} <= set(CURVES)
     assert followed_conditions()["following"]["measures"] == ["onset"]
+    assert followed_conditions()["curves"] == {"measures": list(CURVES), "hears": []}
     assert followed_conditions()["generated"] == {"measures": [], "hears": ["onset", "brightness"]}
     scored = {
         "accuracy": 0.6, "top1": 0.2, "ci95": [0.5, 0.7], "p_value": 0.01, "n": 4, "gallery_size": 4, "power": "",

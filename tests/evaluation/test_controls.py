@@ -13,7 +13,7 @@ from torch import nn
 
 from eeg2music.encoders.brain import BrainEncoder
 from eeg2music.errors import DataError, InputError
-from eeg2music.evaluation.controls import derangement, other_subject, phase_randomize, reinitialised, time_shift
+from eeg2music.evaluation.controls import derangement, phase_randomize, reinitialised, time_shift
 from eeg2music.seeding import numpy_rng
 from eeg2music.types import SignalSpec
 
@@ -105,15 +105,6 @@ def test_derangement_depends_on_the_seed_alone() -> None:
     songs = list(range(20)) * 2
     assert np.array_equal(derangement(songs, numpy_rng(3, "x")), derangement(songs, numpy_rng(3, "x")))
     assert not np.array_equal(derangement(songs, numpy_rng(3, "x")), derangement(songs, numpy_rng(4, "x")))
-
-
-def test_other_subject_heard_the_same() -> None:
-    subjects = ["a", "b", "c", "a", "b", "a"]
-    stimuli = ["x", "x", "x", "y", "y", "x"]
-    index = other_subject(subjects, stimuli, numpy_rng(0))
-    assert all(subjects[i] != subjects[j] and stimuli[i] == stimuli[j] for i, j in enumerate(index))
-    with pytest.raises(DataError, match=r"1 of 3 windows .* 'y'"):
-        other_subject(["a", "b", "a"], ["x", "x", "y"], numpy_rng(0))
 
 
 class Plain(nn.Module):

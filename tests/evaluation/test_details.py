@@ -9,7 +9,8 @@ import pytest
 from support import seeds_together
 
 from eeg2music.evaluation.apart import distance, mean_of_seeds
-from eeg2music.evaluation.details import beside_tables, breakdown_tables, distance_tables, summary_table
+from eeg2music.evaluation.comparisons import summary_comparisons
+from eeg2music.evaluation.details import breakdown_tables, centred_tables, distance_tables, summary_table
 from eeg2music.evaluation.tables import DISAGREE, NO_EMBEDDING
 from eeg2music.metrics.breakdown import breakdown
 from eeg2music.seeding import numpy_rng
@@ -20,7 +21,7 @@ SONGS = numpy_rng(0, "songs").normal(size=(60, 4))
 def score(accuracy: float) -> dict[str, Any]:
     return {
         "accuracy": accuracy, "top1": accuracy / 2, "ci95": [accuracy - 0.1, accuracy + 0.1], "p_value": 0.01,
-        "chance": 0.5, "n": 20, "gallery_size": 5,
+        "chance": 0.5, "n": 20, "gallery_size": 5, "permutations": 99,
     }  # fmt: skip
 
 
@@ -48,6 +49,10 @@ def apart(shift: float, clips: int = 40) -> dict[str, Any]:
     return mean_of_seeds([distance(one, SONGS, seed=seed) for seed, one in enumerate(made)])
 
 
+def summary(*levels: dict[str, Any]) -> dict[str, Any]:
+    return summary_table({"levels": levels, "summary_comparisons": summary_comparisons(levels)})
+
+
 def cells(table: dict[str, Any], row: int) -> dict[str, str]:
     assert {len(one) for one in table["rows"]} == {len(table["heads"])}
     return dict(zip(table["heads"], table["rows"][row], strict=True))
@@ -55,7 +60,7 @@ def cells(table: dict[str, Any], row: int) -> dict[str, str]:
 
 def test_the_summary_has_the_brain_at_every_level_and_the_controls_once() -> None:
     levels = [level(distances={"brain": apart(0.5)}), level("real")]
-    table = summary_table({"levels": levels})
+    table = summary(*levels)
     assert [row[:2] for row in table["rows"]] == [
         ["clean (0 dB)", "brain"], ["clean (0 dB)", "no brain"], ["real (0 dB)", "brain"],
     ]  # fmt: skip
@@ -64,8 +69,11 @@ def test_the_summary_has_the_brain_at_every_level_and_the_controls_once() -> Non
     assert brain["onset correlation"] == "0.250" and brain["KAD"] == f"{levels[0]['distances']['brain']['kernel']:.3f}"
     assert (brain["queries"], brain["clips"], brain["gallery"]) == ("20", "8", "5")
     # Of the embedding the interval, 0.7 to 0.9, is above chance as p is; of the generated music, 0.5 to 0.7, it is not.
-    assert [table["rows"][0][place] for place in (4, 8)] == ["0.010", "0.010†"]
-    assert table["heads"][3:5] == table["heads"][7:9] == ["95 % interval", "p"]
+    assert [table["rows"][0][place] for place in (4, 14)] == ["0.010", "0.010†"]
+    assert (
+        table["heads"][3:6] == table["heads"][8:11] == table["heads"][13:16] == ["95 % interval", "p", "p, corrected"]
+    )
+    assert brain["curves: pairwise"] == "–"
     assert DISAGREE in table["note"] and "0.200 of 5" in table["note"] and NO_EMBEDDING in table["note"]
     without = cells(table, 1)
     # Every song ties: that it scores 0.5 is no finding.
@@ -73,29 +81,36 @@ def test_the_summary_has_the_brain_at_every_level_and_the_controls_once() -> Non
     assert "averaged over the seeds" in table["note"] and "2 seeds" in table["note"]
 
 
+def test_p_values_of_the_summary_are_corrected_over_all_of_it() -> None:
+    """Five of p = 0.01: two of the brain at each level, and the generated music of the control."""
+    table = summary(level(), level("real"))
+    assert {row[place] for row in table["rows"] for place in (5, 15)} == {"0.050", "–"}
+    assert "over all 5 of this table" in table["note"] and "p: pairwise, uncorrected" in table["note"]
+    assert "comes to 0.050: with so many comparisons" in table["note"]
+
+
 def test_clips_without_an_embedding_have_a_row() -> None:
     found = level()
     found["scores"]["codec"] = condition({**entry(0, 0.5, 1.0), "embedding": None})
-    codec = cells(summary_table({"levels": [found]}), 2)
+    codec = cells(summary(found), 2)
     assert (codec["condition"], codec["embedding: pairwise"], codec["generated: pairwise"]) == ("codec", "–", "1.000")
     assert (codec["queries"], codec["clips"], codec["gallery"]) == ("–", "8", "5")
 
 
 def test_embeddings_less_their_mean_have_a_table_where_there_are_any() -> None:
-    assert beside_tables(level()) == []
+    assert centred_tables(level()) == []
     brain = condition(entry(0, 0.8, 0.6))
-    brain["pooled"]["embedding_centred"] = {**score(0.7), "n": 8}
-    (table,) = beside_tables(level(scores={"brain": brain, "other_subject": {"seeds": [], "why": "one listener"}}))
+    brain["pooled"]["embedding_centred"] = {**score(0.7), "n": 8, "accuracy_by_seed": [0.65, 0.75]}
+    (table,) = centred_tables(level(scores={"brain": brain, "other_subject": {"seeds": [], "why": "one listener"}}))
     assert table["title"] == "clean (0 dB): embedding less its mean"
     assert (len(table["rows"]), cells(table, 0)["pairwise"]) == (1, "0.700")
+    assert cells(table, 0)["by seed"] == "0.650, 0.750"
 
 
-def test_curves_have_a_table_of_their_own() -> None:
-    brain, oracle = condition(entry(0, 0.8, 0.6)), condition(entry(0, 1.0, 1.0))
-    brain["pooled"]["curves"], oracle["pooled"]["curves"] = {**score(0.9), "n": 8}, None
-    (table,) = beside_tables(level(scores={"brain": brain, "oracle": oracle}))
-    assert table["title"] == "clean (0 dB): control curves"
-    assert (len(table["rows"]), cells(table, 0)["condition"], cells(table, 0)["pairwise"]) == (1, "brain", "0.900")
+def test_curves_stand_in_the_summary() -> None:
+    brain, codec = condition({**entry(0, 0.8, 0.6), "curves": score(0.9)}), condition(entry(0, 1.0, 1.0))
+    table = summary(level(scores={"brain": brain, "codec": codec}))
+    assert [cells(table, row)["curves: pairwise"] for row in (0, 1)] == ["0.900", "–"]
 
 
 def test_distances_stand_with_their_counts_and_intervals() -> None:

@@ -11,11 +11,12 @@ import pytest
 
 from eeg2music.audio import write_audio
 from eeg2music.config import shipped_folder
-from eeg2music.errors import DataError, LeakError
+from eeg2music.errors import DataError, InputError, LeakError
 from eeg2music.evaluation.encoding_config import EncodingConfig, EncodingListening
 from eeg2music.evaluation.encoding_features import FeatureSet, embedded_windows, summary_of_curves
 from eeg2music.evaluation.encoding_material import prepared_study, simulated_study
 from eeg2music.evaluation.encoding_page import encoding_tables, write_encoding
+from eeg2music.evaluation.encoding_responses import read_responses
 from eeg2music.evaluation.encoding_run import fewest_channels, score_encoding, surprises
 from eeg2music.evaluation.kinds import load_evaluation, run
 from eeg2music.evaluation.tables import SCORE_FILES
@@ -223,3 +224,95 @@ def test_a_cache_without_audio_is_refused(tmp_path: Path) -> None:
     (cache / "windows.jsonl").write_text("\n".join(map(json.dumps, lines)))
     with pytest.raises(DataError, match="has audio"):
         prepared_study(cache, {})
+
+
+# -- responses as arrays -----------------------------------------------------------------------------
+
+VOXELS = ("left", "right", "noise", "still")
+COORDINATES_MM = [[-52.0, -20.0, 6.0], [54.0, -18.0, 6.0], [2.0, 60.0, 0.0], [0.0, -90.0, 0.0]]
+
+
+def voxels(file: Path, **changed: Any) -> Path:
+    """Ten songs of twelve rows, heard twice; two voxels follow the features, one is noise and one never changes."""
+    rng, songs = numpy_rng(0, "voxels"), np.repeat([f"song-{n}" for n in range(10)], 12)
+    features = rng.normal(size=(120, 5))
+    driven = features @ rng.normal(size=(5, 2))
+    responses = np.zeros((2, 120, 4))
+    for trial in responses:
+        trial[:, :2] = driven + rng.normal(size=(120, 2))
+        trial[:, 2] = rng.normal(size=120)
+    arrays = {"features": features, "responses": responses, "songs": songs, "names": np.array(VOXELS),
+              "coordinates_mm": np.array(COORDINATES_MM)}  # fmt: skip
+    kept = {name: values for name, values in {**arrays, **changed}.items() if values is not None}
+    np.savez(file, **kept)
+    return file
+
+
+def of_voxels(folder: Path, file: Path) -> dict[str, Any]:
+    config = folder / "voxels.yaml"
+    genres = "{" + ", ".join(f"song-{n}: {'pop' if n % 2 else 'jazz'}" for n in range(10)) + "}"
+    config.write_text(
+        f"kind: encoding\nresponses: {{sub-a: {file}}}\ngenres: {genres}\nembedding_permutations: 99\n"
+        "penalties: [1.0, 100.0]\n"
+    )
+    return run(load_evaluation(config), folder / "out", device="cpu")
+
+
+def test_voxels_given_as_arrays_are_scored_and_drawn_where_they_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+
+    def draw(values: list[float], places: list[list[float]], names: list[str], *, label: str) -> bytes:
+        drawn.append((label, dict(zip(names, values, strict=True)), np.array(places)))
+        return b"\x89PNG"
+
+    monkeypatch.setattr("eeg2music.evaluation.encoding_page.glass_brain", draw)
+    scores = of_voxels(tmp_path, voxels(tmp_path / "sub-a.npz"))
+    found = scores["subjects"]["sub-a"]["scores"]["features"]
+    left, right, noise = found["music"]["rows"]
+    assert min(left["r"], right["r"]) > 0.7 > 0.3 > abs(noise["r"])
+    assert found["music"]["left_out"] == {"still": "never changes"}
+    assert found["presentations"] == 2 and left["ceiling"] > 0.8 and left["unique"] > 0.4
+    assert found["shuffled_songs"]["significant"] == found["phase_randomized"]["significant"] == 0
+    assert scores["material"] == "responses" and scores["clap_sha256"] is None and scores["snr_db"] is None
+    assert [label for label, _, _ in drawn] == ["r", "R²"]
+    assert drawn[0][1] == pytest.approx({row["name"]: row["r"] for row in (left, right, noise)})
+    np.testing.assert_allclose(drawn[0][2], COORDINATES_MM[:3], rtol=1e-5)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Responses given as arrays" in page and "No map" not in page
+    assert "CLAP" not in page and str(tmp_path) not in (tmp_path / "out" / "scores.json").read_text()
+
+
+def test_without_nilearn_or_coordinates_the_page_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eeg2music.report.brain_maps.importlib.util.find_spec", lambda name: None)
+    scores = of_voxels(tmp_path, voxels(tmp_path / "sub-a.npz"))
+    assert "No map: The package" in (tmp_path / "out" / "report.html").read_text()
+    scores["subjects"]["sub-a"]["channels"]["positions_m"] = [None] * 4
+    write_encoding(tmp_path / "again", scores)
+    assert "No map: the responses have no coordinates_mm." in (tmp_path / "again" / "report.html").read_text()
+    scores["subjects"]["sub-a"]["channels"]["kind"] = "ieeg"
+    write_encoding(tmp_path / "inside", scores)
+    assert "this is intracranial EEG. Contacts are drawn" in (tmp_path / "inside" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"songs": None}, "sub-a.npz has no songs"),
+        ({"songs": np.repeat("a", 7)}, r"songs of shape \(7,\)"),
+        ({"responses": np.ones((7, 4))}, r"Responses of shape \(7, 4\) for 120 rows"),
+        ({"names": np.array(["a", "a", "b", "c"])}, "3 different names for 4 units"),
+        ({"coordinates_mm": np.array(COORDINATES_MM) / 1000.0}, "reach 0.09.*multiply metres by 1000"),
+        ({"coordinates_mm": np.ones((3, 3))}, r"coordinates_mm of shape \(3, 3\)"),
+        ({"features": np.array([{}], dtype=object)}, "cannot be read"),
+    ],
+)
+def test_responses_that_do_not_fit_are_refused_by_name(changed: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=said):
+        read_responses(voxels(tmp_path / "sub-a.npz", **changed))
+
+
+def test_responses_that_are_not_there_are_told_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"No file at gone\.npz"):
+        of_voxels(tmp_path, Path("gone.npz"))

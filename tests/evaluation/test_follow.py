@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eeg2music.errors import InputError
-from eeg2music.evaluation.follow import following, onset_curves
+from eeg2music.evaluation.follow import beat_aligned_correlation, fine_onset_curves, following, onset_curves
 from eeg2music.seeding import numpy_rng
 from eeg2music.types import CURVE_RATE_HZ, SAMPLE_RATE_HZ, STEMS, FloatArray
 
@@ -119,6 +119,17 @@ def test_silence_generated_for_music_counts_as_not_following() -> None:
     assert following(np.zeros_like(heard), heard, seed=0)["mean"] == pytest.approx(0.0, abs=0.05)
 
 
+def test_what_the_mean_is_of_is_kept_clip_by_clip() -> None:
+    heard = clicks("a", "b", "a")
+    heard[1, 2] = 0.0
+    found = following(clicks("x", "b", "a"), heard, seed=0, songs=["a", "b", "a"], listeners=["p", "p", "q"])
+    cells = found["cells"]
+    assert (cells["song"], cells["subject"]) == (["a", "b", "a"], ["p", "p", "q"])
+    assert cells["correlation"][1][2] is None
+    values = [value for row in cells["correlation"] for value in row if value is not None]
+    assert len(values) == 11 and np.mean(values) == pytest.approx(found["mean"])
+
+
 def test_nothing_to_compare_is_none_not_nan() -> None:
     silent = np.zeros((2, len(STEMS), SECONDS * SAMPLE_RATE_HZ), dtype=np.float32)
     found = following(clicks("a", "b"), silent, seed=0)
@@ -140,3 +151,48 @@ def test_the_null_pairs_different_songs() -> None:
 def test_curves_of_one_clip_do_not_depend_on_the_others() -> None:
     audio = clicks("a", "b")
     assert np.array_equal(onset_curves(audio)[1], onset_curves(audio[1:])[0])
+
+
+def click_track(bpm: float, first_s: float = 0.1, seconds: int = 5) -> FloatArray:
+    """One burst a beat in every stem, (stem, samples)."""
+    audio = np.zeros((len(STEMS), seconds * SAMPLE_RATE_HZ), dtype=np.float32)
+    length = SAMPLE_RATE_HZ // 10
+    burst = 0.2 * np.exp(-np.arange(length) / 600.0) * numpy_rng(0, "burst").standard_normal(length)
+    for time_s in np.arange(first_s, seconds - 0.1, 60.0 / bpm):
+        start = round(time_s * SAMPLE_RATE_HZ)
+        audio[:, start : start + length] += burst
+    return audio
+
+
+def test_fine_curves_hold_the_curves() -> None:
+    audio = clicks("a")[0]
+    np.testing.assert_allclose(fine_onset_curves(audio)[:, ::3], onset_curves(audio[None])[0], atol=1e-6)
+
+
+@pytest.mark.parametrize(("bpm", "other_bpm"), [(120, 100), (100, 120), (97, 113), (113, 92)])
+@pytest.mark.parametrize("first_s", [0.1, 0.33])
+def test_click_tracks_of_different_tempo_agree_when_aligned_by_beat(
+    bpm: float, other_bpm: float, first_s: float
+) -> None:
+    mine, other = click_track(bpm), click_track(other_bpm, first_s)
+    pair = np.stack([mine, other])
+    aligned = beat_aligned_correlation(onset_curves(pair)[0], fine_onset_curves(other), bpm, other_bpm)
+    assert aligned.min() > 0.95
+    assert beat_aligned_correlation(onset_curves(pair)[0], fine_onset_curves(other), bpm, bpm).max() < 0.7
+
+
+def test_the_null_by_beat_stretches_and_the_other_one_does_not() -> None:
+    heard = np.stack([click_track(120), click_track(100)])
+    found = following(heard, heard, seed=0, tempi_bpm=[120, 100])
+    assert found["null"] < 0.5
+    assert found["null_by_beat"] > 0.9
+    # Where nobody composed it, the tempo is found in the sound.
+    assert following(heard, heard, seed=0)["null_by_beat"] > 0.9
+    with pytest.raises(InputError, match="1 tempi for 2 clips"):
+        following(heard, heard, seed=0, tempi_bpm=[120])
+
+
+def test_where_there_is_no_pulse_nothing_is_stretched() -> None:
+    audio = click_track(120)
+    curves, fine = onset_curves(audio[None])[0], fine_onset_curves(audio)
+    assert beat_aligned_correlation(curves, fine, 0.0, 100.0).min() == pytest.approx(1.0, abs=1e-6)

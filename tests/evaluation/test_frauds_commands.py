@@ -13,7 +13,10 @@ import pytest
 import soundfile
 
 from eeg2music import cli
-from eeg2music.files import read_json, write_json, write_text
+from eeg2music.audio import write_audio
+from eeg2music.files import read_json, sha256_file, write_json, write_text
+from eeg2music.seeding import numpy_rng
+from eeg2music.types import SAMPLE_RATE_HZ, STEMS
 from eeg2music.weights import MANIFEST_NAME
 
 WriteCache = Callable[..., Path]
@@ -52,8 +55,9 @@ def evaluate(
             (models / "encoder" / part.name).write_bytes(part.read_bytes())
         told = read_json(models / "encoder" / MANIFEST_NAME)
         write_json(models / "encoder" / MANIFEST_NAME, {**told, **manifest})
+        cache = write_cache(ROWS, works=works, stems=(*STEMS, "mix"))
         level = "levels: [{name: recorded, snr: 0, conditions: [brain], generate: []}]"
-        write_text(tmp_path / "evaluate.yaml", f"prepared: {write_cache(ROWS, works=works)}\nseeds: [0]\n{level}\n")
+        write_text(tmp_path / "evaluate.yaml", f"prepared: {cache}\nseeds: [0]\n{level}\n")
         said = command("evaluate", tmp_path / "evaluate.yaml", "--out", tmp_path / "out", f"checkpoint={models}")
         assert not (tmp_path / "out").exists()
         return said
@@ -71,6 +75,16 @@ def test_work_known_to_a_model_under_another_name_is_caught(
 ) -> None:
     """The model was trained (or chosen) on a piece with lyrics and is scored on the same piece without them."""
     assert "share 1 of 2 works: W1" in evaluate({**KNOWN, **known}, {"chim_nolyrics": "W1"})
+
+
+@pytest.mark.parametrize("chosen", [False, True], ids=["trained", "chosen"])
+def test_renamed_song_known_to_a_model_is_caught(evaluate: Callable[..., str], tmp_path: Path, chosen: bool) -> None:
+    """The very file that is scored was trained (or chosen) on, under another name."""
+    heard = 0.1 * numpy_rng(0, "other", "mix").standard_normal(8 * SAMPLE_RATE_HZ)
+    write_audio(tmp_path / "renamed.wav", heard.astype(np.float32))
+    met = {"songs": ["renamed"], "stimuli": [sha256_file(tmp_path / "renamed.wav")]}
+    assert "share 1 of 2 stimuli" in evaluate({**KNOWN, **({"valid": met} if chosen else met)}, {})
+    assert sha256_file(tmp_path / "stimuli/other/mix.wav") == met["stimuli"][0]
 
 
 def test_scaler_fitted_on_what_is_scored_is_caught(evaluate: Callable[..., str]) -> None:

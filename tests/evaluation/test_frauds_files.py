@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -141,7 +140,7 @@ def test_an_honest_study_goes_through(study: Study) -> None:
     near = {row["measure"]: row for row in scores["sounds"]["reconstruction"]["brain"]}
     assert near["onset_f"]["n"] == SONGS and near["mel_correlation"]["gain"] > 0.2
     written = {path.name for path in (study.folder.parent / "out").iterdir()}
-    assert written == {"scores.json", "scores.md", "card.md", "report.html"}
+    assert written == {"scores.json", "scores.md", "card.md", "report.html", "listen"}
 
 
 def test_honest_arrays_go_through(arrays: Study) -> None:
@@ -389,14 +388,44 @@ def test_permuted_labels_are_caught(study: Study) -> None:
     )
 
 
-def test_labels_permuted_throughout_are_caught(study: Study) -> None:
-    """No label contradicts another: what was heard is then not found, and interval and p-value say so."""
-    honest = study.score()["scores"]["brain"]["scorer"]["identification"]
-    for number, row in enumerate(study.rows):
-        row["file"] = f"brain/{(number + 1) % SONGS}.wav"
-    false = study.score()["scores"]["brain"]["scorer"]["identification"]
+def exchanged(arrays: Study, songs: int, *, noise: float = 0.3, step: int = 1) -> Study:
+    """As many songs; the clip of each stands under the song `step` further on, so that no label contradicts another."""
+    rng = np.random.default_rng(1)
+    heard = rng.standard_normal((songs, 16))
+    np.save(arrays.folder / "heard.npy", heard)
+    np.save(arrays.folder / "made.npy", heard + noise * rng.standard_normal(heard.shape))
+    arrays.rows = [
+        {"row": n, "reference": (n + step) % songs, "song": f"song-{(n + step) % songs}"} for n in range(songs)
+    ]
+    return arrays
+
+
+def test_labels_permuted_throughout_are_caught(arrays: Study) -> None:
+    """What was heard is then not found, and another table of references fits."""
+    assert exchanged(arrays, 12, step=0).score()["warnings"] == []
+    scores = exchanged(arrays, 12).score()
+    (said,) = scores["warnings"]
+    assert said.startswith("The labels of 'brain' look permuted: in the embedding 'muq' its clips are at chance")
+    assert "12 of 12 references are exchanged: where it says 1, 0 fits." in said
+    false = scores["scores"]["brain"]["muq"]["identification"]
     assert false["p_value"] > 0.05 and false["ci95"][0] < 0.5
-    assert false["accuracy"] < honest["accuracy"]
+    assert "look permuted" in (arrays.folder.parent / "out" / "card.md").read_text()
+
+
+def test_permuted_labels_below_chance_are_caught(arrays: Study) -> None:
+    """Each clip is under the song that it is least like."""
+    exchanged(arrays, 12, step=0)
+    np.save(arrays.folder / "made.npy", -np.load(arrays.folder / "heard.npy") + 1e-3)
+    (said,) = arrays.score(permutations=200)["warnings"]
+    assert "look permuted" in said and "lie below chance (pairwise 0." in said
+
+
+@pytest.mark.parametrize("what", ["chance", "few", "shuffled"])
+def test_what_is_merely_at_chance_is_not_called_permuted(arrays: Study, what: str) -> None:
+    """Clips that know nothing, references too few to tell, and a control whose recordings were exchanged."""
+    exchanged(arrays, 5 if what == "few" else 12, noise=100.0 if what == "chance" else 0.3)
+    arrays.rows = [{**row, "condition": "shuffled" if what == "shuffled" else "brain"} for row in arrays.rows]
+    assert arrays.score()["warnings"] == []
 
 
 def test_one_song_with_two_works_is_caught(study: Study) -> None:
@@ -478,11 +507,50 @@ def test_circular_encoder_of_a_report_is_caught(study: Study, folder: str) -> No
     assert study.score(embedding=["scorer"])["embeddings"]["scorer"]["circular"] is False
 
 
-def test_conditioning_encoder_as_judge_is_caught(study: Study) -> None:
-    """Where nobody says what conditioned the clips, the project's own CLAP is no judge; others are stamped."""
+@pytest.mark.parametrize("embedding", [["scorer"], ["ours"], ["classical", "clap-music"]])
+def test_undeclared_conditioning_is_caught(study: Study, embedding: list[str]) -> None:
+    """Where nobody says what conditioned the clips, nothing that was trained is a judge; it is not even loaded."""
     study.header = {}
-    refused(LeakError, "Circular encoder: the embedding 'ours' conditions", lambda: study.score(embedding=["ours"]))
-    assert re.search("Independence of .* was not checked", study.score()["stamps"][0])
+    refused(
+        LeakError,
+        f"Circular encoder not excluded: nothing says what .* '{embedding[-1]}' would score.*`conditioned_on` in clips",
+        lambda: study.score(embedding=embedding),
+    )
+    assert not (study.folder.parent / "out").exists()
+
+
+def test_undeclared_conditioning_is_stamped_where_it_is_allowed(study: Study) -> None:
+    study.header = {}
+    scores = study.score(allow_circular=True)
+    assert scores["embeddings"]["scorer"]["circular"] is None
+    for name in ("scores.md", "card.md", "report.html"):
+        text = (study.folder.parent / "out" / name).read_text()
+        assert "UNDECLARED: the embedding" in text and "scorer" in text
+
+
+def test_what_was_not_learned_needs_no_declaration(study: Study) -> None:
+    study.header = {}
+    assert study.score(embedding=["classical"])["stamps"] == []
+    # Nothing is scored by an embedding then.
+    assert study.score(identification=False, distances=[])["sounds"]["reconstruction"]
+
+
+def test_a_report_declares_no_clips_but_its_own(study: Study) -> None:
+    study.header = {}
+    (study.folder / "brain" / "report.json").write_text(json.dumps({"checkpoint_sha256": "a" * 64}))
+    assert study.score()["stamps"] == []
+    study.save("ridge/0.wav", noisy(tune(0), 200))
+    study.rows.append({**study.rows[0], "file": "ridge/0.wav"})
+    refused(LeakError, "Circular encoder not excluded", study.score)
+
+
+def test_an_array_of_unknown_embedding_is_caught(arrays: Study) -> None:
+    """What conditioned the clips cannot be held against a nameless embedding; that nothing did can."""
+    del arrays.header["embedding"]
+    assert arrays.score()["embeddings"]["undeclared"]["circular"] is False
+    arrays.header["conditioned_on"] = ["muq"]
+    refused(LeakError, "nothing says which embedding the array holds.*names muq", arrays.score)
+    assert arrays.score(allow_circular=True)["stamps"][0].startswith("UNDECLARED")
 
 
 def test_circular_array_is_caught(arrays: Study) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,8 @@ from eeg2music.evaluation.alike import Listened
 from eeg2music.evaluation.compare import compare_runs
 from eeg2music.evaluation.heard import Heard
 from eeg2music.evaluation.identification import identify
-from eeg2music.evaluation.known import MODELS, refuse_known
-from eeg2music.evaluation.lookalikes import (
-    with_stimulus_hashes,
-)
+from eeg2music.evaluation.known import MODELS, check_split, refuse_known, scored_side
+from eeg2music.evaluation.runner import _name_remarks
 from eeg2music.evaluation.splits import (
     Split,
     refuse_adjacent,
@@ -34,7 +33,8 @@ from eeg2music.evaluation.splits import (
     split_by_subject,
     write_split,
 )
-from eeg2music.files import write_json
+from eeg2music.files import read_json, write_json
+from eeg2music.recordings.manifests import with_stimulus_hashes
 from eeg2music.seeding import numpy_rng
 from eeg2music.simulation.composer import compose
 from eeg2music.simulation.rendering import render
@@ -216,6 +216,30 @@ def test_scorer_trained_on_test_songs_is_caught(models: Path, make_heard: MakeHe
         refuse_known(models, make_heard(4))
 
 
+def test_what_was_compared_by_name_alone_is_said(models: Path, make_heard: MakeHeard) -> None:
+    """Manifests without hashes still count; a copy under another name is told only where both sides have them."""
+    heard = replace(make_heard(2), stimuli=frozenset({"hash-0", "hash-1"}))
+    told = check_split(models, scored_side(heard))
+    assert told["by_name_alone"] == list(MODELS) and "stimulus" not in told["checked"]
+    for name in MODELS:
+        known = read_json(models / name / MANIFEST_NAME)
+        write_json(models / name / MANIFEST_NAME, known | {"stimuli": [f"{song}-hash" for song in known["songs"]]})
+    told = check_split(models, scored_side(heard))
+    assert told["by_name_alone"] == [] and "stimulus" in told["checked"]
+    assert check_split(models, scored_side(make_heard(2)))["by_name_alone"] == list(MODELS)
+    (remark,) = _name_remarks(["encoder", "clap"])
+    assert remark.startswith("Songs were checked by name alone for encoder, clap: ") and _name_remarks([]) == []
+
+
+def test_renamed_song_of_the_scorer_is_caught(models: Path, make_heard: MakeHeard) -> None:
+    """The judge and the encoder were trained on one file that has two names."""
+    for name in ("encoder", "scorer"):
+        known = read_json(models / name / MANIFEST_NAME)
+        write_json(models / name / MANIFEST_NAME, known | {"stimuli": ["hash-of-the-hit"]})
+    with pytest.raises(LeakError, match="The scorer and the encoder were trained on 1 songs together, such as hash-of"):
+        refuse_known(models, make_heard(4))
+
+
 def test_model_without_a_manifest_is_caught(models: Path, make_heard: MakeHeard) -> None:
     (models / "clap" / MANIFEST_NAME).unlink()
     with pytest.raises(CheckpointError, match="missing in clap"):
@@ -248,8 +272,9 @@ def test_trimmed_song_is_caught(piece: np.ndarray) -> None:
     other = render(compose("rock-1-0002", duration_s=9.0)).sum(axis=0)
     for name, audio in {"hit": piece, "other": other, "new": cut}.items():
         listened.hear(name, audio)
-    found = listened.between(["hit", "other"], ["new"])["pairs"]
-    assert [(match["train"], match["test"]) for match in found] == [("hit", "new")]
+    found = listened.between(["hit", "other"], ["new"])
+    assert [(match["train"], match["test"]) for match in found["pairs"]] == [("hit", "new")]
+    assert "new sounds like hit" in found["warnings"][0]
 
 
 def queries(noise: float = 1.5, songs: int = 12) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from eeg2music.errors import DataError, InputError
+from eeg2music.evaluation import identification
 from eeg2music.evaluation.identification import identify, score_tables
 from eeg2music.metrics.retrieval import TIE_TOLERANCE, pairwise_score, standing, topk_hit
 
@@ -78,7 +80,7 @@ def test_same_seed_same_numbers() -> None:
     assert identify(**data, seed=1, permutations=99) == identify(**data, seed=1, permutations=99)
 
 
-def testscore_tables_equal_standing_for_every_target() -> None:
+def test_score_tables_equal_standing_for_every_target() -> None:
     """Ties included: the null is computed with the same rule as the score."""
     similarity = np.random.default_rng(0).integers(0, 4, size=(15, 9)).astype(float)
     pairwise, top1 = score_tables(similarity)
@@ -86,6 +88,47 @@ def testscore_tables_equal_standing_for_every_target() -> None:
         found = standing(similarity, np.full(15, item), tolerance=TIE_TOLERANCE)
         np.testing.assert_allclose(pairwise[:, item], pairwise_score(found), atol=1e-12)
         np.testing.assert_allclose(top1[:, item], topk_hit(found, 1), atol=1e-12)
+
+
+def _dense_tables(similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All queries at once, with a stable order among ties."""
+    n, size = similarity.shape
+    order = np.argsort(similarity, axis=1, kind="stable")
+    ascending = np.take_along_axis(similarity, order, axis=1)
+    starts = np.concatenate([np.ones((n, 1), bool), np.diff(ascending, axis=1) > TIE_TOLERANCE], axis=1)
+    ends = np.concatenate([starts[:, 1:], np.ones((n, 1), bool)], axis=1)
+    place = np.arange(size)
+    first = np.maximum.accumulate(np.where(starts, place, 0), axis=1)
+    last = np.minimum.accumulate(np.where(ends, place, size - 1)[:, ::-1], axis=1)[:, ::-1]
+    pairwise, top1 = np.empty_like(similarity), np.empty_like(similarity)
+    np.put_along_axis(pairwise, order, (first + last) / 2.0 / (size - 1), axis=1)
+    np.put_along_axis(top1, order, (last == size - 1) / (last - first + 1.0), axis=1)
+    return pairwise, top1
+
+
+@pytest.mark.parametrize("tied", [0, 20, 41])
+@pytest.mark.parametrize("cells", [1, 70, 10_000])
+def test_score_tables_in_blocks_are_those_of_the_dense_form(
+    tied: int, cells: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last bit: a row a block, blocks that do not divide the rows, and one block; with rows of equal values."""
+    rng = np.random.default_rng(2)
+    similarity = rng.normal(size=(41, 23))
+    similarity[rng.permutation(41)[:tied]] = rng.integers(0, 5, size=(tied, 23)) / 7.0
+    monkeypatch.setattr(identification, "TABLE_CELLS", cells)
+    for found, expected in zip(score_tables(similarity), _dense_tables(similarity), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_score_tables_hold_no_more_than_themselves_and_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    similarity = np.random.default_rng(3).normal(size=(600, 500))
+    monkeypatch.setattr(identification, "TABLE_CELLS", 5_000)
+    tracemalloc.start()
+    score_tables(similarity)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Dense, the order, the sorted values and both ends of every run would be five more.
+    assert peak < 2.5 * similarity.nbytes
 
 
 def test_queries_of_all_zeros_are_exactly_chance() -> None:

@@ -21,8 +21,8 @@ from eeg2music.evaluation.lookalikes import (
     fingerprint,
     fingerprint_files,
     look_alikes,
-    with_stimulus_hashes,
 )
+from eeg2music.recordings.manifests import with_stimulus_hashes
 from eeg2music.simulation.composer import compose
 from eeg2music.simulation.rendering import render
 from eeg2music.simulation.styles import STYLES
@@ -140,12 +140,9 @@ def test_silence_cannot_be_judged_and_says_so(tmp_path: Path) -> None:
         fingerprint_files({"pause": tmp_path / "quiet.wav"})
 
 
-def test_real_music(real_data: Path) -> None:
+def test_real_music(recorded_music: list[Path]) -> None:
     """Recorded pieces: re-encoded, cut and renamed they are found, and no two are taken for one."""
-    files = sorted((real_data / "librosa_music" / "audio").glob("*.ogg"))
-    if not files:
-        pytest.skip("no recorded music")
-    audio = {file.name: read_audio(file, duration_s=12.0) for file in files}
+    audio = {file.name: read_audio(file, duration_s=12.0) for file in recorded_music}
     prints = {name: fingerprint(sound) for name, sound in audio.items()}
     copies = {}
     for name, sound in audio.items():

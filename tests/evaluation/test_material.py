@@ -13,12 +13,14 @@ from eeg2music.errors import DataError
 from eeg2music.evaluation.material import (
     ListeningConfig,
     composed,
+    composed_tempi,
     gallery_stems,
     listening_songs,
     simulated_heard,
     song_windows,
 )
 from eeg2music.evaluation.prepared_material import prepared_heard, prepared_others
+from eeg2music.simulation.composer import compose
 from eeg2music.types import EEG_RATE_HZ, SAMPLE_RATE_HZ, STEMS, Event, Recording
 
 TINY = ListeningConfig(songs=2, song_seconds=7.0, subjects=("unseen01", "unseen02"))
@@ -160,6 +162,14 @@ def test_recordings_without_music(write_cache: WriteCache) -> None:
 def test_music_without_stems(write_cache: WriteCache) -> None:
     with pytest.raises(DataError, match=r"one lacks harmony\.wav, melody\.wav.*or no stem"):
         prepared_heard(write_cache([("sub-a", "one", 1.0, 64)], stems=("drums", "bass")))
+
+
+def test_tempi_are_those_of_the_composer() -> None:
+    config = ListeningConfig(songs=2)
+    one, other = listening_songs(config)
+    tempi = composed_tempi(config, [other, one, other])
+    expected = [compose(name, duration_s=config.song_seconds).tempo_bpm for name in (other, one, other)]
+    assert tempi == expected and tempi[0] != tempi[1]
 
 
 # -- other listeners of a prepared cache -------------------------------------------------------

@@ -22,7 +22,8 @@ def score(accuracy: float, top1: float) -> dict[str, Any]:
 
 
 def follow(mean: float | None, by_listener: float | None, null: float | None) -> dict[str, Any]:
-    return {"mean": mean, "mean_by_listener": by_listener, "null": null, "n": 4}
+    by_beat = None if null is None else 0.25
+    return {"mean": mean, "mean_by_listener": by_listener, "null": null, "null_by_beat": by_beat, "n": 4}
 
 
 def condition(*seeds: dict[str, Any]) -> dict[str, Any]:
@@ -102,6 +103,17 @@ def test_every_seed_stands_with_chance_and_what_disagrees_is_marked(level: dict[
     assert table["rows"][-1] == ["chance", "0.500", "", "", "0.200", "", "", "", "5"]
 
 
+def test_curves_stand_seed_by_seed_with_what_they_are(level: dict[str, Any]) -> None:
+    for number, entry in enumerate(level["scores"]["brain"]["seeds"]):
+        entry["curves"] = score(0.7 + 0.1 * number, 0.2)
+    level["scores"]["brain"] = condition(*level["scores"]["brain"]["seeds"])
+    tables = {table["title"]: table for table in score_tables({"levels": [level]})}
+    together, by_seed = (tables[f"clean (0 dB): curves, {what}"] for what in ("2 seeds together", "by seed"))
+    assert [row[:2] for row in together["rows"]] == [["brain", "0.750"], ["chance", "0.500"]]
+    assert [row[:2] for row in by_seed["rows"][:2]] == [["brain, seed 3", "0.700"], ["brain, seed 4", "0.800"]]
+    assert "no clip is judged here" in together["note"] and "p: uncorrected" in together["note"]
+
+
 def test_nothing_is_shown_of_an_embedding_without_a_brain(
     level: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,10 +141,11 @@ def test_there_is_no_curve_over_difficulty_without_the_brain(level: dict[str, An
 
 
 def test_following_stands_beside_oracle_and_null(level: dict[str, Any]) -> None:
+    level["scores"]["brain"]["pooled"]["following"] = {"mean": 0.2, "ci95": [0.15, 0.25]}
     table = score_tables({"levels": [level]})[-1]
     assert table["rows"] == [
-        ["brain", "0.200", "0.100, 0.300", "0.50", "0.300", "0.60", "0.200", "4"],
-        ["oracle", "0.400", "0.400, 0.400", "1.00", "0.500", "1.00", "0.200", "4"],
+        ["brain", "0.200", "0.150 to 0.250", "0.100, 0.300", "0.50", "0.300", "0.60", "0.200", "0.250", "4"],
+        ["oracle", "0.400", "", "0.400, 0.400", "1.00", "0.500", "1.00", "0.200", "0.250", "4"],
     ]
 
 
@@ -141,8 +154,12 @@ def test_what_was_not_measured_has_no_share(level: dict[str, Any]) -> None:
     for entry in level["scores"]["brain"]["seeds"]:
         entry["following"] = follow(0.1, None, None)
     assert score_tables({"levels": [level]})[-1]["rows"] == [
-        ["brain", "0.100", "0.100, 0.100", "", "not measured", "", "not measured", "4"]
+        ["brain", "0.100", "", "0.100, 0.100", "", "not measured", "", "not measured", "not measured", "4"]
     ]
+    # Of evaluations that were stored before there was a null by beat.
+    for entry in level["scores"]["brain"]["seeds"]:
+        entry["following"] = {"mean": 0.1, "mean_by_listener": 0.1, "null": 0.2, "n": 4}
+    assert score_tables({"levels": [level]})[-1]["rows"][0][7:] == ["0.200", "not measured", "4"]
     for entry in level["scores"]["brain"]["seeds"]:
         del entry["following"]
     assert not any("following" in table["title"] for table in score_tables({"levels": [level]}))

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pytest
 
 from eeg2music.evaluation.identification import identify
-from eeg2music.evaluation.pictures import level_pictures, map_facts, rank_curve
+from eeg2music.evaluation.pictures import level_pictures, map_facts
 from eeg2music.evaluation.units import Matched, UnitResult
-from eeg2music.metrics.retrieval import topk_accuracy
 from eeg2music.seeding import numpy_rng
 
 SONGS, DIM = 8, 6
@@ -26,24 +24,6 @@ def unit(name: str, noise: float, *, clips: bool = True, seed: int = 4) -> UnitR
     matched = Matched(query, gallery, target)
     entry = {"seed": seed, "embedding": score, "generated": score if clips else None}
     return UnitResult(entry, {}, None if name == "no_brain" else matched, matched if clips else None)
-
-
-def test_a_rank_curve_is_top_k_for_every_k() -> None:
-    matched = unit("brain", 1.0).decoded
-    assert matched is not None
-    matched = matched._replace(query=matched.query[:SONGS], target=matched.target[:SONGS])
-    curve = rank_curve(matched, [f"s{row}" for row in range(SONGS)], None)
-    expected = [topk_accuracy(matched.query, matched.gallery, k) for k in range(1, SONGS + 1)]
-    assert curve.share.tolist() == pytest.approx(expected)
-    assert np.all(np.diff(curve.share) >= 0) and np.all((curve.low <= curve.share) & (curve.share <= curve.high))
-    assert (curve.low[-1], curve.share[-1], curve.high[-1]) == (1.0, 1.0, 1.0)  # for certain
-    assert curve.low[0] < curve.share[0]
-
-
-def test_a_constant_decoder_lies_on_the_line_of_chance() -> None:
-    matched = Matched(np.ones((SONGS, DIM), np.float32), np.ones((SONGS, DIM), np.float32), np.arange(SONGS))
-    curve = rank_curve(matched, list("abcdefgh"), None)
-    assert curve.share.tolist() == pytest.approx([k / SONGS for k in range(1, SONGS + 1)])
 
 
 def test_each_picture_says_seed_level_counts_and_gallery() -> None:

@@ -67,7 +67,7 @@ def caches(write_cache: WriteCache) -> Callable[..., tuple[Path, FitConfig]]:
 
 
 def evidence_of(cache: Path, checkpoint: Path, genres: dict[str, str]) -> Evidence:
-    heard = prepared_heard(cache, genres)
+    heard = prepared_heard(cache, genres=genres)
     return Evidence(load_pipeline(checkpoint, "cpu"), heard, None, audio_conditions(Ear(), heard.stems), None, seed=0)
 
 
@@ -161,8 +161,8 @@ def test_a_second_cache_goes_with_recordings_alone(tmp_path: Path) -> None:
 def test_genres_are_of_all_songs_or_of_none(caches: Any) -> None:
     scored, _ = caches()
     with pytest.raises(DataError, match="genres names no genre of two, three"):
-        prepared_heard(scored, {"one": "jazz"})
-    assert prepared_heard(scored, dict.fromkeys(SCORED, "jazz")).style == "jazz"
+        prepared_heard(scored, genres={"one": "jazz"})
+    assert prepared_heard(scored, genres=dict.fromkeys(SCORED, "jazz")).style == "jazz"
 
 
 # -- songs without stems -----------------------------------------------------------------------

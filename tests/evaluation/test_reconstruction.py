@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from eeg2music.errors import DataError, InputError
 from eeg2music.evaluation.classes import class_scores
 from eeg2music.evaluation.reconstruction import MEASURES, reconstruction_scores
+from eeg2music.metrics.agreement import class_agreement
 from eeg2music.seeding import numpy_rng
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS
 
@@ -133,6 +135,22 @@ def test_classes_beside_chance_and_oracle() -> None:
     assert row["ci95"][0] < row["accuracy"] < row["ci95"][1]
     assert row["p_value"] < 0.01
     assert json.dumps(row)
+
+
+def test_the_null_of_classes_gives_whole_songs_anothers_labels() -> None:
+    """Against every order of five songs of unlike length, one by one."""
+    rng = numpy_rng(0, "orders of songs")
+    songs = np.repeat(np.arange(5), [1, 4, 2, 3, 2])
+    heard, made = np.array([0, 1, 1, 2, 0])[songs], rng.integers(0, 4, len(songs))
+    members = [np.flatnonzero(songs == song) for song in range(5)]
+    null = []
+    for order in permutations(range(5)):
+        given = np.concatenate([np.resize(made[members[song]], len(members[n])) for n, song in enumerate(order)])
+        null.append(class_agreement(given.tolist(), heard.tolist()).balanced_accuracy)
+    row = class_scores({"g": made.tolist()}, {"g": heard.tolist()}, songs=songs.tolist(), seed=0, permutations=8000)[0]
+    exact = np.mean(np.array(null) > row["balanced_accuracy"] - 1e-9)
+    assert 0.05 < exact < 0.95
+    assert row["p_value"] == pytest.approx(exact, abs=0.02)
 
 
 def test_labels_that_hang_on_the_song_alone_are_not_significant() -> None:

@@ -12,9 +12,10 @@ from eeg2music.config import load_config
 from eeg2music.errors import DataError, LeakError
 from eeg2music.evaluation.corrections import holm
 from eeg2music.evaluation.onset_ridge import decode_held_out, make_folds, rows_of
-from eeg2music.evaluation.recorded import MODES, RecordedConfig, evaluate_recorded, score_pieces
+from eeg2music.evaluation.recorded import MODES, RecordedConfig, Scored, evaluate_recorded, score_pieces
 from eeg2music.evaluation.recorded_controls import EXPECTED, judge
-from eeg2music.evaluation.recorded_page import write_recorded
+from eeg2music.evaluation.recorded_page import recorded_pictures, write_recorded
+from eeg2music.evaluation.retrieval_pictures import rank_curve
 from eeg2music.recordings.openmiir import Piece
 
 CONFIG = RecordedConfig(data="nowhere", draws=2, penalties=(0.01, 0.1, 1.0))
@@ -35,8 +36,13 @@ def planted(strength: float, seed: int = 0) -> list[Piece]:
 
 
 @pytest.fixture(scope="module")
-def scores() -> dict:  # type: ignore[type-arg]
+def scored() -> Scored:
     return score_pieces(planted(0.12), CONFIG)
+
+
+@pytest.fixture(scope="module")
+def scores(scored: Scored) -> dict:  # type: ignore[type-arg]
+    return scored.scores
 
 
 def test_a_planted_response_is_found_in_both_ways_of_taking_trials(scores: dict) -> None:  # type: ignore[type-arg]
@@ -84,7 +90,7 @@ def test_controls_sit_where_they_should(scores: dict) -> None:  # type: ignore[t
 
 def test_noise_is_at_chance() -> None:
     found = [
-        score_pieces(planted(0.0, seed), CONFIG.model_copy(update={"draws": 1}))["scores"]["single_trial"]
+        score_pieces(planted(0.0, seed), CONFIG.model_copy(update={"draws": 1})).scores["scores"]["single_trial"]
         for seed in range(2)
     ]
     assert np.mean([one["identification"]["accuracy"] for one in found]) == pytest.approx(0.5, abs=0.08)
@@ -198,8 +204,23 @@ def test_controls_are_judged_by_test_and_interval(
     assert len(texts) == (said is not None) and all(str(said) in text for text in texts)
 
 
-def test_files_are_written(tmp_path: Path, scores: dict) -> None:  # type: ignore[type-arg]
-    write_recorded(tmp_path / "out", scores)
+def test_matrix_and_ranks_are_of_the_vectors_that_were_scored(scored: Scored) -> None:
+    """Their first place is the table's top-1; both ways of taking the trials, and random controls with every draw."""
+    for mode in MODES:
+        curve = rank_curve(scored.searches[mode]["decoder"])
+        main = scored.scores["scores"][mode]["identification"]
+        assert curve.share[0] == pytest.approx(main["top1"]) and curve.k[-1] == len(NUMBERS)
+        assert [curve.low[0], curve.high[0]] == pytest.approx(main["top1_ci95"])
+    (matrix, matrix_note, _), (ranks, ranks_note, _) = recorded_pictures(scored.searches)
+    assert (matrix, ranks) == ("Retrieval matrix", "Ranks of what was heard")
+    assert "mean of the trials 16 queries, 8 pieces; single trials 48 queries, 8 pieces" in matrix_note
+    assert "95 % intervals over works" in ranks_note and "decoder 48, other subject" in ranks_note
+    assert "phase randomisation 96" in ranks_note
+
+
+def test_files_are_written(tmp_path: Path, scored: Scored) -> None:
+    write_recorded(tmp_path / "out", *scored)
+    assert (tmp_path / "out" / "report.html").read_text().count("data:image/png") == 2
     text = (tmp_path / "out" / "scores.md").read_text()
     assert "keeps the tempo" in text and "song permutation (null)" in text and "can't be seen" in text
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"scores.json", "scores.md", "report.html"}

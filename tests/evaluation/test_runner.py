@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import leaking
 
 from eeg2music.config import load_config
 from eeg2music.errors import CheckpointError, ConfigError, InputError, LeakError
 from eeg2music.evaluation import units
 from eeg2music.evaluation.alike import Listened
 from eeg2music.evaluation.baselines import BASELINES
-from eeg2music.evaluation.brain import CONTROLS
+from eeg2music.evaluation.brain import CONTROLS, is_off_chance
 from eeg2music.evaluation.heard import Heard
 from eeg2music.evaluation.material import ListeningConfig
 from eeg2music.evaluation.parts import Parts
@@ -73,8 +74,8 @@ def test_what_is_written(scores: dict[str, Any]) -> None:
     assert [path.name for path in out.parent.iterdir()] == ["out"]
     assert json.loads((out / "scores.json").read_text()) == json.loads(json.dumps(scores["scores"]))
     page = (out / "report.html").read_text()
-    # Against difficulty; bars: clean two, hard one; matrix and ranks of both, a map of the level with clips; the brain.
-    assert page.count("data:image/png;base64,") == 4 + 5 + 1
+    # Against difficulty; bars: clean three, hard two; matrix and ranks of both, a map where there are clips; the brain.
+    assert page.count("data:image/png;base64,") == 6 + 5 + 1
     for title in ("clean (0 dB): map of the embeddings", "hard (-12 dB): retrieval matrix", "Brain maps"):
         assert f"<h2>{title}</h2>" in page
     table = (out / "scores.md").read_text()
@@ -82,6 +83,7 @@ def test_what_is_written(scores: dict[str, Any]) -> None:
     assert "## clean (0 dB): embedding" in table
     assert "## hard (-12 dB): embedding" in table
     assert "## hard (-12 dB): generated" not in table
+    assert "## hard (-12 dB): curves, by seed" in table
     assert "## clean (0 dB): following, mean of 2 seeds" in table
 
 
@@ -90,6 +92,11 @@ def test_what_the_scores_are_worth_is_said(scores: dict[str, Any]) -> None:
     found, page = scores["scores"], (scores["out"] / "scores.md").read_text()
     # Two seeds: the embedding and the curves at both levels, generated music at one.
     assert found["comparisons"]["count"] == 10 and "## The brain against chance, corrected" in page
+    # Embedding and curves of the brain at both levels and of six controls, the oracle's too; clips of two conditions.
+    assert found["summary_comparisons"]["count"] == 2 * 2 + 2 * 6 + 2 and "over all 18 of this table" in page
+    # At two levels, of two seeds and both together.
+    judged = [level["at_chance"]["judged"] for level in found["levels"]]
+    assert judged == [3 * 8, 3 * 2] and judged[0] < found["levels"][0]["expectations"]
     assert found["remarks"] and found["remarks"][0].startswith("The evaluation has 2 seeds")
     assert f"**{found['remarks'][0]}**" in page and found["stamps"] == []
     assert found["followed_conditions"]["following"]["measures"] == ["onset"]
@@ -137,6 +144,7 @@ def test_generated_clips_are_scored_with_their_distance_and_following(scores: di
     assert -1 <= entry["following"]["mean"] <= 1
     assert entry["following"]["n"] == 3
     assert -1 <= entry["following"]["mean_by_listener"] <= 1
+    assert -1 <= entry["following"]["null_by_beat"] <= 1
     assert set(entry["following"]["lag_s_by_listener"]) == {"sub-a", "sub-b"}
     assert set(level["distances"]) == {"brain", "no_brain"}
     assert level["distances"]["brain"]["too_few_for_frechet"] is True
@@ -161,12 +169,24 @@ def test_levels_share_the_music_and_the_seed(scores: dict[str, Any]) -> None:
     assert [one["stems"] is None for one in asked] == [True] + 5 * [False]
 
 
-def test_random_weights_are_at_chance(scores: dict[str, Any]) -> None:
-    for name in ("brain", "shuffled", "phase_randomized", "random_encoder"):
-        low, high = scores["scores"]["levels"][0]["scores"][name]["embedding"]["ci95"]
-        assert low <= 0.5 <= high, name
+def test_the_oracle_is_certain(scores: dict[str, Any]) -> None:
     oracle = scores["scores"]["levels"][0]["scores"]["oracle"]["embedding"]
     assert (oracle["accuracy"], oracle["top1"]) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("leaks", [False, True])
+def test_random_weights_are_at_chance_and_a_leak_is_not(
+    leaks: bool, tiny_checkpoint: Path, make_heard: MakeHeard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Songs enough that a decoder that is told of one query in three what was heard would not pass."""
+    heard = make_heard(24)
+    monkeypatch.setattr(units, "simulated_heard", lambda *_, **__: heard)
+    if leaks:
+        monkeypatch.setattr(units, "control_conditions", leaking)
+    level = LevelConfig(name="clean", snr="clean", conditions=("brain", "random_encoder"), generate=())
+    config = EvaluateConfig(checkpoint=str(tiny_checkpoint), seeds=(0,), levels=(level,), listening=FEW)
+    found = run_evaluation(config, tmp_path / "out", device="cpu")["levels"][0]["scores"]
+    assert {name: is_off_chance(of["embedding"]) for name, of in found.items()} == dict.fromkeys(found, leaks)
 
 
 def test_the_seed_of_the_command_reaches_recordings_and_sampling(
@@ -316,18 +336,18 @@ def test_recordings_are_scored_without_a_ratio_and_say_what_is_missing(
 ) -> None:
     read: list[Path] = []
 
-    def prepared(cache: Path, genres: object) -> Heard:
+    def prepared(cache: Path, split: str | None, *, genres: object) -> Heard:
         read.append(cache)
         return replace(make_heard(4), works={"song-0": "w", "song-1": "w"})
 
     monkeypatch.setattr(units, "prepared_heard", prepared)
-    monkeypatch.setattr(units, "prepared_others", lambda cache, heard: None)
+    monkeypatch.setattr(units, "prepared_others", lambda *_: None)
     monkeypatch.setattr("eeg2music.evaluation.parts._material", lambda config: {})
     monkeypatch.setattr("eeg2music.evaluation.runner.PreparedDataset", lambda cache: None)
     monkeypatch.setattr("eeg2music.evaluation.runner.brain_map", lambda *_: ("Brain maps", "", None))
     alike = make_heard(1).stems[0]
 
-    def hear(listened: Listened, listening: object, cache: str | None) -> None:
+    def hear(listened: Listened, listening: object, cache: str | None, split: str | None) -> None:
         assert cache == "cache"
         listened.hear_stems(["a song", "its copy"], [alike, 0.5 * alike])
 

@@ -149,7 +149,7 @@ def test_one_file_under_two_names_is_refused(tmp_path: Path) -> None:
         body["test"]["songs"][0],
         body["train"]["songs"][0],
     }
-    with pytest.raises(LeakError, match="stimul"):
+    with pytest.raises(LeakError, match="stimuli: "):
         split_cache(cache, tmp_path / "again.json", SplitConfig())
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from eeg2music.errors import DataError, InputError, LeakError
-from eeg2music.evaluation.neighbours import near
 from eeg2music.evaluation.splits import (
     Manifest,
     refuse_adjacent,
@@ -18,12 +17,12 @@ from eeg2music.evaluation.splits import (
     split_by_site,
     split_by_song,
     split_by_song_and,
-    split_by_song_and_subject,
     split_by_subject,
     without_neighbours,
     write_split,
 )
 from eeg2music.files import read_json, sha256_json
+from eeg2music.recordings.neighbours import near
 
 
 @pytest.fixture
@@ -149,7 +148,7 @@ def test_split_by_subject(rows: list[dict]) -> None:
 
 
 def test_grid_shares_neither_and_says_what_goes_unused(rows: list[dict]) -> None:
-    split = split_by_song_and_subject(rows, song_share=0.2, subject_share=1 / 3, seed=2)
+    split = split_by_song_and(rows, "subject", song_share=0.2, other_share=1 / 3, seed=2)
     for key, count in (("stimulus", 2), ("subject", 2)):
         train, test = ({rows[i][key] for i in side} for side in (split.train, split.test))
         assert not train & test
@@ -167,7 +166,7 @@ def test_split_depends_on_the_seed_and_not_on_the_order(rows: list[dict]) -> Non
 
 
 def test_manifest_is_written_beside_the_scores(rows: list[dict], tmp_path: Path) -> None:
-    split = split_by_song_and_subject(rows, song_share=0.2, subject_share=1 / 3, seed=2)
+    split = split_by_song_and(rows, "subject", song_share=0.2, other_share=1 / 3, seed=2)
     body = write_split(tmp_path / "split.json", split, rows, kinds=("song", "work", "trial", "recording", "subject"))
     stored = read_json(tmp_path / "split.json")
     assert stored == body
@@ -373,7 +372,7 @@ def test_a_gap_without_times_is_refused_and_an_unchecked_one_is_said(rows: list[
 
 
 def test_what_was_fitted_on_training_alone_passes(rows: list[dict]) -> None:
-    split = split_by_song_and_subject(rows, song_share=0.2, subject_share=1 / 3, seed=2)
+    split = split_by_song_and(rows, "subject", song_share=0.2, other_share=1 / 3, seed=2)
     sides = [[rows[i] for i in side] for side in (split.train, split.test)]
     refuse_fitted_across(sides[0], sides[1])
     refuse_fitted_across(Manifest.from_rows(sides[0]), Manifest.from_rows(sides[1]).to_dict(), kinds=("subject",))

@@ -232,10 +232,17 @@ def test_metadata_are_not_expected_at_chance_where_there_are_several_styles(
     def said(name: str, result: UnitResult, **given: Any) -> list[str]:
         assert result.entry is not None
         entry = {**result.entry, "given": {**result.entry.get("given", {}), **given}}
-        return judge({name: {**entry, "seeds": [entry]}})[0]
+        return judge({name: {**entry, "seeds": [entry]}}).surprises
 
     assert said("signal_blind", guesses["signal_blind"]) == []
     assert said("genre_oracle", guesses["genre_oracle"]) == []
+    entry = guesses["signal_blind"].entry
+    assert entry is not None
+    together = {**entry, "seeds": [entry, {**entry, "seed": 1}], "pooled": {"embedding": entry["embedding"]}}
+    # Two seeds, and both together: none of them is a test of being at chance.
+    assert judge({"signal_blind": together})[1:] == (3, 0, 0)
+    untold = {key: value for key, value in entry.items() if key != "given"}
+    assert judge({"signal_blind": {**untold, "seeds": [untold]}})[1:] == (1, 1, 1)
     # With so few songs the interval of a perfect score reaches far down.
     (told,) = said("signal_blind", planted.result(planted.decoded(1.0)), expected=0.8)
     assert "signal blind (embedding, seed 0) should not be above 0.800 but has 1.000" in told

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eeg2music.errors import InputError
-from eeg2music.metrics.ridge import HeldOutRidge, explained_variance, fit_ridge, group_folds, held_out_predictions
+from eeg2music.metrics.ridge import HeldOutRidge, explained_variance, group_folds, held_out_predictions
 from eeg2music.seeding import numpy_rng
 
 PENALTIES = [0.1, 1.0, 10.0, 100.0, 1000.0, 1e5]
@@ -23,42 +23,42 @@ def planted(
 
 
 def predefined(groups: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(training rows, test rows) of each fold, for the whole data and, among training rows, to choose penalties by."""
     fold = group_folds(groups, 5, n=len(groups))
     return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(fold.max() + 1)]
 
 
 @pytest.mark.parametrize("dim", [15, 150])
-def test_the_fit_equals_himalaya(dim: int) -> None:
-    """Penalties, weights and intercepts; more rows than features, and fewer."""
+def test_predictions_equal_himalaya(dim: int) -> None:
+    """Penalties and what is predicted for each fold; more rows than features, and fewer."""
     ridge = pytest.importorskip("himalaya.ridge", reason="himalaya is not installed")
     x, y, groups = planted(dim=dim)
-    model = ridge.RidgeCV(alphas=PENALTIES, fit_intercept=True, cv=predefined(groups))
-    model.fit(x, y)
-    found = fit_ridge(x, y, groups, penalties=PENALTIES, scale=False)
-    assert len(set(found.penalty)) > 2
-    np.testing.assert_allclose(found.penalty, model.best_alphas_, rtol=1e-12)
-    np.testing.assert_allclose(found.weight, model.coef_, rtol=1e-8, atol=1e-10)
-    np.testing.assert_allclose(found.intercept, model.intercept_, rtol=1e-8)
+    found = held_out_predictions(x, y, groups, penalties=PENALTIES, scale=False)
+    assert len(set(found.penalty.ravel())) > 2
+    for number, (train, test) in enumerate(predefined(groups)):
+        model = ridge.RidgeCV(alphas=PENALTIES, fit_intercept=True, cv=predefined(groups[train]), warn=False)
+        model.fit(x[train], y[train])
+        np.testing.assert_allclose(found.penalty[number], model.best_alphas_, rtol=1e-12)
+        np.testing.assert_allclose(found.predicted[test], model.predict(x[test]), rtol=1e-8, atol=1e-8)
 
 
-def test_the_scaled_fit_equals_scikit_learn_target_by_target() -> None:
+def test_scaled_predictions_equal_scikit_learn_target_by_target() -> None:
     """GridSearchCV over a pipeline, so that its scaler too sees nothing of the held-out fold."""
     from sklearn.linear_model import Ridge
     from sklearn.model_selection import GridSearchCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    x, y, groups = planted(targets=4)
-    found = fit_ridge(x, y, groups, penalties=PENALTIES)
-    for target in range(4):
-        search = GridSearchCV(
-            make_pipeline(StandardScaler(), Ridge()), {"ridge__alpha": PENALTIES}, cv=predefined(groups),
-            scoring="neg_mean_squared_error",
-        ).fit(x, y[:, target])  # fmt: skip
-        assert found.penalty[target] == search.best_params_["ridge__alpha"]
-        np.testing.assert_allclose(
-            x @ found.weight[:, target] + found.intercept[target], search.predict(x), rtol=1e-8, atol=1e-8
-        )
+    x, y, groups = planted(targets=2)
+    found = held_out_predictions(x, y, groups, penalties=PENALTIES)
+    for number, (train, test) in enumerate(predefined(groups)):
+        for target in range(2):
+            search = GridSearchCV(
+                make_pipeline(StandardScaler(), Ridge()), {"ridge__alpha": PENALTIES}, cv=predefined(groups[train]),
+                scoring="neg_mean_squared_error",
+            ).fit(x[train], y[train, target])  # fmt: skip
+            assert found.penalty[number, target] == search.best_params_["ridge__alpha"]
+            np.testing.assert_allclose(found.predicted[test, target], search.predict(x[test]), rtol=1e-8, atol=1e-8)
 
 
 def test_a_prediction_never_sees_its_own_group() -> None:
@@ -78,9 +78,10 @@ def test_the_scaler_never_sees_the_held_out_group() -> None:
     wide = x.copy()
     wide[groups == 2] *= 1e3
     before, after = (held_out_predictions(part, y, groups, penalties=[10.0]) for part in (x, wide))
-    model = fit_ridge(x[groups != 2], y[groups != 2], groups[groups != 2], penalties=[10.0])
-    np.testing.assert_allclose(after.predicted[groups == 2], wide[groups == 2] @ model.weight + model.intercept)
-    np.testing.assert_allclose(before.predicted[groups == 2], x[groups == 2] @ model.weight + model.intercept)
+    # What is predicted is linear in the features of the group held out, of which only the scale has changed.
+    at_zero = held_out_predictions(np.where(groups[:, None] == 2, 0.0, x), y, groups, penalties=[10.0])
+    own, level = groups == 2, at_zero.predicted[groups == 2]
+    np.testing.assert_allclose(after.predicted[own] - level, 1e3 * (before.predicted[own] - level))
 
 
 def test_leaked_groups_would_flatter_and_whole_groups_do_not() -> None:
@@ -130,14 +131,14 @@ def test_folds_keep_groups_whole_and_alike_in_size() -> None:
 def test_bad_input_is_named() -> None:
     x, y, groups = planted()
     with pytest.raises(InputError, match="1 of 12 targets never change: 3"):
-        fit_ridge(x, np.where(np.arange(12) == 3, 0.0, y), groups)
+        held_out_predictions(x, np.where(np.arange(12) == 3, 0.0, y), groups)
     with pytest.raises(InputError, match="not finite"):
-        fit_ridge(np.where(x > 2, np.nan, x), y, groups)
+        held_out_predictions(np.where(x > 2, np.nan, x), y, groups)
     with pytest.raises(InputError, match="2 groups to hold out"):
         held_out_predictions(x, y, groups // 4)
     with pytest.raises(InputError, match="equally many"):
-        fit_ridge(x[1:], y, groups)
+        held_out_predictions(x[1:], y, groups)
     with pytest.raises(InputError, match="Penalties"):
-        fit_ridge(x, y, groups, penalties=[0.0])
-    with pytest.raises(InputError, match="groups in"):
-        fit_ridge(x, y, np.zeros(len(x), dtype=int))
+        held_out_predictions(x, y, groups, penalties=[0.0])
+    with pytest.raises(InputError, match="1 groups in 5 folds"):
+        group_folds(["a"] * 3, 5, n=3)

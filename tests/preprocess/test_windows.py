@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from eeg2music.errors import InputError
 from eeg2music.preprocess.eeg import preprocess
-from eeg2music.preprocess.windows import cover, covering_windows, spread_windows, stimulus_windows
+from eeg2music.preprocess.windows import cover, spread_windows, stimulus_windows
 from eeg2music.seeding import numpy_rng
 from eeg2music.types import EEG_RATE_HZ, Event, Recording
 
@@ -42,14 +42,14 @@ def test_windows_cover_everything_and_stay_inside(total: int, hop: float) -> Non
 
 
 def test_short_recordings_are_one_window_of_their_true_length() -> None:
-    (window,) = covering_windows(recording(128))
+    (window,) = spread_windows(recording(128))
     assert window.eeg.shape == (5, 128)
     assert window.channel_mask.tolist() == [True, False, True, True, True]
 
 
 def test_the_last_window_ends_with_the_recording() -> None:
-    found = covering_windows(recording(1000), hop_s=2.5)
-    assert [window.start_s for window in found] == [0.0, 2.5, 5.0, 7.5, 10.0, 10.625]
+    found = spread_windows(recording(1000), hop_s=2.5)
+    assert [window.start_s for window in found] == [0.0, 2.125, 4.25, 6.375, 8.5, 10.625]
     np.testing.assert_array_equal(found[-1].eeg, recording(1000).signal_v[:, -320:])
 
 
@@ -93,7 +93,7 @@ def test_a_planted_impulse_is_found_where_the_events_say() -> None:
 
 def test_windows_of_no_length_are_refused() -> None:
     with pytest.raises(InputError, match="both above 0"):
-        covering_windows(recording(640), hop_s=0.0)
+        spread_windows(recording(640), hop_s=0.0)
 
 
 @pytest.mark.parametrize(
@@ -117,13 +117,13 @@ def test_stimuli_that_follow_each_other_at_once_do_not_overlap() -> None:
 
 
 @pytest.mark.parametrize("total", [320, 486, 640, 1000, 4001])
-def test_spread_windows_are_even_where_covering_ones_are_not(total: int) -> None:
-    even, covering = (make(recording(total), hop_s=2.5) for make in (spread_windows, covering_windows))
-    starts = [window.start_s for window in even]
-    assert len(starts) == len(covering)
-    assert (starts[0], starts[-1]) == (covering[0].start_s, covering[-1].start_s)
+def test_spread_windows_are_even_where_steps_of_a_hop_are_not(total: int) -> None:
+    stepped = [start / EEG_RATE_HZ for start in cover(total, 5.0, 2.5)[1]]
+    starts = [window.start_s for window in spread_windows(recording(total), hop_s=2.5)]
+    assert len(starts) == len(stepped)
+    assert (starts[0], starts[-1]) == (stepped[0], stepped[-1])
     gaps = np.diff(starts)
     assert gaps.size == 0 or gaps.max() - gaps.min() <= 2 / EEG_RATE_HZ + 1e-9
     assert gaps.size == 0 or gaps.max() <= 2.5
     if total % 160 == 0:
-        assert starts == [window.start_s for window in covering]
+        assert starts == stepped

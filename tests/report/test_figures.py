@@ -89,6 +89,8 @@ def test_scores_as_bars_and_over_difficulty() -> None:
     curve = figures.identification_by_snr(points, real_snr_db=-37.0)
     assert figures.identification_by_snr(points, real_snr_db=-20.0) != curve
     assert figures.identification_by_snr(points[::-1], real_snr_db=-37.0) == curve
+    with_curves = [{**point, "curves": SCORE} for point in points]
+    assert figures.identification_by_snr(with_curves, real_snr_db=-37.0) != curve
 
 
 @pytest.mark.parametrize("real", [-37.2, -20.0, -8.0, 0.0, 5.0])

@@ -17,6 +17,7 @@ from eeg2music.report.result import (
     Clip,
     Result,
     Stopwatch,
+    _figures,
     _recording_tables,
     common_gain,
     recording_report,
@@ -143,6 +144,21 @@ def test_what_the_mixer_did_and_why_stands_on_the_page(tmp_path: Path) -> None:
     assert page.count("times the tempo") == 1
     for row in made.report["stems"].values():
         assert f">{row['gain_db']:+.1f}</td>" in page
+
+
+def test_the_mix_that_is_drawn_is_the_mix_that_is_played(monkeypatch: pytest.MonkeyPatch) -> None:
+    stems = np.stack([0.1 * numpy_rng(0, name).standard_normal(48_000) for name in STEMS]).astype(np.float32)
+    clip, silent = (Clip(audio, mix(audio, regions=REGIONS), None) for audio in (stems, 0.5 * stems[::-1]))
+    recording = Recording(
+        np.zeros((1, 64), np.float32), 64.0, ("Cz",), np.full((1, 3), np.nan, np.float32), kind="eeg", key="a"
+    )
+    drawn: dict[str, np.ndarray] = {}
+    monkeypatch.setattr("eeg2music.report.result.figures.spectrograms", lambda panels: drawn.update(panels) or b"")
+    _figures(Result({}, clip, silent, recording))
+    assert list(drawn) == ["mix", "mix without the brain", *STEMS]
+    np.testing.assert_array_equal(drawn["mix"], clip.mixed.stereo.mean(0))
+    np.testing.assert_array_equal(drawn["mix without the brain"], silent.mixed.stereo.mean(0))
+    np.testing.assert_array_equal(drawn["bass"], stems[1])
 
 
 @pytest.mark.parametrize(("left_out", "bad"), [({}, {}), ({"EOG": "eyes"}, {}), ({}, {"Cz": "flat"})])

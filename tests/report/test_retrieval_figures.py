@@ -33,13 +33,23 @@ def test_what_is_found_lies_on_the_diagonal() -> None:
 
 def test_a_curve_of_another_height_is_another_picture() -> None:
     def draw(height: float) -> bytes:
-        share = np.array([height, 0.9, 1.0])
+        k, share = np.arange(1, 4), np.array([height, 0.9, 1.0])
         return rank_panels(
-            {"embedding": {"brain": Curve(share, share - 0.05, share), "oracle": Curve(*[np.ones(3)] * 3)}}
+            {"embedding": {"brain": Curve(k, share, share - 0.05, share), "oracle": Curve(k, *[np.ones(3)] * 3)}}
         )
 
     assert draw(0.2) == draw(0.2)
     assert draw(0.2) != draw(0.5)
+
+
+def test_conditions_of_unknown_names_are_told_apart() -> None:
+    k, high, low = np.arange(1, 4), np.array([0.9, 0.95, 1.0]), np.array([0.1, 0.5, 1.0])
+
+    def draw(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        drawn = {"ours": Curve(k, first, first, first), "theirs": Curve(k, second, second, second)}
+        return pixels(rank_panels({"scorer": drawn}))
+
+    assert not np.array_equal(draw(high, low), draw(low, high))
 
 
 def test_the_map_draws_every_clip_and_song_in_every_panel() -> None:

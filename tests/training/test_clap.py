@@ -59,7 +59,7 @@ def test_an_item_depends_on_index_and_draw_alone(task: ClapTask, items, music: P
 def test_held_out_songs_are_not_trained_on(task: ClapTask, items) -> None:
     assert not set(task.songs.songs) & set(task.valid_songs.songs)
     assert task.manifest()["songs"] == list(task.songs.songs)
-    assert task.manifest()["valid"] == {"songs": list(task.valid_songs.songs)}
+    assert task.manifest()["valid"]["songs"] == list(task.valid_songs.songs)
 
 
 def test_two_processes_have_the_loss_and_the_gradients_of_one(task: ClapTask, items) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from eeg2music.audio import read_audio, write_audio
 from eeg2music.errors import DataError, LeakError
-from eeg2music.files import write_json
+from eeg2music.files import sha256_file, write_json
 from eeg2music.seeding import numpy_rng
 from eeg2music.training.data import StimuliFolder, random_start_s
 from eeg2music.types import STEMS
@@ -70,7 +70,7 @@ def test_validation_on_songs_that_are_trained_on_is_refused(music: Path, tmp_pat
         task(tmp_path / "one").train_items()
     fine = task(tmp_path / "new")
     fine.train_items()
-    assert fine.valid_songs.songs == ("elsewhere",) and fine.manifest()["valid"] == {"songs": ["elsewhere"]}
+    assert fine.valid_songs.songs == ("elsewhere",) and fine.manifest()["valid"]["songs"] == ["elsewhere"]
 
 
 def test_a_song_stays_on_its_side_when_songs_are_added(music: Path) -> None:
@@ -91,10 +91,12 @@ def test_hash_follows_songs_and_annotations(music: Path, tmp_path: Path) -> None
     assert StimuliFolder(copy).content_hash != original
     assert StimuliFolder(music).manifest() == {
         "songs": [f"song-{index}" for index in range(6)],
+        "stimuli": sorted(sha256_file(music / f"stimuli/song-{index}/mix.wav") for index in range(6)),
         "data_hash": original,
     }
     held_out, others = StimuliFolder(music, ["song-0"]), StimuliFolder(music, ["song-1", "song-2"])
-    assert others.manifest(held_out)["valid"] == {"songs": ["song-0"]}
+    hashes = [sha256_file(music / "stimuli/song-0/mix.wav")]
+    assert others.manifest(held_out)["valid"] == {"songs": ["song-0"], "stimuli": hashes}
 
 
 def test_what_is_not_there_is_listed(music: Path, tmp_path: Path) -> None:

@@ -128,12 +128,13 @@ ONE = ["--cpu", "--num_processes", "1"]
 # `--cpu --num_processes 2` would start one: accelerate leaves several CPU processes to MPI. `--multi_gpu` starts as
 # many as it is told, GPU or not.
 TWO = ["--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
-FROM_CHECKOUT = ["train/codec.py", "configs/codec/smoke.yaml"]
-FROM_WHEEL = ["-m", "eeg2music.training", "codec", "codec/smoke"]
+AS_SCRIPT = ["train/codec.py", "configs/codec/smoke.yaml"]
+# Of the checkout, too: that the wheel has it all is tested in test_wheel.
+AS_MODULE = ["-m", "eeg2music.training", "codec", "codec/smoke"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("what", [FROM_CHECKOUT, FROM_WHEEL], ids=["checkout", "module"])
+@pytest.mark.parametrize("what", [AS_SCRIPT, AS_MODULE], ids=["script", "module"])
 @pytest.mark.parametrize("how", [ONE, TWO], ids=["one", "two"])
 def test_accelerate_launches_a_training(tmp_path: Path, music: Path, how: list[str], what: list[str]) -> None:
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--num_machines", "1", "--mixed_precision", "no"]

@@ -22,12 +22,14 @@ from eeg2music.encoders.braindecode_module import BrainModuleEncoder
 from eeg2music.encoders.ridge import RidgeEncoder
 from eeg2music.encoders.spatial import spread_points
 from eeg2music.errors import CheckpointError, ConfigError, DataError, LeakError
-from eeg2music.files import read_json, write_json
+from eeg2music.evaluation.split_cache import SplitConfig, split_cache
+from eeg2music.files import read_json, sha256_file, write_json
 from eeg2music.recordings.prepared import SCHEMA, PreparedDataset
+from eeg2music.recordings.split_file import read_split
 from eeg2music.targets.cache import conditioning_space
 from eeg2music.targets.curves import control_curves
 from eeg2music.training import encoder as encoder_module
-from eeg2music.training.encoder import EncoderConfig, EncoderTask
+from eeg2music.training.encoder import EncoderConfig, EncoderTask, fit_batches
 from eeg2music.training.encoder_data import (
     AugmentConfig,
     Split,
@@ -42,7 +44,7 @@ from eeg2music.training.encoder_data import (
 )
 from eeg2music.training.encoder_scores import encoder_scores, galleries, validation_windows
 from eeg2music.training.encoder_targets import PieceTargets, TargetStore, track_files
-from eeg2music.training.first_stage import refuse_known
+from eeg2music.training.first_stage import refuse_known, with_earlier
 from eeg2music.training.loop import train
 from eeg2music.training.order import collate
 from eeg2music.types import SAMPLE_RATE_HZ, STEMS, SignalSpec
@@ -51,6 +53,8 @@ from eeg2music.weights import load_model
 SONG_S, WINDOW_S, CHANNELS = 6.0, 3.0, 12
 SONGS = tuple(f"funk-0-{k:04d}" for k in range(6))
 SUBJECTS = tuple(f"sub-{k}" for k in range(4))
+# What an encoder takes of a batch.
+INPUTS = ("eeg", "positions_m", "channel_mask", "subject")
 
 
 class FakeClap(nn.Module):
@@ -235,11 +239,74 @@ def test_versions_of_a_work_are_held_out_together_and_told(world: Path) -> None:
     assert "works" not in undeclared and "works" not in undeclared["valid"]
 
 
+def test_what_was_heard_is_told_by_content_and_one_file_is_on_one_side(world: Path, tmp_path: Path) -> None:
+    names = split_presentations(find_presentations(PreparedDataset(world / "all"), 192), 0.25, 0.34, seed=0)
+    split = names.with_hashes()
+    manifest, unread = split_manifest(split), split_manifest(names)
+    for side in (manifest, manifest["valid"]):
+        assert side["stimuli"] == sorted(sha256_file(world / "stimuli" / song / "mix.wav") for song in side["songs"])
+    # What was trained before hashes were told goes on.
+    assert manifest["data_hash"] == unread["data_hash"] and "stimuli" not in unread
+    shutil.copy(split.train[0].stimulus_file, tmp_path / "renamed.wav")
+    copied = replace(split.valid[0], song="renamed", stimulus_file=str(tmp_path / "renamed.wav"))
+    with pytest.raises(LeakError, match="1 stimuli are in training and in validation"):
+        Split(split.train, (copied,)).with_hashes()
+    write_json(tmp_path / "training_manifest.json", manifest)
+    with pytest.raises(LeakError, match="trained on 1 stimuli held out here"):
+        refuse_known(tmp_path, ["renamed"], stimuli=[sha256_file(tmp_path / "renamed.wav")])
+    later = with_earlier({"songs": ["new"], "stimuli": ["new-hash"]}, tmp_path)
+    assert set(later["stimuli"]) == {"new-hash", *manifest["stimuli"]}
+    assert later["valid"]["stimuli"] == manifest["valid"]["stimuli"]
+
+
 def test_weights_that_know_another_version_of_a_held_out_work_are_refused(tmp_path: Path) -> None:
     write_json(tmp_path / "training_manifest.json", {"songs": ["a"], "works": {"a": "w"}})
     refuse_known(tmp_path, ["b"])
     with pytest.raises(LeakError, match="trained on 1 works held out here: w"):
         refuse_known(tmp_path, ["b"], works={"b": "w"})
+
+
+def test_a_manifest_decides_who_trains(world: Path, clap: FakeClap, tmp_path: Path) -> None:
+    file = tmp_path / "split.json"
+    config = SplitConfig(by="grid", test_share=0.34, listen=False)
+    body = split_cache(world / "all", file, config)
+    task = EncoderTask(settings(world, split=str(file)), seed=0)
+    task.train_items()
+    for what, attribute in (("songs", "song"), ("subjects", "subject")):
+        met = {getattr(part, attribute) for part in (*task.split.train, *task.split.valid)}
+        assert met <= set(body["train"][what]) and met & {getattr(part, attribute) for part in task.split.valid}
+    assert task.manifest()["split"] == {"by": "song and subject", "sha256": body["sha256"]}
+    # The other side is met only where it is held out for that.
+    body = split_cache(world / "all", file, config.model_copy(update={"held_out": "validation"}))
+    task = EncoderTask(settings(world, split=str(file)), seed=0)
+    for side, part in (("train", task.split.train), ("test", task.split.valid)):
+        assert {item.song for item in part} == set(body[side]["songs"])
+        assert {item.subject for item in part} == set(body[side]["subjects"])
+    other = [str(world / "other")]
+    for changes, error, said in (
+        ({"caches": other}, DataError, "the split of another cache"),
+        ({"caches": [str(world / "all"), *other]}, ConfigError, "task.split with 2 caches"),
+        ({"valid_caches": other}, ConfigError, "one validation"),
+        ({"split": str(tmp_path / "none.json")}, DataError, "No split manifest at"),
+    ):
+        with pytest.raises(error, match=said):
+            EncoderTask(settings(world, **{"split": str(file), **changes}), seed=0)
+    body["window_ids"]["train"].append(body["window_ids"]["test"][0])
+    write_json(file, body)
+    with pytest.raises(LeakError, match="share 1 of 2 songs"):
+        EncoderTask(settings(world, split=str(file)), seed=0)
+
+
+def test_windows_beside_the_test_do_not_train(world: Path, clap: FakeClap, tmp_path: Path) -> None:
+    """With a wide gap the manifest leaves windows of training songs out: no crop is cut from them."""
+    body = split_cache(world / "all", tmp_path / "split.json", SplitConfig(by="song", gap_s=5.0, listen=False))
+    assert body["windows"]["unused"] > 0
+    data = PreparedDataset(world / "all")
+    sides = read_split(tmp_path / "split.json", data)
+    spans = [(data.rows[n]["recording"], data.rows[n]["start_sample"]) for n in sides.test]
+    for part in find_presentations(data, 192, sides.train):
+        near = [start for recording, start in spans if recording == part.recording]
+        assert all(start >= part.last + 192 + 320 or part.first >= start + 192 + 320 for start in near)
 
 
 def test_where_everybody_heard_other_songs_people_decide(world: Path) -> None:
@@ -497,11 +564,11 @@ def test_a_run_learns_and_exports(world: Path, clap: FakeClap, tmp_path: Path) -
 def test_weights_that_are_kept_hold_no_trace_of_how_they_were_trained(
     world: Path, clap: FakeClap, tmp_path: Path
 ) -> None:
-    task, items, trainee = built(world)
+    task, items, trainee = built(world, match_curves=0)
     plain = built(world, whiten=0)[2]
     assert trainee.encoder.unmix.basis is not None and plain.encoder.unmix.basis is None
     batch = collate([items.item(0, 0), items.item(1, 0)])
-    inputs = [batch[name] for name in ("eeg", "positions_m", "channel_mask", "subject")]
+    inputs = [batch[name] for name in INPUTS]
     trainee.eval(), plain.eval()
     # The same function as without, in the training and as it is kept.
     expected = plain.encoder(*inputs)
@@ -512,6 +579,23 @@ def test_weights_that_are_kept_hold_no_trace_of_how_they_were_trained(
     torch.testing.assert_close(kept(*inputs).curves, expected.curves, rtol=0.02, atol=2e-3)
     stored = load_file(tmp_path / "diffusion_pytorch_model.safetensors")
     assert {name for name, value in stored.items() if value.dtype == torch.float32} == set(BrainEncoder.exact_weights)
+
+
+def test_kept_curves_vary_as_heard_ones_do(world: Path, clap: FakeClap, tmp_path: Path) -> None:
+    task, _, trainee = built(world)
+    with torch.no_grad():
+        trainee.encoder.to_curves.weight.normal_(std=0.1)
+    shown = fit_batches(task._windows(task.split.train, None), 64)
+    task.export(trainee.eval(), tmp_path)
+
+    def far(encoder: BrainEncoder) -> float:
+        made = torch.cat([encoder(*(batch[name] for name in INPUTS)).curves for batch in shown])
+        heard = torch.cat([batch["curves"] for batch in shown])
+        return float((made.var(-1).mean(0).sqrt() / heard.var(-1).mean(0).sqrt()).log().abs().mean())
+
+    with torch.no_grad():
+        before, after = far(trainee.encoder), far(load_model(BrainEncoder, tmp_path))
+    assert after < 0.5 * before
 
 
 def stored(encoder: BrainEncoder, name: str) -> Tensor:
@@ -529,7 +613,7 @@ def test_a_run_whose_held_out_piece_is_one_has_figures_without_identification(
 
 
 def test_a_run_starts_from_weights_that_never_met_what_is_held_out(world: Path, clap: FakeClap, tmp_path: Path) -> None:
-    first, _, trained = built(world, whiten=0)
+    first, _, trained = built(world, whiten=0, match_curves=0)
     first.export(trained, tmp_path)
     write_json(tmp_path / "training_manifest.json", first.manifest())
     _, _, model = built(world, start_from=str(tmp_path), whiten=0)
@@ -544,7 +628,7 @@ def test_a_run_starts_from_weights_that_never_met_what_is_held_out(world: Path, 
 
 
 def test_a_second_stage_may_have_other_people_and_forgets_nobody(world: Path, clap: FakeClap, tmp_path: Path) -> None:
-    first, _, trained = built(world, whiten=0)
+    first, _, trained = built(world, whiten=0, match_curves=0)
     people = first.spec.subjects
     with torch.no_grad():
         trained.encoder.unmix.personal.normal_()
@@ -584,7 +668,7 @@ def test_a_second_stage_may_have_other_people_and_forgets_nobody(world: Path, cl
 
 
 def test_sizes_are_those_of_the_weights_that_a_stage_begins_with(world: Path, clap: FakeClap, tmp_path: Path) -> None:
-    first, _, trained = built(world, whiten=0)
+    first, _, trained = built(world, whiten=0, match_curves=0)
     first.export(trained, tmp_path)
     write_json(tmp_path / "training_manifest.json", first.manifest())
     second, _, model = built(world, whiten=0, start_from=str(tmp_path), options={})

@@ -54,8 +54,8 @@ class Embedder(ABC):
     one_length : clips to be compared must be of one length
     unit_norm : the cosine is the natural similarity; otherwise it is taken after centring and scaling
     scaled : the dimensions have different units, so distances are taken in units of the reference's deviation
-    conditions : it is known to condition a generator of this project
-    followed : conditions of the generator that it measures as such (of "onset", "loudness", "brightness")
+    learned : it was trained, so that a generator may have been conditioned on it
+    followed : conditions of the generator that it is known to measure or hear (of "onset", "loudness", "brightness")
     note : a sentence for the report
     """
 
@@ -67,7 +67,7 @@ class Embedder(ABC):
     one_length: bool = False
     unit_norm: bool = False
     scaled: bool = False
-    conditions: bool = False
+    learned: bool = True
     followed: tuple[str, ...] = ()
     note: str = ""
 

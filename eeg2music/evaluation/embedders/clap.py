@@ -58,12 +58,10 @@ class ClapMusic(_Clap):
 class Ours(_Clap):
     """The project's small CLAP of the checkpoint's folder `clap`; needs no network.
 
-    It conditions the project's generator: it must not judge clips made from it, and is refused where the
-    clips don't say what they were conditioned on.
+    It conditions the project's generator and must not judge clips made from it.
     """
 
     name = "ours"
-    conditions = True
     note = "The conditioning space of this project's generator: for clips made otherwise only."
 
     def __init__(self, options: Options) -> None:

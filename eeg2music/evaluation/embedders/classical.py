@@ -37,6 +37,7 @@ class Classical(Embedder):
     dim = DIM
     sample_rate_hz = RATE_HZ
     shortest_s = SHORTEST_S
+    learned = False
     # Decibels, shares and beats side by side.
     scaled = True
     followed = ("onset", "brightness")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from eeg2music.evaluation.embedders.base import Embedder, Options, names_of, torch_device
 from eeg2music.evaluation.embedders.registry import EMBEDDERS
+from eeg2music.evaluation.followed import FOLLOWED
 from eeg2music.types import SAMPLE_RATE_HZ, FloatArray
 
 
@@ -16,6 +17,8 @@ class Scorer(Embedder):
     # Its fingerprint keeps coarse time in slots that stretch with the clip.
     one_length = True
     unit_norm = True
+    # What `evaluate` judges its clips by.
+    followed = tuple(FOLLOWED["generated"]["hears"])
     note = (
         "A fingerprint of music and time. It computes no control curve, but hears onsets and brightness in the "
         "spectrum: a clip that follows its conditions well scores better."

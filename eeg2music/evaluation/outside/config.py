@@ -12,6 +12,7 @@ from eeg2music.config import Config
 from eeg2music.config_words import Unfit, known_names
 from eeg2music.errors import InputError
 from eeg2music.evaluation.embedders.registry import EMBEDDERS
+from eeg2music.evaluation.outside.circular import refuse_undeclared
 from eeg2music.evaluation.outside.manifest import Clips, Measure, read_manifest
 from eeg2music.evaluation.tables import SCORE_FILES
 from eeg2music.files import check_result_folder
@@ -35,9 +36,11 @@ class ScoreConfig(Config):
     measures : of the sound itself, as far as the manifest allows them: "reconstruction" (of what was heard), "stems"
         (how they go together) and "classes" (whether genre, mood and instrument are kept)
     measured_clips, measured_seconds : of a condition at most, and of each clip at most, for reconstruction and stems
+    listened : how many clips the page plays beside what was heard: the best, the median and the worst by rank; 0 writes
+        no sound
     resample : several sample rates are meant; files are resampled to the embedding's rate in any case
     allow_small : a Fréchet distance also of fewer clips than twice the dimension, stamped
-    allow_circular : an embedding may score what it conditioned, stamped
+    allow_circular : an embedding may score what it conditioned, and what nobody says it did not; stamped
     permutations : of songs, for the p-values
     """
 
@@ -50,6 +53,7 @@ class ScoreConfig(Config):
     measures: tuple[Measure, ...] = ("reconstruction", "stems", "classes")
     measured_clips: int = Field(default=50, ge=2)
     measured_seconds: float = Field(default=10.0, ge=1.0)
+    listened: int = Field(default=8, ge=0)
     resample: bool = False
     allow_small: bool = False
     allow_circular: bool = False
@@ -79,7 +83,7 @@ def check_score(manifest: str | os.PathLike[str], out: Path, config: ScoreConfig
 
 
 def _check_asked(clips: Clips, config: ScoreConfig) -> None:
-    """Something is to be measured, and the reference is of the kind of the manifest."""
+    """Something is to be measured, the reference is of the kind of the manifest, and the judges may judge."""
     identifies = config.identification and bool(clips.gallery)
     measures = bool(config.distances) and config.reference is not None
     listens = any(clips.allows(measure) for measure in config.measures)
@@ -95,9 +99,15 @@ def _check_asked(clips: Clips, config: ScoreConfig) -> None:
             allowed="frechet_per_clip for a manifest of files",
             remedy="leave it out of `distances`",
         )
-    if config.reference is None:
-        return
-    path = Path(config.reference)
+    if config.reference is not None:
+        _check_reference(clips, Path(config.reference))
+    judges = identifies or measures or ("classes" in config.measures and clips.allows("classes"))
+    if judges and not config.allow_circular:
+        learned = [name for name in config.embedding if EMBEDDERS[name].learned]
+        refuse_undeclared(clips, [clips.header.embedding_name] if clips.is_array else learned)
+
+
+def _check_reference(clips: Clips, path: Path) -> None:
     fits = path.suffix in ARRAY_SUFFIXES and path.is_file() if clips.is_array else path.is_dir()
     if not fits:
         allowed = "a .npy or .npz file, for a manifest of rows" if clips.is_array else "a folder of audio"

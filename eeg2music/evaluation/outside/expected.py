@@ -20,11 +20,13 @@ class Judged(NamedTuple):
 
     surprises : sentences for what does not sit where it should
     expectations : how many were judged
+    at_chance : {"judged", "missed"}: how many of these are tests at 5 % of whether a control is at chance
     unknown : conditions of which nothing is expected
     """
 
     surprises: list[str]
     expectations: int
+    at_chance: dict[str, int]
     unknown: list[str]
 
 
@@ -38,11 +40,11 @@ def judge_controls(
     scored : {condition: {embedding: {"identification"}}}
     about : {embedding: {"circular"}}
     """
-    surprises, count = [], 0
+    surprises, count, at_chance = [], 0, {"judged": 0, "missed": 0}
     for name, of in about.items():
         # What conditioned is the space in which an oracle has to be certain; any other hears what was generated.
         kind = "embedding" if clips.is_array and of["circular"] else "generated"
-        found, judged = judge(
+        judged = judge(
             {
                 condition: {
                     **dict.fromkeys(KINDS),
@@ -53,9 +55,11 @@ def judge_controls(
                 if condition in CONDITIONS and spaces[name]["identification"]
             }
         )
-        surprises += [f"{name}: {text}" for text in found]
-        count += judged
-    return Judged(surprises, count, [name for name in clips.conditions if name not in CONDITIONS])
+        surprises += [f"{name}: {text}" for text in judged.surprises]
+        count += judged.expectations
+        at_chance["judged"] += judged.at_chance
+        at_chance["missed"] += judged.at_chance_missed
+    return Judged(surprises, count, at_chance, [name for name in clips.conditions if name not in CONDITIONS])
 
 
 def _given(clips: Clips, condition: str, kind: str) -> dict[str, float]:

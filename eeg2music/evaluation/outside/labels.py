@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from eeg2music.errors import DataError, LeakError, did_you_mean
-from eeg2music.evaluation.manifests import refuse_spellings
+from eeg2music.recordings.manifests import refuse_spellings
 
 if TYPE_CHECKING:
     from eeg2music.evaluation.outside.manifest import Header, Row

@@ -88,7 +88,7 @@ class Header(Config):
     Attributes
     ----------
     conditioned_on : embeddings that steered the generation: names ("clap-music"), hub names, or SHA-256 of weights.
-        An empty list says that none did
+        An empty list says that none did. Without it no learned embedding scores
     sample_rate_hz : of every generated file
     loudness : what was done to it, in words
     array, reference_array : .npy or .npz of embeddings, for manifests with `row`
@@ -113,6 +113,11 @@ class Header(Config):
     repeated: tuple[str, ...] = ()
     copied: tuple[str, ...] = ()
 
+    @property
+    def embedding_name(self) -> str:
+        """What the embedding of the arrays is called."""
+        return self.embedding or "undeclared"
+
 
 @dataclass(frozen=True)
 class Clips:
@@ -131,6 +136,11 @@ class Clips:
     header: Header
     rows: tuple[Row, ...]
     gallery: tuple[str, ...]
+
+    @property
+    def side_file(self) -> str:
+        """The name of the file that holds the header."""
+        return Path(self.name).with_suffix(".json").name
 
     @property
     def is_array(self) -> bool:

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeg2music.errors import InputError
-from eeg2music.evaluation.identification import identify
+from eeg2music.evaluation.identification import Search, identify, score_tables
 from eeg2music.evaluation.outside.by_clip import Pieces, by_clip
 from eeg2music.evaluation.outside.config import Distance
 from eeg2music.evaluation.outside.manifest import Clips, Row
+from eeg2music.evaluation.outside.permuted import best_exchange
 from eeg2music.metrics.breakdown import breakdown
 from eeg2music.metrics.density import NEAREST, density_coverage
 from eeg2music.metrics.draws import group_codes, one_of_each
@@ -34,6 +35,8 @@ Float64 = NDArray[np.float64]
 FEWEST_FOR_INFINITY = 8
 TOP = (1, 5, 10)
 WAYS = (10,)
+# What is not found above chance may be found under other labels.
+P_CHANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -64,14 +67,8 @@ class Space:
         return np.stack([np.asarray(self.generated[item], dtype=np.float64) for item in items])
 
 
-def identification(
-    space: Space, rows: Sequence[Row], clips: Clips, *, seed: int, permutations: int
-) -> dict[str, Any] | None:
-    """What `identify` gives, and under "breakdown" what `metrics.breakdown` does; None without gallery.
-
-    The breakdown holds every figure with its chance overall, by seed, subject and style, within style and within
-    song, as far as the manifest names them and there are two or more.
-    """
+def search(space: Space, rows: Sequence[Row], clips: Clips) -> Search | None:
+    """The clips of `rows` and the gallery, as they are compared; None without gallery or a row without reference."""
     if space.gallery is None or any(row.reference is None for row in rows):
         return None
     query, gallery = space.stacked([row.item for row in rows]), space.gallery
@@ -79,19 +76,39 @@ def identification(
         query, gallery = scaled_by(gallery, query), scaled_by(gallery, gallery)
     place = {name: number for number, name in enumerate(clips.gallery)}
     target = np.array([place[str(row.reference)] for row in rows])
+    return Search(query, gallery, target, [row.cluster for row in rows], [row.subject for row in rows])
+
+
+def identification(
+    space: Space, rows: Sequence[Row], clips: Clips, *, seed: int, permutations: int
+) -> dict[str, Any] | None:
+    """What `identify` gives, and under "breakdown" what `metrics.breakdown` does; None without gallery.
+
+    The breakdown holds every figure with its chance overall, by seed, subject and style, within style and within
+    song, as far as the manifest names them and there are two or more. Where what was heard is not found, under
+    "best_exchange" what `permuted.best_exchange` gives.
+    """
+    found = search(space, rows, clips)
+    if found is None:
+        return None
     scores = identify(
-        query,
-        gallery,
-        target,
-        songs=[row.cluster for row in rows],
+        found.query,
+        found.gallery,
+        found.target,
+        songs=found.clusters,
         subjects=[row.subject for row in rows],
         seed=seed,
         permutations=permutations,
     )
     scores["similarity"] = "cosine" if space.unit_norm else "cosine, centred and scaled by the gallery"
+    similarity = similarity_matrix(found.query, found.gallery)
     of_query, of_item = _labels(rows, clips)
     scores["breakdown"] = breakdown(
-        similarity_matrix(query, gallery), target, query_labels=of_query, gallery_labels=of_item, ks=TOP, ways=WAYS
+        similarity, found.target, query_labels=of_query, gallery_labels=of_item, ks=TOP, ways=WAYS
+    )
+    at_chance = scores["p_value"] > P_CHANCE
+    scores["best_exchange"] = (
+        best_exchange(score_tables(similarity)[0], found.target, clips.gallery, seed=seed) if at_chance else None
     )
     return scores
 

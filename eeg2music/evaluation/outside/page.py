@@ -1,12 +1,13 @@
-"""Scores of what others made as tables: scores.json, scores.md, card.md, report.html. Computes nothing."""
+"""Scores of what others made as files: scores.json, scores.md, card.md, report.html, sounds. Computes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from eeg2music.evaluation.card import card_snippet
+from eeg2music.evaluation.outside.listening import listening_gallery
 from eeg2music.evaluation.outside.said import (
     controls,
     farthest,
@@ -16,7 +17,9 @@ from eeg2music.evaluation.outside.said import (
     tables_of_sounds,
 )
 from eeg2music.evaluation.tables import DISAGREE, limits, marked_p, number, p_text, write_tables
+from eeg2music.report.html import Picture
 from eeg2music.report.words import score_line
+from eeg2music.types import FloatArray
 
 IDENTIFIED = [
     "condition",
@@ -47,8 +50,16 @@ INTERVALS = (
 IN_PARTS = ["of", "pairwise", "top-1", "top-5", "top-10", "10-way", "MRR", "median rank", "n", "gallery"]
 
 
-def write_page_of(out: Path, scores: Mapping[str, Any]) -> None:
-    """Write all files."""
+def write_page_of(
+    out: Path, scores: Mapping[str, Any], figures: Sequence[Picture] = (), waves: Mapping[str, FloatArray] | None = None
+) -> None:
+    """Write all files.
+
+    Parameters
+    ----------
+    figures : as `score_pictures` gives them
+    waves : sounds by relative path, as `listen_to` gives them
+    """
     write_tables(
         out,
         scores,
@@ -56,6 +67,9 @@ def write_page_of(out: Path, scores: Mapping[str, Any]) -> None:
         title="Scores of generated music",
         lead=_lead(scores),
         warnings=[*scores["stamps"], *scores["surprises"], *scores["warnings"]],
+        figures=figures,
+        gallery=listening_gallery(scores),
+        waves=waves,
         card=card_snippet(scores),
     )
 

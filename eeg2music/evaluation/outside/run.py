@@ -14,16 +14,20 @@ from typing import Any
 from eeg2music.evaluation.comparisons import corrected, seed_remarks
 from eeg2music.evaluation.embedders.base import Embedder, Options
 from eeg2music.evaluation.embedders.registry import EMBEDDERS
-from eeg2music.evaluation.outside.circular import conditioned_on, judge
+from eeg2music.evaluation.outside.circular import conditioned_on, judge, judge_array
 from eeg2music.evaluation.outside.config import ScoreConfig, check_score
 from eeg2music.evaluation.outside.expected import judge_controls
+from eeg2music.evaluation.outside.listening import listen_to
 from eeg2music.evaluation.outside.manifest import Clips
 from eeg2music.evaluation.outside.measure import Space, distances, heard_in_reference, identification
 from eeg2music.evaluation.outside.nearness import Limits
 from eeg2music.evaluation.outside.page import write_page_of
+from eeg2music.evaluation.outside.permuted import permuted_labels
+from eeg2music.evaluation.outside.pictures import first_condition, score_pictures, searches
 from eeg2music.evaluation.outside.sounds import measure_sounds
 from eeg2music.evaluation.outside.spaces import Material, array_material, audio_material, look_at
 from eeg2music.evaluation.outside.stems import Stems, look_at_stems
+from eeg2music.evaluation.tables import CIRCULAR
 from eeg2music.pipeline import Hook, default_checkpoint, no_hook
 
 SCHEMA = 1
@@ -34,7 +38,7 @@ LOUDNESS_OF_ARRAY = "not known, for these are embeddings; nothing was normalised
 def run_score(
     manifest: str | os.PathLike[str], out: Path, config: ScoreConfig, *, device: str = "auto", hook: Hook = no_hook
 ) -> dict[str, Any]:
-    """Score a manifest into `out/{scores.json, scores.md, report.html}`; returns the scores.
+    """Score a manifest into `out/{scores.json, scores.md, card.md, report.html, listen}`; returns the scores.
 
     Raises
     ------
@@ -44,7 +48,7 @@ def run_score(
     clips = check_score(manifest, out, config)
     stems = look_at_stems(clips, resample=config.resample) if config.measures else Stems()
     if clips.is_array:
-        about = _about_array(clips, config)
+        about = _about_array(clips, allow_circular=config.allow_circular)
         material = array_material(clips, config.reference)
     else:
         hook("looking at the audio")
@@ -68,6 +72,9 @@ def run_score(
         permutations=config.permutations,
         hook=hook,
     )
+    found = searches(clips, material.spaces) if config.identification else {}
+    first, judge_name = first_condition(clips), material.spaces[0].name
+    listened = listen_to(clips, first, found.get(judge_name, {}).get(first), judge_name, config.listened)
     scores = {
         "schema": SCHEMA,
         "kind": "outside",
@@ -84,10 +91,12 @@ def run_score(
         "embeddings": {name: {**of, "cached": material.cached.get(name, 0)} for name, of in about.items()},
         "scores": scored,
         "sounds": sounds,
+        "listening": listened.facts,
         **judged._asdict(),
         "stamps": _stamps(clips, about, material, scored),
         "warnings": [
             *material.remarks,
+            *permuted_labels(scored),
             *_heard_again(material.spaces),
             *(sounds or {}).get("warnings", ()),
             *_uneven(clips),
@@ -96,7 +105,7 @@ def run_score(
         ],
     }
     hook("writing")
-    write_page_of(out, scores)
+    write_page_of(out, scores, score_pictures(clips, found), listened.waves)
     return scores
 
 
@@ -109,7 +118,6 @@ def _about_embedders(clips: Clips, embedders: Sequence[Embedder], config: ScoreC
     circular = judge(
         {embedder.name: embedder.known_as() for embedder in embedders},
         conditioned_on(clips),
-        always=[embedder.name for embedder in embedders if embedder.conditions],
         allow=config.allow_circular,
     )
     return {
@@ -120,20 +128,18 @@ def _about_embedders(clips: Clips, embedders: Sequence[Embedder], config: ScoreC
             "vectors": "one for each clip",
             "followed_conditions": list(one.followed),
             "note": one.note,
+            "learned": one.learned,
             "circular": circular[one.name],
         }
         for one in embedders
     }
 
 
-def _about_array(clips: Clips, config: ScoreConfig) -> dict[str, dict[str, Any]]:
-    header = clips.header
-    name = header.embedding or "undeclared"
-    names = frozenset(one for one in (header.embedding, header.embedding_sha256) if one is not None)
-    circular = judge({name: names}, conditioned_on(clips), allow=config.allow_circular)
-    # Without a name, a declaration of what conditioned cannot be held against it.
-    answer = circular[name] if names else None
-    return {name: {"identity": header.embedding_sha256, "vectors": "one for each row", "circular": answer}}
+def _about_array(clips: Clips, *, allow_circular: bool) -> dict[str, dict[str, Any]]:
+    circular = judge_array(clips, allow=allow_circular)
+    header, vectors = clips.header, "one for each row"
+    of = {"identity": header.embedding_sha256, "vectors": vectors, "learned": True, "circular": circular}
+    return {header.embedding_name: of}
 
 
 def _condition(clips: Clips, condition: str, spaces: Sequence[Space], config: ScoreConfig) -> dict[str, Any]:
@@ -199,11 +205,11 @@ def _stamps(
     stamps = []
     for name, of in about.items():
         if of["circular"]:
-            stamps.append(f"CIRCULAR: the embedding {name!r} conditioned the clips that it scores.")
-        elif of["circular"] is None:
+            stamps.append(f"{CIRCULAR}: the embedding {name!r} conditioned the clips that it scores.")
+        elif of["circular"] is None and of["learned"]:
             stamps.append(
-                f"Independence of the embedding {name!r} was not checked: the manifest does not say what conditioned "
-                "the clips, or what the embedding is."
+                f"UNDECLARED: the embedding {name!r} may have conditioned the clips that it scores; nobody says what "
+                "did, or what the embedding is."
             )
     for condition, spaces in scored.items():
         for name, of in spaces.items():

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from eeg2music.evaluation.config import BRAIN, CONDITIONS
-from eeg2music.evaluation.expectations import table
+from eeg2music.evaluation.expectations import chance_line, table
 from eeg2music.evaluation.outside.by_clip import USUAL
 from eeg2music.evaluation.reconstruction import MIX
 from eeg2music.evaluation.sounds_page import sound_tables
@@ -48,10 +48,11 @@ def near_lines(scores: Scores) -> list[str]:
 
 def judged_line(scores: Scores) -> str:
     """How many expectations of controls were judged, and of which conditions nothing is expected."""
+    tests = scores["at_chance"]
     known = [name for name in scores["scores"] if name in CONDITIONS and name != BRAIN]
     text = (
         f"Of {scores['expectations']} expectations of controls ({', '.join(known)}) {len(scores['surprises'])} were "
-        "not met; chance alone misses some."
+        f"not met. {chance_line(scores['expectations'], tests['judged'], tests['missed'])}"
         if scores["expectations"]
         else "No control was judged: without one, such as shuffled recordings, nothing says what a model scores that "
         "knows nothing of the brain."

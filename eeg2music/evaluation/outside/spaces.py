@@ -164,7 +164,7 @@ def array_material(clips: Clips, reference: str | os.PathLike[str] | None) -> Ma
                 remedy="embed both with one model",
             )
     space = Space(
-        name=header.embedding or "undeclared",
+        name=header.embedding_name,
         dim=array.shape[1],
         generated={item: array[int(item)] for item in clips.items()},
         gallery=targets[_indices(clips)] if clips.gallery else None,

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from eeg2music.evaluation.heard import audio_conditions, condition_vectors, scorer_vectors, take
 from eeg2music.evaluation.protocols.config import GeneratedRule, SimulatedRule
+from eeg2music.evaluation.protocols.decoded import Decoded
 from eeg2music.evaluation.protocols.decoder import fit_curves, read_curves, sums_of
 from eeg2music.evaluation.protocols.gallery import repeats_of
-from eeg2music.evaluation.protocols.simulated import Simulated
 from eeg2music.evaluation.protocols.sketch import make_songs
 from eeg2music.evaluation.protocols.windows import Row
 from eeg2music.pipeline import concatenate
@@ -70,7 +70,7 @@ def render_windows(
     return Rendered(place, concatenate(conditions), np.concatenate(vectors))
 
 
-def decoded_conditions(made: Simulated, music: Rendered, generated: GeneratedRule) -> Conditions:
+def decoded_conditions(made: Decoded, music: Rendered, generated: GeneratedRule) -> Conditions:
     """Conditions of every tested window, decoded and then averaged over repeats, in order of first appearance."""
     frames = round(generated.seconds * CURVE_RATE_HZ)
     curves = music.conditions.curves.flatten(1, 2).cpu().numpy().astype(np.float32)

@@ -11,8 +11,11 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from eeg2music.config import Config
+from eeg2music.errors import ConfigError
 from eeg2music.types import WINDOW_S
 
+# Modalities of publications whose recordings a prepared cache can hold.
+PREPARED = ("EEG",)
 Stage = Literal["embedding", "generated", "anchored", "retrieved", "best of many"]
 
 
@@ -172,8 +175,10 @@ class ProtocolConfig(Config):
     Attributes
     ----------
     source : where the figures are from
-    modality : of the publication's recordings
-    waits_for : the reader that real data need before this protocol can run on them
+    modality : of the publication's recordings. Those of another are not taken for them
+    waits_for : the reader that the publication's own recordings need
+    prepared : a prepared cache to score instead of simulated recordings, of the protocol's modality
+    genres : {song: genre} of what was heard in it, for the genre oracle; simulated songs say theirs
     repeats : presentations of a tested window that are averaged before it is scored
     assumed : settings that the source was not asked for
     target : "music" decodes an embedding of what was heard; "song" classifies: one output for each song, which needs
@@ -187,6 +192,8 @@ class ProtocolConfig(Config):
     source: str
     modality: Literal["fMRI", "EEG", "not said"]
     waits_for: str
+    prepared: str | None = None
+    genres: dict[str, str] = Field(default_factory=dict)
     window: WindowRule
     split: SplitRule
     gallery: GalleryRule
@@ -200,6 +207,24 @@ class ProtocolConfig(Config):
     generated: GeneratedRule | None = None
     seed: int = Field(default=0, ge=0)
     permutations: int = Field(default=2000, ge=1)
+
+    @model_validator(mode="after")
+    def _can_be_prepared(self) -> ProtocolConfig:
+        if self.prepared is None:
+            return self
+        if self.modality not in PREPARED:
+            raise ConfigError(
+                f"The protocol {self.name} on a prepared cache: its recordings are {self.modality}",
+                allowed=f"protocols of {', '.join(PREPARED)}, which `eeg2music prepare` reads",
+                remedy=f"leave prepared out; this one waits for {self.waits_for}",
+            )
+        if self.generated is not None:
+            raise ConfigError(
+                f"The protocol {self.name} generates from simulated recordings alone",
+                allowed="prepared without generated",
+                remedy="set generated=null",
+            )
+        return self
 
     @model_validator(mode="after")
     def _figures_have_metrics(self) -> ProtocolConfig:

@@ -6,7 +6,7 @@ whoever calls decides which windows train.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eeg2music.encoders.linear import lagged, ridge_predict, ridge_weights
-from eeg2music.evaluation.protocols.sketch import summarize
+from eeg2music.evaluation.protocols.sketch import ONSETS, Onsets, summarize
 from eeg2music.types import FloatArray
 
 LAGS = 13
 CURVE_PENALTY = 0.1
 EMBEDDING_PENALTY = 0.5
+LEAST_POWER = 1e-12
 Float64 = NDArray[np.float64]
 
 
@@ -41,22 +42,24 @@ class Decoder:
     ----------
     weights, centre : (channel * lag, curve) and (curve,)
     summaries, target : (window, summary) and (window, dim) of the training windows
+    onsets : which of the curves are onsets
     """
 
     weights: Float64
     centre: Float64
     summaries: Float64
     target: Float64
+    onsets: Onsets = ONSETS
 
     @classmethod
-    def fit(cls, eeg: Sequence[FloatArray], sums: Sequence[Sums], target: Float64) -> Decoder:
+    def fit(cls, eeg: Sequence[FloatArray], sums: Iterable[Sums], target: Float64, onsets: Onsets = ONSETS) -> Decoder:
         """From training windows (channel, frame), what they add to the regression, and their embeddings."""
         weights, centre = fit_curves(sums)
-        return cls(weights, centre, summaries_of(eeg, weights, centre), target)
+        return cls(weights, centre, summaries_of(eeg, weights, centre, onsets), target, onsets)
 
     def read(self, eeg: Sequence[FloatArray]) -> Float64:
         """(window, dim) embeddings of windows (channel, frame) of one length."""
-        found = summaries_of(eeg, self.weights, self.centre)
+        found = summaries_of(eeg, self.weights, self.centre, self.onsets)
         return ridge_predict(self.summaries, self.target, found, penalty=EMBEDDING_PENALTY)
 
     def read_as(self, target: Float64, eeg: Sequence[FloatArray]) -> Float64:
@@ -64,7 +67,7 @@ class Decoder:
 
         Least squares draws to the mean, and a generator was conditioned on music, not on means.
         """
-        found = summaries_of(eeg, self.weights, self.centre)
+        found = summaries_of(eeg, self.weights, self.centre, self.onsets)
         both = ridge_predict(self.summaries, target, np.concatenate([self.summaries, found]), penalty=EMBEDDING_PENALTY)
         mean = target.mean(axis=0)
         spread = np.sqrt(np.square(both[: len(target)] - mean).mean())
@@ -81,6 +84,7 @@ class Decoder:
             self.summaries.mean(axis=0),
             second * (self.target.std(axis=0) / np.sqrt(len(second))) / spread[:, None],
             self.target.mean(axis=0),
+            self.onsets,
         )
 
 
@@ -93,16 +97,18 @@ class Untrained:
     middle: Float64
     second: Float64
     mean: Float64
+    onsets: Onsets = ONSETS
 
     def read(self, eeg: Sequence[FloatArray]) -> Float64:
         """(window, dim) embeddings."""
-        return self.mean + (summaries_of(eeg, self.weights, self.centre) - self.middle) @ self.second
+        return self.mean + (summaries_of(eeg, self.weights, self.centre, self.onsets) - self.middle) @ self.second
 
 
-def summaries_of(eeg: Sequence[FloatArray], weights: Float64, centre: Float64) -> Float64:
+def summaries_of(eeg: Sequence[FloatArray], weights: Float64, centre: Float64, onsets: Onsets = ONSETS) -> Float64:
     """(window, summary): of the decoded curves, and the channels' log power."""
-    power = np.stack([np.log(np.square(one, dtype=np.float64).mean(axis=-1)) for one in eeg])
-    return np.concatenate([summarize(read_curves(eeg, weights, centre)), power], axis=1)
+    # A channel that was muted has none.
+    power = np.stack([np.log(np.square(one, dtype=np.float64).mean(axis=-1).clip(LEAST_POWER)) for one in eeg])
+    return np.concatenate([summarize(read_curves(eeg, weights, centre), onsets), power], axis=1)
 
 
 def read_curves(eeg: Sequence[FloatArray], weights: Float64, centre: Float64) -> Float64:
@@ -116,11 +122,13 @@ def sums_of(eeg: FloatArray, curves: FloatArray) -> Sums:
     return Sums(x.T @ x, x.T @ curves.T, x.sum(axis=0), curves.sum(axis=1), len(x))
 
 
-def fit_curves(sums: Sequence[Sums]) -> tuple[Float64, Float64]:
+def fit_curves(sums: Iterable[Sums]) -> tuple[Float64, Float64]:
     """Weights (channel * lag, curve) and the curves' mean."""
-    gram, cross, x, y = (np.zeros_like(part, dtype=np.float64) for part in sums[0][:4])
-    frames = 0
-    for own in sums:
+    rest = iter(sums)
+    first = next(rest)
+    gram, cross, x, y = (part.astype(np.float64) for part in first[:4])
+    frames = first.frames
+    for own in rest:
         gram += own.gram
         cross += own.cross
         x += own.x

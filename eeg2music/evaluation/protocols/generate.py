@@ -21,9 +21,9 @@ from eeg2music.evaluation.heard import scorer_vectors, take
 from eeg2music.evaluation.known import check_split
 from eeg2music.evaluation.protocols.conditions import Rendered, anchored, decoded_conditions, render_windows
 from eeg2music.evaluation.protocols.config import GeneratedRule, ProtocolConfig, Stage
+from eeg2music.evaluation.protocols.decoded import Decoded
 from eeg2music.evaluation.protocols.gallery import repeats_of
 from eeg2music.evaluation.protocols.judged import Generated, Reference
-from eeg2music.evaluation.protocols.simulated import Simulated
 from eeg2music.evaluation.protocols.windows import Row
 from eeg2music.evaluation.splits import Manifest
 from eeg2music.metrics.retrieval import similarity_matrix
@@ -70,7 +70,7 @@ def check_generated(rule: GeneratedRule) -> Path:
 
 
 def generate_tested(
-    config: ProtocolConfig, made: Simulated, rule: GeneratedRule, *, device: str = "auto", hook: Hook = no_hook
+    config: ProtocolConfig, made: Decoded, rule: GeneratedRule, *, device: str = "auto", hook: Hook = no_hook
 ) -> Made:
     """Generate from tested windows of a simulated protocol.
 
@@ -170,7 +170,7 @@ def agreement(made: FloatArray, wanted: FloatArray) -> Float64:
     return np.asarray(((x * y).sum(axis=-1) / np.maximum(spreads, 1e-12)).mean(axis=-1))
 
 
-def _nearest(config: ProtocolConfig, decoded: Float64, made: Simulated, music: Rendered) -> list[int]:
+def _nearest(config: ProtocolConfig, decoded: Float64, made: Decoded, music: Rendered) -> list[int]:
     """Of `music` the training window whose embedding is nearest to each decoded one; none that is tested."""
     library = _training(made)
     embedding = made.heard.target[library]
@@ -182,7 +182,7 @@ def _nearest(config: ProtocolConfig, decoded: Float64, made: Simulated, music: R
     return music.rows(found)
 
 
-def _training(made: Simulated) -> list[int]:
+def _training(made: Decoded) -> list[int]:
     """The first row of each training window."""
     first: dict[str, int] = {}
     for number in sorted({number for fold in made.splits for number in fold.train}):
@@ -190,7 +190,7 @@ def _training(made: Simulated) -> list[int]:
     return list(first.values())
 
 
-def _reference(made: Simulated, music: Rendered) -> Reference:
+def _reference(made: Decoded, music: Rendered) -> Reference:
     rows = [made.heard.rows[number] for number in _training(made)]
     return Reference(music.vectors[music.rows(rows)], [row.style for row in rows], [row.song for row in rows])
 

@@ -1,6 +1,6 @@
-"""A protocol from its YAML to scores.json, scores.md and report.html, on simulated recordings.
+"""A protocol from its YAML to scores.json, scores.md and report.html, on simulated recordings or on a prepared cache.
 
-On real recordings it waits for the reader that the YAML names; until then nothing is pretended.
+The publication's own recordings wait for the reader that the YAML names; nothing is pretended of them.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eeg2music.evaluation.protocols.config import ProtocolConfig
-from eeg2music.evaluation.protocols.scoring import GENERATED, run_protocol
+from eeg2music.evaluation.protocols.config import PREPARED, ProtocolConfig
+from eeg2music.evaluation.protocols.pictures import protocol_pictures
+from eeg2music.evaluation.protocols.scoring import GENERATED, Compared, compared, run_protocol
 from eeg2music.evaluation.protocols.simulated import simulate_protocol
 from eeg2music.evaluation.tables import DISAGREE, limits, marked_p, number, p_text, write_tables
 from eeg2music.pipeline import Hook, no_hook
@@ -47,7 +48,7 @@ WORDS = {
 }
 WITHOUT_MUSIC = {
     True: "what is scored here is which presentation a window is from, not what was heard",
-    False: "nothing leaks here, and one such control in twenty comes so high by chance; try another simulated.seed",
+    False: "nothing leaks here, and one such control in twenty comes so high by chance",
 }
 # Who scores, and why a control above chance may lie there; None: as `WITHOUT_MUSIC` says.
 ABOVE_CHANCE: dict[str, tuple[str, str | None]] = {
@@ -67,49 +68,64 @@ ABOVE_CHANCE: dict[str, tuple[str, str | None]] = {
 def evaluate_protocol(
     config: ProtocolConfig, out: Path, *, device: str = "auto", hook: Hook = no_hook
 ) -> dict[str, Any]:
-    """Run a protocol on simulated recordings and write its scores into the folder `out`."""
-    scores = score_simulated(config, device=device, hook=hook)
+    """Run a protocol and write its scores into the folder `out`."""
+    scores, parts = _scored(config, device=device, hook=hook)
     write_tables(
         out,
         scores,
         protocol_tables(config, scores["rows"]),
         title=config.title,
-        lead=_lead(config, scores["generated"]),
+        lead=_lead(config, scores["generated"], scores["prepared"]),
         warnings=_warnings(scores),
+        figures=protocol_pictures(config, parts),
     )
     return scores
 
 
-def score_simulated(config: ProtocolConfig, *, device: str = "auto", hook: Hook = no_hook) -> dict[str, Any]:
+def score_protocol(config: ProtocolConfig, *, device: str = "auto", hook: Hook = no_hook) -> dict[str, Any]:
     """The same without writing."""
-    hook("simulating and decoding")
-    made = simulate_protocol(config)
-    music = None
+    return _scored(config, device=device, hook=hook)[0]
+
+
+def _scored(config: ProtocolConfig, *, device: str, hook: Hook) -> tuple[dict[str, Any], list[Compared]]:
+    """The scores, ready for JSON, and the vectors that they are of."""
+    music = recorded = None
+    if config.prepared is None:
+        hook("simulating and decoding")
+        made = simulate_protocol(config)
+    else:
+        from eeg2music.evaluation.protocols.prepared import prepared_protocol
+
+        hook("reading and decoding")
+        made, recorded = prepared_protocol(config)
     if config.generated is not None:
         from eeg2music.evaluation.protocols.generate import generate_tested
 
         music = generate_tested(config, made, config.generated, device=device, hook=hook)
     hook("scoring")
+    arrays = made.predicted, made.target, made.rows
+    generated = None if music is None else music.generated
     rows = run_protocol(
         config,
-        made.predicted,
-        made.target,
-        made.rows,
+        *arrays,
         leak=made.leak,
         folds=made.folds,
-        generated=None if music is None else music.generated,
+        generated=generated,
         controls=made.controls,
         reference=made.reference,
     )
-    return {
+    scores = {
         "schema": SCHEMA,
         "kind": config.kind,
-        "config": config.model_dump(mode="json"),
-        "material": "simulated",
+        # Where files lie on this machine is no part of the result.
+        "config": config.model_dump(mode="json", exclude={"prepared"}),
+        "material": "simulated" if recorded is None else "prepared",
+        "prepared": recorded,
         "leak": made.leak,
         "generated": None if music is None else music.facts,
         "rows": rows,
     }
+    return scores, compared(config, *arrays, folds=made.folds, generated=generated, controls=made.controls)
 
 
 def protocol_tables(config: ProtocolConfig, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -117,7 +133,9 @@ def protocol_tables(config: ProtocolConfig, rows: Sequence[Mapping[str, Any]]) -
     tables = []
     for metric, space in dict.fromkeys((row["metric"], row["space"]) for row in rows):
         own = [row for row in rows if (row["metric"], row["space"]) == (metric, space)]
-        note = f"Gallery of {own[0]['gallery_size']} {config.gallery.of} of {own[0]['gallery_styles']} genres. "
+        styles = own[0]["gallery_styles"]
+        genres = "undeclared genres" if styles is None else f"{styles} genres"
+        note = f"Gallery of {own[0]['gallery_size']} {config.gallery.of} of {genres}. "
         note += "Published figures were measured on other data: not comparable as they stand. "
         note += "Corrected p-values are Holm's, over what was decoded or generated, by all metrics. "
         note += f"{DISAGREE} {own[0]['power']}"
@@ -148,11 +166,24 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     return [*cells, f"{row['n']}", f"{row['gallery_size']}", figures]
 
 
-def _lead(config: ProtocolConfig, generated: Mapping[str, Any] | None) -> str:
+def _material(config: ProtocolConfig, recorded: Mapping[str, Any] | None) -> str:
+    if recorded is not None:
+        return (
+            f"Scored here on {recorded['windows']} windows of EEG of a prepared cache, with a linear decoder towards "
+            "the control curves of what was heard: neither the publication's recordings nor its model. Recordings "
+            "without any music, a control of simulations, do not exist here. "
+        )
+    other = ", or takes a prepared cache of others (prepared=CACHE)" if config.modality in PREPARED else ""
+    return (
+        "Scored here on simulated EEG with a linear decoder, at a signal-to-noise ratio of our choice "
+        f"({config.simulated.snr_db:g} dB): how high the decoder comes says nothing about people. On real recordings "
+        f"it waits for {config.waits_for}{other}. "
+    )
+
+
+def _lead(config: ProtocolConfig, generated: Mapping[str, Any] | None, recorded: Mapping[str, Any] | None) -> str:
     text = (
-        f"Source: {config.source}. Scored here on simulated EEG with a linear decoder, at a signal-to-noise ratio of "
-        f"our choice ({config.simulated.snr_db:g} dB): how high the decoder comes says nothing about people. On real "
-        f"recordings it waits for {config.waits_for}. "
+        f"Source: {config.source}. {_material(config, recorded)}"
         f"Windows of {config.window.seconds:g} s every {config.window.step:g} s"
         + (f", recordings taken {config.window.delay_s:g} s later" if config.window.delay_s else "")
         + f"; {config.repeats} presentation{'s' if config.repeats > 1 else ''} averaged. "
@@ -170,6 +201,11 @@ def _lead(config: ProtocolConfig, generated: Mapping[str, Any] | None) -> str:
 
 def _warnings(scores: Mapping[str, Any]) -> list[str]:
     found = list(scores["generated"]["warnings"]) if scores["generated"] else []
+    if scores["prepared"] and scores["prepared"]["left_out"]:
+        found.append(
+            f"{scores['prepared']['left_out']} windows were left out: the cache does not hold all of them, because "
+            "they lie at the end of a piece or in stretches marked bad."
+        )
     if scores["leak"]:
         found.append(f"This protocol leaks, as published: {scores['leak']}.")
     for row in scores["rows"]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eeg2music.errors import DataError, InputError
 from eeg2music.evaluation.comparisons import corrected
+from eeg2music.evaluation.permutations import fold_permutations, permutation_p_value
 from eeg2music.evaluation.power import power_note, smallest_above_chance
 from eeg2music.evaluation.protocols.config import MetricRule, ProtocolConfig, Stage
 from eeg2music.evaluation.protocols.gallery import Query, prepare
@@ -31,7 +32,7 @@ from eeg2music.evaluation.protocols.judged import (
 from eeg2music.evaluation.protocols.windows import Row
 from eeg2music.evaluation.signal_blind import genre_oracle, song_oracle
 from eeg2music.evaluation.splits import Manifest, refuse_leaks
-from eeg2music.evaluation.statistics import cluster_interval, permutation_p_value, song_permutations
+from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.metrics.checks import embeddings
 from eeg2music.metrics.retrieval import (
     TIE_TOLERANCE,
@@ -48,7 +49,22 @@ Float64 = NDArray[np.float64]
 OTHER_DATA = "other data: not comparable as it stands"
 # What a gallery holds: what predictions are decoded towards, or what an encoder that conditioned nothing hears.
 EMBEDDING, GENERATED = "embedding", "scorer"
+DECODER = "decoder"
+GENRE_GUESS, GENRE_ORACLE = "perfect guess of the genre", "genre oracle"
+NO_GENRE = "the genres of the songs are not declared (genres: in the config)"
 NOT_GENERATED = "needs generated audio, embedded by an encoder that does not condition the generator"
+
+
+class Compared(NamedTuple):
+    """One gallery, and everything that is looked for in it.
+
+    predictions : {condition: ((n, dim), stage that the published figures are of)}
+    space : what the gallery holds, EMBEDDING or GENERATED
+    """
+
+    query: Query
+    predictions: Predictions
+    space: str
 
 
 def run_protocol(
@@ -69,7 +85,8 @@ def run_protocol(
     Parameters
     ----------
     predicted, target : (n, dim) what was decoded from each tested window, and the embedding of what was heard
-    rows : (n,) their labels; windows of the same listener and stretch of music are repeats and are averaged
+    rows : (n,) their labels; windows of the same listener and stretch of music are repeats and are averaged. Without
+        a style there is no genre oracle, and the result says why
     train : what the model was trained on; checked against the rows
     leak : what leaks between training and test, in words (`protocol_folds` finds it)
     folds : (n,) which fold tested each row, where the protocol's gallery is what a fold held out
@@ -100,34 +117,50 @@ def run_protocol(
         raise InputError(f"A leak under the protocol {config.name}: {leak}", remedy="split as the protocol says")
     if train is not None and not config.split.leaky:
         refuse_leaks(train, Manifest.from_rows(row.labels() for row in rows), kinds=("song", "work"))
-    query, merge = prepare(config, embeddings("target", target), rows, folds)
-    decoded = merge("predicted", predicted)
-    predictions: Predictions = {"decoder": (decoded, "embedding")}
-    judged_by, made = None, Predictions()
-    if isinstance(generated, Generated):
-        judged_by, made = judged(config, query, generated)
-    elif generated is not None:
-        draws = checked_draws(generated, len(decoded), query.target.shape[1])
-        predictions |= best_of(draws, {"nearest what was decoded": nearest_draw(draws, decoded)}, query.target)
-    predictions |= {name: (merge(name, values), None) for name, values in (controls or {}).items()}
-    given = {stage for _, stage in (*predictions.values(), *made.values())}
+    parts = compared(config, predicted, target, rows, folds=folds, generated=generated, controls=controls)
+    decoded, _ = parts[0].predictions[DECODER]
+    given = {stage for part in parts for _, stage in part.predictions.values()}
     found: list[dict[str, Any]] = []
     for place, metric in enumerate(config.metrics):
-        scorer = _Scorer(config, metric, place, query, leak)
-        found += [scorer.nearest(name, values, stage) for name, (values, stage) in predictions.items()]
-        found += scorer.absent(given)
-        found += scorer.oracles(reference, decoded)
-        if judged_by is not None and isinstance(generated, Generated):
-            scorer = _Scorer(config, metric, place, judged_by, leak, space=GENERATED)
-            found += [scorer.nearest(name, values, stage) for name, (values, stage) in made.items()]
-            found += scorer.oracles(generated.reference)
+        for part in parts:
+            scorer = _Scorer(config, metric, place, part.query, leak, space=part.space)
+            found += [scorer.nearest(name, values, stage) for name, (values, stage) in part.predictions.items()]
+            if part.space == EMBEDDING:
+                found += scorer.absent(given)
+                found += scorer.oracles(reference, decoded)
+            elif isinstance(generated, Generated):
+                found += scorer.oracles(generated.reference)
     claims = [row for row in found if row["stage"] is not None]
     for row, value in zip(claims, corrected([row["p_value"] for row in claims]), strict=True):
         row["p_corrected"] = value
     return found
 
 
-def _units(config: ProtocolConfig, rows: Sequence[Row]) -> str:
+def compared(
+    config: ProtocolConfig,
+    predicted: ArrayLike,
+    target: ArrayLike,
+    rows: Sequence[Row],
+    *,
+    folds: Sequence[int] | None = None,
+    generated: ArrayLike | Generated | None = None,
+    controls: Mapping[str, ArrayLike] | None = None,
+) -> list[Compared]:
+    """What `run_protocol` compares, by the same parameters: what was decoded, then music with a gallery of its own."""
+    query, merge = prepare(config, embeddings("target", target), rows, folds)
+    decoded = merge("predicted", predicted)
+    predictions: Predictions = {DECODER: (decoded, "embedding")}
+    further = []
+    if isinstance(generated, Generated):
+        further = [Compared(*judged(config, query, generated), GENERATED)]
+    elif generated is not None:
+        draws = checked_draws(generated, len(decoded), query.target.shape[1])
+        predictions |= best_of(draws, {"nearest what was decoded": nearest_draw(draws, decoded)}, query.target)
+    predictions |= {name: (merge(name, values), None) for name, values in (controls or {}).items()}
+    return [Compared(query, predictions, EMBEDDING), *further]
+
+
+def units_of(config: ProtocolConfig, rows: Sequence[Row]) -> str:
     """What the statistics count, as `prepare` clusters it."""
     if config.gallery.same_fold:
         return "folds"
@@ -167,14 +200,13 @@ class _Scorer:
         query, config = self.query, self.config
         rng = numpy_rng(config.seed, "protocol", config.name, name, self.metric.label)
         scores = np.empty(len(query.rows))
-        null = np.zeros(config.permutations)
+        folds = []
         for block in query.blocks:
             table = self._table(similarity[np.ix_(block.rows, block.items)])
             own = np.searchsorted(block.items, query.own[block.rows])
             scores[block.rows] = table[np.arange(len(own)), own]
-            songs = [query.songs[number] for number in block.rows]
-            means = song_permutations(table, own, songs, rng=rng, permutations=config.permutations)
-            null += means * len(block.rows) / len(scores)
+            folds.append((table, own, [query.songs[number] for number in block.rows]))
+        null = fold_permutations(folds, rng=rng, permutations=config.permutations)
         subjects = [row.subject for row in query.rows]
         interval = cluster_interval(scores, query.clusters, subjects, bounds=(0.0, 1.0))
         smallest = smallest_above_chance(null)
@@ -183,7 +215,7 @@ class _Scorer:
             "ci95": [interval.low, interval.high],
             "interval": interval.method,
             "smallest_effect": smallest,
-            "power": power_note(smallest, len(set(query.clusters)), of=_units(config, query.rows)),
+            "power": power_note(smallest, len(set(query.clusters)), of=units_of(config, query.rows)),
             "p_value": permutation_p_value(interval.estimate, null),
         }
 
@@ -216,7 +248,7 @@ class _Scorer:
             "chance": chance_of(self.metric, query.gallery_size),
             "n": len(query.rows),
             "gallery_size": query.gallery_size,
-            "gallery_styles": len(set(query.gallery_styles)),
+            "gallery_styles": len(set(query.gallery_styles)) if all(query.gallery_styles) else None,
             "subjects": len({row.subject for row in query.rows}),
             "clusters": len(set(query.clusters)),
             "leak": self.leak,
@@ -236,7 +268,7 @@ class _Scorer:
         works = [row.work for row in query.rows]
         labels = np.array([[float(own == other) for other in query.gallery_styles] for own in styles])
         tries: dict[str, Callable[[], Float64]] = {
-            "genre oracle": lambda: genre_oracle(query.target, styles, works, reference=reference),
+            GENRE_ORACLE: lambda: genre_oracle(query.target, styles, works, reference=reference),
             "song oracle": lambda: song_oracle(query.target, songs, [row.window for row in query.rows]),
         }
         if decoded is not None:
@@ -244,7 +276,11 @@ class _Scorer:
         if self.config.gallery.of == "songs":
             # Against a gallery of songs it is right by definition.
             del tries["song oracle"]
-        found = [self.row("perfect guess of the genre", labels)]
+        if all(styles):
+            found = [self.row(GENRE_GUESS, labels)]
+        else:
+            found = [self.empty(name, why=NO_GENRE) for name in (GENRE_GUESS, GENRE_ORACLE)]
+            del tries[GENRE_ORACLE]
         for name, make in tries.items():
             try:
                 found.append(self.nearest(name, make()))

@@ -1,4 +1,4 @@
-"""Simulated recordings for the protocols, and a linear decoder for them: a whole run in seconds, without torch.
+"""Simulated recordings for the protocols: a whole run in seconds, without torch.
 
 Songs come from the composer; what a listener follows in them is read off their notes (they are not rendered), and
 heads, responses and noise are the simulator's. It shows what a protocol does, not how good any model is.
@@ -7,15 +7,12 @@ heads, responses and noise are the simulator's. It shows what a protocol does, n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from eeg2music.evaluation.controls import phase_randomize
 from eeg2music.evaluation.protocols.config import ProtocolConfig, SimulatedRule
-from eeg2music.evaluation.protocols.decoder import Decoder, Untrained, sums_of
-from eeg2music.evaluation.protocols.scoring import Reference
+from eeg2music.evaluation.protocols.decoded import Decoded, Material, decode_protocol
 from eeg2music.evaluation.protocols.sketch import (
     CURVE_RATE_HZ,
     curves_of,
@@ -24,8 +21,7 @@ from eeg2music.evaluation.protocols.sketch import (
     music_scale,
     sketch,
 )
-from eeg2music.evaluation.protocols.windows import ProtocolFold, Row, protocol_folds, window_starts
-from eeg2music.evaluation.signal_blind import signal_blind
+from eeg2music.evaluation.protocols.windows import Row, protocol_folds, window_starts
 from eeg2music.recordings.openmiir import band_pass
 from eeg2music.seeding import numpy_rng
 from eeg2music.simulation.listening import Listener, draw_listener, project, record_noise, source_responses
@@ -33,48 +29,9 @@ from eeg2music.types import FloatArray
 
 SFREQ_HZ = 128
 STEP = SFREQ_HZ // CURVE_RATE_HZ
-Float64 = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Material:
-    """Every window: channels and curves at 32 Hz, and the embedding of the music."""
-
-    rows: list[Row]
-    eeg: list[FloatArray]
-    curves: list[FloatArray]
-    target: Float64
-
-
-@dataclass(frozen=True)
-class Simulated:
-    """What `run_protocol` takes, made of simulated recordings.
-
-    Attributes
-    ----------
-    rows, predicted, target : of the tested windows
-    controls : "signal-blind" (metadata alone), "no music in the recording" (the same listeners and presentations,
-        noise only, trained and tested alike), "phase-randomized recording" (the fitted decoder on tested presentations
-        of random phase) and "untrained decoder" (random weights)
-    folds : which fold tested each row
-    leak : what leaks in the folds, in words
-    heard, splits, decoders : everything that was recorded, which of it trains and which is tested in each fold (`rows`
-        are the tested ones, fold after fold), and what was fitted on each
-    """
-
-    rows: list[Row]
-    predicted: Float64
-    target: Float64
-    controls: dict[str, Float64]
-    reference: Reference | None
-    folds: list[int]
-    leak: str
-    heard: Material
-    splits: list[ProtocolFold]
-    decoders: list[Decoder]
-
-
-def simulate_protocol(config: ProtocolConfig) -> Simulated:
+def simulate_protocol(config: ProtocolConfig) -> Decoded:
     """Simulate recordings for a protocol, split them as it says and decode them."""
     rows = _plan(config)
     folds = protocol_folds(config, rows)
@@ -84,33 +41,7 @@ def simulate_protocol(config: ProtocolConfig) -> Simulated:
     rows = [rows[number] for number in kept]
     folds = protocol_folds(config, rows)
     heard, silent, scrambled = _record(config, rows)
-    order = [number for fold in folds for number in fold.test]
-    blind = _signal_blind(heard, folds)
-    reference = None
-    if config.split.folds == 1 and config.target == "music":
-        train = sorted({number for fold in folds for number in fold.train})
-        reference = Reference(
-            heard.target[train], [rows[number].style for number in train], [rows[number].song for number in train]
-        )
-    decoders, predicted = _decode(heard, folds)
-    rng = numpy_rng(config.seed, "protocol", config.name, "untrained decoder")
-    return Simulated(
-        rows=[rows[number] for number in order],
-        predicted=predicted,
-        target=heard.target[order],
-        controls={
-            "signal-blind": blind,
-            "no music in the recording": _decode(silent, folds)[1],
-            "phase-randomized recording": _read(decoders, scrambled, folds),
-            "untrained decoder": _read([one.untrained(rng) for one in decoders], heard.eeg, folds),
-        },
-        reference=reference,
-        folds=[fold.number for fold in folds for _ in fold.test],
-        leak=next((fold.leak for fold in folds if fold.leak), ""),
-        heard=heard,
-        splits=folds,
-        decoders=decoders,
-    )
+    return decode_protocol(config, heard, folds, scrambled, silent)
 
 
 def _plan(config: ProtocolConfig) -> list[Row]:
@@ -133,7 +64,7 @@ def _record(config: ProtocolConfig, rows: Sequence[Row]) -> tuple[Material, Mate
     rule = config.simulated
     songs = {song.name: song for song in make_songs(rule)}
     features = {name: sketch(song.song) for name, song in songs.items()}
-    scale = music_scale(list(features.values()))
+    scale = music_scale(config.window.seconds)
     curves = {name: curves_of(values / scale[..., None]) for name, values in features.items()}
     length = round(config.window.seconds * CURVE_RATE_HZ)
 
@@ -155,7 +86,7 @@ def _record(config: ProtocolConfig, rows: Sequence[Row]) -> tuple[Material, Mate
         names = sorted(songs)
         target = np.eye(len(names))[[names.index(row.song) for row in rows]]
     else:
-        target = describe(heard, rule, config.window.seconds)
+        target = describe(heard, config.window.seconds)
 
     def recorded(kind: int) -> list[FloatArray]:
         return [cut(made[row.subject, row.song, row.repeat][kind], row.start_s + config.window.delay_s) for row in rows]
@@ -176,37 +107,3 @@ def _present(
     drift = numpy_rng(rule.seed, "protocol", "drift", *key).standard_normal((len(rest), 1))
     gains = np.exp(rule.channel_drift * drift) / rest.std()
     return np.asarray((rest + gain * music) * gains, np.float32), np.asarray(rest * gains, np.float32)
-
-
-def _decode(material: Material, folds: Sequence[ProtocolFold]) -> tuple[list[Decoder], Float64]:
-    """A decoder for each fold, and (tested, dim) embeddings, fold after fold; nothing is fitted on tested rows."""
-    sums = [sums_of(eeg, curves) for eeg, curves in zip(material.eeg, material.curves, strict=True)]
-    decoders = [
-        Decoder.fit(
-            [material.eeg[number] for number in fold.train],
-            [sums[number] for number in fold.train],
-            material.target[list(fold.train)],
-        )
-        for fold in folds
-    ]
-    return decoders, _read(decoders, material.eeg, folds)
-
-
-def _read(decoders: Sequence[Decoder | Untrained], eeg: Sequence[FloatArray], folds: Sequence[ProtocolFold]) -> Float64:
-    """(tested, dim): what each fold's decoder reads off the rows that the fold tests."""
-    found = [one.read([eeg[number] for number in fold.test]) for one, fold in zip(decoders, folds, strict=True)]
-    return np.concatenate(found)
-
-
-def _signal_blind(material: Material, folds: Sequence[ProtocolFold]) -> Float64:
-    def metadata(numbers: Sequence[int]) -> dict[str, list[object]]:
-        rows = [material.rows[number] for number in numbers]
-        return {
-            "style": [row.style for row in rows],
-            "subject": [row.subject for row in rows],
-            "start": [float(row.start_s) for row in rows],
-        }
-
-    return np.concatenate(
-        [signal_blind(metadata(fold.train), material.target[list(fold.train)], metadata(fold.test)) for fold in folds]
-    )

@@ -22,11 +22,14 @@ from eeg2music.simulation.song import Song
 from eeg2music.types import STEMS, FloatArray
 
 CURVE_RATE_HZ = 32
-# A family of songs of their own, and one from which the embedding takes its scale.
+# A family of songs of their own, and one from which curves and embeddings take their scale.
 SONG_SEED, SCALE_SEED = 77, 78
 SCALE_SONGS = 64
 DECAY_S = {"drums": 0.08}
 RHYTHM_LAGS = 32
+# Which of the curves (stem * feature, frame) are onsets: the first, and how many lie from one to the next.
+Onsets = tuple[int, int]
+ONSETS: Onsets = (FEATURES.index("onset"), len(FEATURES))
 Float64 = NDArray[np.float64]
 
 
@@ -82,11 +85,22 @@ def sketch(song: Song) -> FloatArray:
     return rows.astype(np.float32)
 
 
-def music_scale(features: Sequence[FloatArray]) -> FloatArray:
-    """(stem, feature) deviation of the responses over all songs: every feature drives the brain alike."""
+@functools.lru_cache(maxsize=8)
+def music_scale(seconds: float) -> FloatArray:
+    """(stem, feature) deviation of the responses over other songs, none of which is heard: features drive the brain
+    about alike.
+
+    seconds : length of the windows
+    """
     taps = kernels("default", FEATURE_RATE_HZ)
-    responses = np.concatenate([respond(one, taps) for one in features], axis=-1)
+    responses = np.concatenate([respond(one, taps) for one in _others(seconds)], axis=-1)
     return np.asarray(np.maximum(responses.std(axis=-1), 1e-6), dtype=np.float32)
+
+
+@functools.lru_cache(maxsize=8)
+def _others(seconds: float) -> tuple[FloatArray, ...]:
+    """Sketches of songs that no protocol plays: what is tested has no say in the scale that it is tested on."""
+    return tuple(sketch(compose(name, duration_s=seconds + 0.5)) for name in song_ids(None, SCALE_SEED, SCALE_SONGS))
 
 
 def curves_of(features: FloatArray) -> FloatArray:
@@ -100,13 +114,14 @@ def curves_of(features: FloatArray) -> FloatArray:
     return smooth[:, np.minimum(centres, smooth.shape[1] - 1)].astype(np.float32)
 
 
-def summarize(curves: NDArray[np.floating]) -> Float64:
-    """Level, spread and rhythm of windows: (window, stem * feature, frame) -> (window, summary).
+def summarize(curves: NDArray[np.floating], onsets: Onsets = ONSETS) -> Float64:
+    """Level, spread and rhythm of windows: (window, curve, frame) -> (window, summary).
 
-    Rhythm is the autocorrelation of each stem's onsets up to one second.
+    Rhythm is the autocorrelation of the onsets of each stem up to one second. onsets : which curves these are, as
+    `ONSETS`
     """
     values = np.asarray(curves, dtype=np.float64)
-    onset = values[:, FEATURES.index("onset") :: len(FEATURES)]
+    onset = values[:, onsets[0] :: onsets[1]]
     onset = onset - onset.mean(axis=-1, keepdims=True)
     frames = onset.shape[-1]
     spread = np.maximum(np.square(onset).mean(axis=-1), 1e-9)
@@ -116,20 +131,15 @@ def summarize(curves: NDArray[np.floating]) -> Float64:
     return np.concatenate(parts, axis=1)
 
 
-def describe(curves: Sequence[FloatArray], rule: SimulatedRule, seconds: float) -> Float64:
+def describe(curves: Sequence[FloatArray], seconds: float) -> Float64:
     """(window, dim) embeddings of music: summaries on the scale of other songs, none of which is heard."""
-    mean, deviation = _embedding_scale(rule.songs, rule.song_seconds, rule.styles, rule.seed, seconds)
+    mean, deviation = _embedding_scale(seconds)
     return (summarize(np.stack(curves)) - mean) / deviation
 
 
 @functools.lru_cache(maxsize=8)
-def _embedding_scale(
-    songs: int, song_seconds: float, styles: int, seed: int, seconds: float
-) -> tuple[Float64, Float64]:
-    rule = SimulatedRule(songs=songs, song_seconds=song_seconds, styles=styles, seed=seed)
-    scale = music_scale([sketch(one.song) for one in make_songs(rule)])
-    ids = song_ids(None, SCALE_SEED, SCALE_SONGS)
-    others = [curves_of(sketch(compose(name, duration_s=seconds + 0.5)) / scale[..., None]) for name in ids]
+def _embedding_scale(seconds: float) -> tuple[Float64, Float64]:
+    scale = music_scale(seconds)
     frames = round(seconds * CURVE_RATE_HZ)
-    summaries = summarize(np.stack([one[:, :frames] for one in others]))
+    summaries = summarize(np.stack([curves_of(one / scale[..., None])[:, :frames] for one in _others(seconds)]))
     return summaries.mean(axis=0), np.maximum(summaries.std(axis=0), 1e-6)

@@ -28,7 +28,9 @@ class Row:
     ----------
     start_s : from the start of the song
     repeat : which presentation of the song to this listener, from 1
+    style : empty where nobody says it
     work_id : the work that the song is a version of, where that is declared
+    stimulus_sha256 : of the file that was played, where there is one
     """
 
     song: str
@@ -37,6 +39,7 @@ class Row:
     start_s: float
     repeat: int = 1
     work_id: str | None = None
+    stimulus_sha256: str | None = None
 
     @property
     def work(self) -> str:
@@ -60,6 +63,7 @@ class Row:
             "recording": self.subject,
             "trial": self.trial,
             "subject": self.subject,
+            "stimulus_sha256": self.stimulus_sha256,
         }
 
 

@@ -92,6 +92,7 @@ def test_score_names_the_farthest_clips(tmp_path: Path, tiny_checkpoint: Path, m
             audio = 0.1 * tone + 0.05 * rng.standard_normal(tone.size)
             soundfile.write(tmp_path / folder / f"{number}|.wav", audio, RATE_HZ)
     (tmp_path / "clips.csv").write_text("file\n" + "".join(f"made/{number}|.wav\n" for number in range(3)))
+    (tmp_path / "clips.json").write_text('{"conditioned_on": []}')
     config = ScoreConfig(
         checkpoint=str(tiny_checkpoint), reference=str(tmp_path / "music"), distances=("frechet_per_clip",), measures=()
     )
@@ -111,7 +112,7 @@ def test_score_names_the_farthest_clips(tmp_path: Path, tiny_checkpoint: Path, m
 def test_of_an_array_no_clip_has_a_distance_of_its_own(tmp_path: Path) -> None:
     np.save(tmp_path / "made.npy", np.eye(3))
     (tmp_path / "clips.csv").write_text("row\n0\n1\n2\n")
-    (tmp_path / "clips.json").write_text('{"array": "made.npy"}')
+    (tmp_path / "clips.json").write_text('{"array": "made.npy", "conditioned_on": []}')
     config = ScoreConfig(reference=str(tmp_path / "made.npy"), distances=("kernel", "frechet_per_clip"))
     with pytest.raises(InputError, match=r"a Fréchet distance of one clip takes several.*leave it out of `distances`"):
         run_score(tmp_path / "clips.csv", tmp_path / "out", config, device="cpu")

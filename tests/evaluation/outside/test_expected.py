@@ -43,7 +43,11 @@ def test_controls_that_sit_where_they_should(tmp_path: Path) -> None:
     """Each of the two is one expectation, and that the brain is not above the oracle is a third."""
     scores = scored(tmp_path, {"brain": 0.5, "shuffled": None, "oracle": 0.1})
     assert (scores["surprises"], scores["expectations"], scores["unknown"]) == ([], 3, [])
-    line = "Of 3 expectations of controls (shuffled, oracle) 0 were not met"
+    assert scores["at_chance"] == {"judged": 1, "missed": 0}
+    line = (
+        "Of 3 expectations of controls (shuffled, oracle) 0 were not met. 1 is a test at 5 % of whether a control is "
+        "at chance: 0 not met, where chance alone misses about 0.05; the other 2 (ceilings, bounds, differences) it "
+    )
     assert line in summary(scores, tmp_path) and line in (tmp_path / "out" / "scores.md").read_text()
 
 

@@ -98,7 +98,7 @@ def test_a_condition_of_copies_has_no_distance_and_is_no_mistake(tmp_path: Path)
     np.save(tmp_path / "made.npy", np.ones((6, DIM)))
     np.save(tmp_path / "music.npy", rng.standard_normal((30, DIM)))
     (tmp_path / "clips.csv").write_text("row,condition\n" + "".join(f"{n},no_brain\n" for n in range(6)))
-    (tmp_path / "clips.json").write_text('{"array": "made.npy", "repeated": ["no_brain"]}')
+    (tmp_path / "clips.json").write_text('{"array": "made.npy", "repeated": ["no_brain"], "conditioned_on": []}')
     config = ScoreConfig(reference=str(tmp_path / "music.npy"), distances=("kernel", "coverage"))
     scores = run_score(tmp_path / "clips.csv", tmp_path / "out", config, device="cpu")
     found = scores["scores"]["no_brain"]["undeclared"]["distances"]

@@ -39,7 +39,8 @@ def manifest(tmp_path: Path) -> Path:
     np.save(tmp_path / "made.npy", heard + 0.2 * rng.standard_normal(heard.shape))
     np.save(tmp_path / "music.npy", rng.standard_normal((30, 3)))
     (tmp_path / "clips.csv").write_text("row,reference\n" + "".join(f"{n},{n}\n" for n in range(8)))
-    (tmp_path / "clips.json").write_text('{"array": "made.npy", "reference_array": "heard.npy", "embedding": "muq"}')
+    header = {"array": "made.npy", "reference_array": "heard.npy", "embedding": "muq", "conditioned_on": ["clap-music"]}
+    (tmp_path / "clips.json").write_text(json.dumps(header))
     return tmp_path / "clips.csv"
 
 
@@ -47,7 +48,7 @@ def test_it_prints_the_scores_and_where_they_lie(run: Run, manifest: Path, tmp_p
     out = tmp_path / "out[1]"
     code, printed, err = run("score", manifest, "--out", out, "--reference", tmp_path / "music.npy", "--seed", "4")
     assert (code, err) == (0, "")
-    assert "brain, muq" in printed and "KAD" in printed and "was not checked" in printed
+    assert "brain, muq" in printed and "KAD" in printed
     assert str(out / "scores.json") in printed
     assert json.loads((out / "scores.json").read_text())["seed"] == 4
 
@@ -57,6 +58,19 @@ def test_a_mistake_is_one_line(run: Run, manifest: Path, tmp_path: Path) -> None
     code, printed, err = run("score", manifest, "--out", tmp_path / "out")
     assert (code, printed) == (2, "") and err.count("\n") == 1 and "leads out of" in err
     assert not (tmp_path / "out").exists()
+
+
+def test_an_undeclared_table_is_told_what_to_write(run: Run, manifest: Path, tmp_path: Path) -> None:
+    """Also by the dry run; and what it says to write is enough."""
+    values = json.loads(manifest.with_suffix(".json").read_text())
+    del values["conditioned_on"]
+    manifest.with_suffix(".json").write_text(json.dumps(values))
+    for more in ((), ("--dry-run",)):
+        code, _, err = run("score", manifest, "--out", tmp_path / "out", *more)
+        assert code == 2 and err.count("\n") == 1 and not (tmp_path / "out").exists()
+        assert '{"conditioned_on": []}' in err and "clips.json" in err and "--allow-circular" in err
+    manifest.with_suffix(".json").write_text(json.dumps({**values, "conditioned_on": []}))
+    assert run("score", manifest, "--out", tmp_path / "out")[0] == 0
 
 
 def test_options_reach_the_config(run: Run, manifest: Path, tmp_path: Path) -> None:

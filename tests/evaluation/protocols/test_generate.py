@@ -15,9 +15,10 @@ from eeg2music.errors import CheckpointError, LeakError
 from eeg2music.evaluation.kinds import check
 from eeg2music.evaluation.protocols import ProtocolConfig
 from eeg2music.evaluation.protocols.conditions import anchored, decoded_conditions, render_windows
+from eeg2music.evaluation.protocols.decoded import Decoded
 from eeg2music.evaluation.protocols.generate import agreement, generate_tested, spread
 from eeg2music.evaluation.protocols.run import evaluate_protocol
-from eeg2music.evaluation.protocols.simulated import Simulated, simulate_protocol
+from eeg2music.evaluation.protocols.simulated import simulate_protocol
 from eeg2music.evaluation.protocols.windows import Row
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.targets.pretrained import load_clap
@@ -38,7 +39,7 @@ def small(checkpoint: Path, *overrides: str) -> ProtocolConfig:
 
 
 @pytest.fixture(scope="module")
-def made(tiny_checkpoint: Path) -> Simulated:
+def made(tiny_checkpoint: Path) -> Decoded:
     return simulate_protocol(small(tiny_checkpoint))
 
 
@@ -46,7 +47,7 @@ def made(tiny_checkpoint: Path) -> Simulated:
 def scores(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("generated") / "out"
     found = evaluate_protocol(small(tiny_checkpoint), out, device="cpu")
-    return {**found, "text": (out / "scores.md").read_text()}
+    return {**found, "text": (out / "scores.md").read_text(), "page": (out / "report.html").read_text()}
 
 
 def test_every_condition_has_a_row_with_all_that_belongs_to_it(scores: dict[str, Any]) -> None:
@@ -74,11 +75,13 @@ def test_every_condition_has_a_row_with_all_that_belongs_to_it(scores: dict[str,
     assert rows["generated, anchored"]["published"][0]["value"] == 0.43
     assert rows["generated, anchored"]["value"] is not None and "needs generated audio" not in scores["text"]
     assert "generated music" in scores["text"] and "the first 2 s of 4 tested windows" in scores["text"]
+    assert scores["page"].count("data:image/png") == 5
+    assert "What was generated: map of the embeddings" in scores["page"] and "generated once 4 clips" in scores["page"]
     assert scores["generated"]["clips"] == 4 and len(scores["generated"]["scorer_sha256"]) == 64
 
 
 def test_what_was_decoded_is_in_the_pipelines_units_and_knows_the_heard_music(
-    made: Simulated, tiny_checkpoint: Path
+    made: Decoded, tiny_checkpoint: Path
 ) -> None:
     config = small(tiny_checkpoint)
     assert config.generated is not None
@@ -102,7 +105,7 @@ def test_what_was_decoded_is_in_the_pipelines_units_and_knows_the_heard_music(
 
 
 def test_the_gallery_is_what_the_scorer_hears_and_the_library_holds_training_songs_alone(
-    made: Simulated, tiny_checkpoint: Path
+    made: Decoded, tiny_checkpoint: Path
 ) -> None:
     config = small(tiny_checkpoint, "generated.best_of=1")
     assert config.generated is not None
@@ -120,7 +123,7 @@ def test_the_gallery_is_what_the_scorer_hears_and_the_library_holds_training_son
     assert not np.array_equal(np.asarray(generated.draws)[:, 0], generated.further["generated without a brain"][0])
 
 
-def test_models_that_know_a_tested_song_are_refused(made: Simulated, copy: Path) -> None:
+def test_models_that_know_a_tested_song_are_refused(made: Decoded, copy: Path) -> None:
     manifest = copy / "scorer" / "training_manifest.json"
     manifest.write_text(json.dumps({"songs": ["judge"], "valid": {"songs": [made.rows[0].song]}}))
     config = small(copy)

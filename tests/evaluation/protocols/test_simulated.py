@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 
 from eeg2music.config import load_config
-from eeg2music.evaluation.protocols import ProtocolConfig
-from eeg2music.evaluation.protocols.run import _warnings, evaluate_protocol, score_simulated
+from eeg2music.evaluation.protocols import ProtocolConfig, simulated
+from eeg2music.evaluation.protocols.run import _warnings, evaluate_protocol, score_protocol
 from eeg2music.evaluation.protocols.simulated import simulate_protocol
 from eeg2music.evaluation.protocols.sketch import make_songs
 
@@ -28,12 +29,12 @@ def pick(scores: dict[str, Any], condition: str, metric: str | None = None) -> d
 
 @pytest.fixture(scope="module")
 def leaky() -> dict[str, Any]:
-    return score_simulated(load("nmedt_leaky", *SMALL))
+    return score_protocol(load("nmedt_leaky", *SMALL))
 
 
 @pytest.fixture(scope="module")
 def pairs() -> dict[str, Any]:
-    return score_simulated(load("nmedt_pairs_held_out", *SMALL))
+    return score_protocol(load("nmedt_pairs_held_out", *SMALL))
 
 
 def test_the_leaky_form_exceeds_the_song_held_out_one_on_the_same_recordings(
@@ -49,7 +50,7 @@ def test_the_leaky_form_exceeds_the_song_held_out_one_on_the_same_recordings(
 
 def test_ten_held_out_songs_are_told_apart_by_the_music_alone(leaky: dict[str, Any]) -> None:
     """The same ten songs, gallery and chances as in the leaky form: less is found, and nothing without music."""
-    found = score_simulated(load("nmedt_song_held_out", *SMALL))
+    found = score_protocol(load("nmedt_song_held_out", *SMALL))
     for metric, chance in (("top-1", 0.1), ("pairwise identification", 0.5)):
         ours, theirs = pick(found, "decoder", metric), pick(leaky, "decoder", metric)
         assert ours["chance"] == theirs["chance"] == chance and ours["gallery_size"] == theirs["gallery_size"] == 10
@@ -86,7 +87,7 @@ def test_the_leak_is_on_every_row(leaky: dict[str, Any], pairs: dict[str, Any]) 
 
 
 def test_a_run_is_reproducible(pairs: dict[str, Any]) -> None:
-    assert score_simulated(load("nmedt_pairs_held_out", *SMALL)) == pairs
+    assert score_protocol(load("nmedt_pairs_held_out", *SMALL)) == pairs
 
 
 def test_brain2music_small(tmp_path: Path) -> None:
@@ -108,8 +109,26 @@ def test_brain2music_small(tmp_path: Path) -> None:
     assert pick(scores, "perfect guess of the genre")["value"] == pytest.approx((18 + 0.5) / 19)
     assert pick(scores, "genre oracle")["value"] is not None
     text = (tmp_path / "out" / "scores.md").read_text()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count("data:image/png") == 2
+    assert "decoder 20 queries, 20 windows" in page and "95 % intervals over songs" in page
     assert "0.876 (identification accuracy, MuLan-music)" in text and "other data" in text
     assert "perfect guess of the genre" in text
+
+
+def test_what_is_tested_has_no_say_in_the_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One song as loud as can be: the curves and embeddings of the others stay as they were."""
+    config = load("nmedt_pairs_held_out", *SMALL, "simulated.song_seconds=3")
+    songs, rows = make_songs(config.simulated), simulated._plan(config)
+    before = simulated._record(config, rows)[0]
+    levels_db = {stem: value + 60.0 for stem, value in songs[-1].song.levels_db.items()}
+    loud = replace(songs[-1], song=replace(songs[-1].song, levels_db=levels_db))
+    monkeypatch.setattr(simulated, "make_songs", lambda rule: (*songs[:-1], loud))
+    after = simulated._record(config, rows)[0]
+    for number, row in enumerate(rows):
+        same = np.array_equal(before.target[number], after.target[number])
+        assert same == (row.song != loud.name)
+        assert np.array_equal(before.curves[number], after.curves[number]) == (row.song != loud.name)
 
 
 def test_ten_genres_of_eight_styles() -> None:

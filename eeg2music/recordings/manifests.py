@@ -1,16 +1,18 @@
 """What one side of a split, a fitted scaler or a trained model has seen, and a guard against overlaps.
 
 Works with names only: two names of one thing are two things here, unless a `work` or the content of the stimulus is
-declared (`lookalikes` listens to the audio). A leak is refused, never repaired.
+declared (`evaluation.lookalikes` listens to the audio). A leak is refused, never repaired.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from eeg2music.errors import DataError, InputError, LeakError, first_few
+from eeg2music.files import sha256_file
 
 _FIELDS = {
     "song": "songs",
@@ -156,6 +158,24 @@ def refuse_spellings(kind: str, labels: Iterable[str]) -> None:
                 allowed=f"one spelling for each {kind}",
                 remedy="write both alike, or tell them apart by more",
             )
+
+
+def stimulus_hashes(files: Iterable[str]) -> frozenset[str]:
+    """Hashes of the files that are there, by which a manifest knows one under two names."""
+    return frozenset(sha256_file(file) for file in set(files) if Path(file).is_file())
+
+
+def with_stimulus_hashes(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with `stimulus_sha256` of their `stimulus_file`, by which a split knows one file under two names.
+
+    Rows whose file is not there have none.
+    """
+    files = {str(row["stimulus_file"]) for row in rows if row.get("stimulus_file") is not None}
+    known = {file: sha256_file(file) for file in files if Path(file).is_file()}
+    hashes = [known.get(str(row.get("stimulus_file"))) for row in rows]
+    return [
+        row | ({} if of is None else {"stimulus_sha256": of}) for row, of in zip(map(dict, rows), hashes, strict=True)
+    ]
 
 
 def run_label(row: Mapping[str, Any]) -> str:
