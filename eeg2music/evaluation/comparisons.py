@@ -124,6 +124,8 @@ def comparison_tables(comparisons: Mapping[str, Any]) -> list[dict[str, Any]]:
 def smallest_line(comparisons: Mapping[str, Any]) -> str:
     """What the smallest p that could have been found comes to. `comparisons`: one or more of them."""
     least = comparisons["smallest_possible"]
+    if least is None:
+        return "Nothing was compared."
     text = f"The smallest p that the permutations can give comes to {p_text(least)}"
     return text + (": with so many comparisons and so few permutations, nothing can pass." if least >= 0.05 else ".")
 

@@ -105,8 +105,10 @@ def composed(song_id: str, seconds: float) -> tuple[Stimulus, FloatArray]:
     return stimulus_from_stems(song_id, stems, song.notes), stems
 
 
-def composed_tempi(config: ListeningConfig, songs: Sequence[str]) -> list[float]:
-    """Beats per minute of songs, as composed."""
+def composed_tempi(config: ListeningConfig, songs: Sequence[str]) -> list[float] | None:
+    """Beats per minute of songs, as composed; None where one is not among those that are heard."""
+    if not set(songs) <= set(listening_songs(config)):
+        return None
     tempi = {name: compose(name, duration_s=config.song_seconds).tempo_bpm for name in dict.fromkeys(songs)}
     return [tempi[name] for name in songs]
 

@@ -87,4 +87,5 @@ EMPTY = {
     "scores": {},
     "distances": {},
     "surprises": [],
+    "expectations": 0,
 }

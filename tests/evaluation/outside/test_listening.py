@@ -139,7 +139,9 @@ def test_the_command_writes_them(tmp_path: Path) -> None:
     np.save(tmp_path / "made.npy", rng.standard_normal((8, 3)))
     np.save(tmp_path / "music.npy", rng.standard_normal((20, 3)))
     (tmp_path / "clips.csv").write_text("row,reference\n" + "".join(f"{n},{(n + 1) % 8}\n" for n in range(8)))
-    (tmp_path / "clips.json").write_text('{"array": "made.npy", "reference_array": "made.npy", "copied": ["brain"]}')
+    (tmp_path / "clips.json").write_text(
+        '{"array": "made.npy", "reference_array": "made.npy", "copied": ["brain"], "conditioned_on": []}'
+    )
 
     def page(**values: object) -> str:
         config = ScoreConfig(permutations=20, **values)  # type: ignore[arg-type]
