@@ -99,7 +99,7 @@ def _pooled(scored: Sequence[tuple[Matched, Mapping[str, Any]]], gallery_songs: 
             songs=songs,
             subjects=subjects,
             works=works,
-            gallery_size=score["gallery_size"],
+            gallery_size=None if gallery_songs is None else score["gallery_size"],
             seed=score["seed"],
         ),
         "seeds": len(scored),
