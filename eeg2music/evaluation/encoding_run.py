@@ -34,6 +34,7 @@ from eeg2music.evaluation.encoding_responses import given_features, responses_st
 from eeg2music.evaluation.tables import SCORE_FILES
 from eeg2music.files import check_result_folder
 from eeg2music.metrics.encoding import variance_partition
+from eeg2music.origin import made_with
 from eeg2music.pipeline import Hook, default_checkpoint, no_hook
 from eeg2music.seeding import numpy_rng
 from eeg2music.weights import checkpoint_sha256
@@ -84,6 +85,7 @@ def score_encoding(config: EncodingConfig, *, device: str = "auto", hook: Hook =
         subjects[listener.subject] = _Bench(config, study, listener, sets, hook).scores()
     return {
         "schema": SCHEMA,
+        **made_with(),
         "kind": config.kind,
         # Where files lie on this machine is no part of the result.
         "config": config.model_dump(mode="json", exclude={"prepared", "responses", "checkpoint"}),

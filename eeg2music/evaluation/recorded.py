@@ -29,6 +29,7 @@ from eeg2music.evaluation.recorded_page import write_recorded
 from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.files import sha256_folder
 from eeg2music.metrics.retrieval import TIE_TOLERANCE, pairwise_score, similarity_matrix, standing, topk_hit
+from eeg2music.origin import made_with
 from eeg2music.recordings.openmiir import RATE_HZ, SUBJECTS, Piece, declared_works, load_pieces
 
 SCHEMA = 1
@@ -102,6 +103,7 @@ def score_pieces(pieces: Sequence[Piece], config: RecordedConfig) -> Scored:
     _correct(found)
     scores = {
         "schema": SCHEMA,
+        **made_with(),
         "kind": config.kind,
         # Where the data lie on this machine is no part of the result.
         "config": config.model_dump(mode="json", exclude={"data"}),

@@ -28,6 +28,7 @@ from eeg2music.evaluation.outside.sounds import measure_sounds
 from eeg2music.evaluation.outside.spaces import Material, array_material, audio_material, look_at
 from eeg2music.evaluation.outside.stems import Stems, look_at_stems
 from eeg2music.evaluation.tables import CIRCULAR
+from eeg2music.origin import made_with
 from eeg2music.pipeline import Hook, default_checkpoint, no_hook
 
 SCHEMA = 1
@@ -77,6 +78,7 @@ def run_score(
     listened = listen_to(clips, first, found.get(judge_name, {}).get(first), judge_name, config.listened)
     scores = {
         "schema": SCHEMA,
+        **made_with(),
         "kind": "outside",
         "manifest": {"name": clips.name, "sha256": clips.sha256, "rows": len(clips.rows)},
         "header": clips.header.model_dump(mode="json"),

@@ -15,6 +15,7 @@ from eeg2music.evaluation.protocols.pictures import protocol_pictures
 from eeg2music.evaluation.protocols.scoring import GENERATED, Compared, compared, run_protocol
 from eeg2music.evaluation.protocols.simulated import simulate_protocol
 from eeg2music.evaluation.tables import DISAGREE, limits, marked_p, number, p_text, write_tables
+from eeg2music.origin import made_with
 from eeg2music.pipeline import Hook, no_hook
 
 SCHEMA = 1
@@ -116,6 +117,7 @@ def _scored(config: ProtocolConfig, *, device: str, hook: Hook) -> tuple[dict[st
     )
     scores = {
         "schema": SCHEMA,
+        **made_with(),
         "kind": config.kind,
         # Where files lie on this machine is no part of the result.
         "config": config.model_dump(mode="json", exclude={"prepared"}),
