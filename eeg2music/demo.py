@@ -30,7 +30,7 @@ from eeg2music.evaluation.brain import (
 )
 from eeg2music.evaluation.heard import Heard, audio_conditions, scorer_vectors
 from eeg2music.evaluation.known import refuse_known
-from eeg2music.evaluation.material import ListeningConfig, composed, listener_of, simulated_heard
+from eeg2music.evaluation.material import ListeningConfig, composed, further_songs, listener_of, simulated_heard
 from eeg2music.files import check_result_folder
 from eeg2music.generation import GenerateConfig, Take, decode
 from eeg2music.mixing.settings import MixerConfig, StemMixerConfig
@@ -52,7 +52,6 @@ from eeg2music.report.settings import made_with
 from eeg2music.report.words import DEMO, DIFFICULTY, EMBEDDING, GENERATED_ONLY, NO_EMBEDDING, NO_FINDING, NOT_GENERATED
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.simulation.calibration import REAL_SNR_DB
-from eeg2music.simulation.library import song_ids
 from eeg2music.simulation.session import Trial, simulate_listener
 from eeg2music.targets.curves import control_curves
 from eeg2music.targets.pretrained import load_clap
@@ -214,12 +213,12 @@ def snr_curve(config: DemoConfig, evidence: Evidence, scores: Mapping[str, Any],
 
 def longer_song(config: DemoConfig) -> str:
     """Id of the song of the longer clip: the one after the gallery's."""
-    return song_ids(config.listening.style, config.listening.song_seed, 1, start=config.listening.songs)[0]
+    return further_songs(config.listening, config.listening.songs + 1)[0]
 
 
 def longer_clip(config: DemoConfig) -> tuple[FloatArray, Recording]:
     """A longer stretch of one more song: the mix as heard, and the listener's recording of it."""
-    listening = config.listening.model_copy(update={"song_seconds": config.clip_s, "songs": 1})
+    listening = config.listening
     stimulus, stems = composed(longer_song(config), config.clip_s)
     listener = listener_of(listening, listening.subjects[0])
     recording = simulate_listener(listener, [Trial(stimulus, 1, snr_db=config.snr_db)], seed=config.seed, run=2)
@@ -237,8 +236,10 @@ def longer_curves(config: DemoConfig) -> FloatArray:
 
 def score_tables(scores: Mapping[str, Any], heard: Heard) -> list[dict[str, Any]]:
     """The tables of the page."""
+    windows = f"{len(heard.songs) // len(set(heard.songs))} windows" if heard.several_windows else "one window"
     what = (
-        f"Query: one window of 5 s. Gallery: one window of each of {len(heard.songs)} held-out songs ({heard.style})."
+        f"Query: one window of 5 s. Gallery: {windows} of each of {len(set(heard.songs))} held-out songs "
+        f"({heard.style})."
     )
     compared = f"{what} Compared by the {EMBEDDING}. {NO_EMBEDDING}"
     judged = f"{what} The scorer conditions nothing. {_generated_only(scores)}"

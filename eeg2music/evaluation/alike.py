@@ -11,7 +11,8 @@ from typing import Any
 
 from eeg2music.errors import InputError
 from eeg2music.evaluation.lookalikes import Fingerprint, LookAlike, fingerprint, fingerprint_files, look_alikes
-from eeg2music.evaluation.material import ListeningConfig, gallery_stems, listening_songs, scored_rows
+from eeg2music.evaluation.material import ListeningConfig, gallery_songs, gallery_stems
+from eeg2music.evaluation.prepared_material import scored_rows
 from eeg2music.recordings.prepared import PreparedDataset
 from eeg2music.types import FloatArray
 
@@ -89,7 +90,7 @@ def hear_heard(listened: Listened, listening: ListeningConfig, prepared: str | N
     split : manifest whose test side alone was scored
     """
     if prepared is None:
-        listened.hear_stems(listening_songs(listening), gallery_stems(listening))
+        listened.hear_stems(gallery_songs(listening), gallery_stems(listening))
         return
     data = PreparedDataset(prepared)
     for row in (data.rows[number] for number in scored_rows(data, split)):

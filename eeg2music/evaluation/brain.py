@@ -26,7 +26,7 @@ from eeg2music.encoders.base import Encoder
 from eeg2music.errors import DataError
 from eeg2music.evaluation.comparable import KINDS
 from eeg2music.evaluation.controls import derangement, phase_randomize, reinitialised, time_shift
-from eeg2music.evaluation.heard import Heard, condition_vectors, curve_vectors, scorer_vectors, take
+from eeg2music.evaluation.heard import Heard, condition_vectors, curve_vectors, have_stems, scorer_vectors, take
 from eeg2music.evaluation.identification import identify
 from eeg2music.pipeline import BrainToMusicPipeline, SamplingConfig
 from eeg2music.seeding import numpy_rng
@@ -111,16 +111,20 @@ def embedding_score(conditions: Conditions | None, evidence: Evidence) -> dict[s
     gallery = condition_vectors(evidence.oracle)
     count = len(evidence.heard.windows)
     # Without conditions every gallery row ties, which the tie rule scores at exactly chance.
-    query = np.zeros((count, gallery.shape[1]), np.float32) if conditions is None else condition_vectors(conditions)
-    return _identify(query, gallery, evidence, space="conditioning space (mix and stem embeddings)")
+    query = np.zeros((count, gallery.shape[1]), np.float32)
+    if conditions is not None:
+        query = condition_vectors(conditions, like=evidence.oracle)
+    compared = "mix and stem embeddings" if have_stems(evidence.oracle) else "mix embedding"
+    return _identify(query, gallery, evidence, space=f"conditioning space ({compared})")
 
 
 def curves_score(conditions: Conditions | None, evidence: Evidence) -> dict[str, Any] | None:
     """Identification by the decoded control curves: their mean correlation with the gallery's, over stems and curves.
 
-    None without curves: a guess of the embedding alone has none. No delay is allowed for.
+    None without curves: a guess of the embedding alone has none, and neither has music without its stems. No delay is
+    allowed for.
     """
-    if not have_curves(conditions):
+    if not (have_curves(conditions) and have_curves(evidence.oracle)):
         return None
     query = curve_vectors(cast(Conditions, conditions))
     return _identify(query, curve_vectors(evidence.oracle), evidence, space="control curves (conditions, too)")
@@ -149,6 +153,7 @@ def _identify(query: FloatArray, gallery: FloatArray, evidence: Evidence, *, spa
         songs=heard.query_songs,
         subjects=heard.query_subjects,
         works=heard.query_works if heard.works else None,
+        gallery_songs=heard.songs if heard.several_windows else None,
         seed=evidence.seed,
     )
     return {**score, "space": space, "style": heard.style}

@@ -10,7 +10,7 @@ from typing import Any
 
 from eeg2music.errors import InputError
 from eeg2music.evaluation.config import BRAIN
-from eeg2music.evaluation.tables import DISAGREE, POOLED, is_circular, limits, marked_p, number
+from eeg2music.evaluation.tables import DISAGREE, POOLED, is_circular, limits, marked_p, number, styles_text
 from eeg2music.report.words import NO_FINDING
 
 CARD_FILE = "card.md"
@@ -76,7 +76,7 @@ def _of_levels(scores: Scores) -> Iterator[str]:
 def _level(level: Scores) -> str:
     ratio = "" if level["snr_db"] is None else f" ({level['snr_db']:g} dB)"
     people = f"{len(level['subjects'])} {'recorded' if level['snr_db'] is None else 'simulated'} listeners"
-    return f"### {level['name']}{ratio}\n\n{people}, {len(level['gallery'])} songs, style {level['style']}."
+    return f"### {level['name']}{ratio}\n\n{people}, {len(level['gallery'])} songs, {styles_text(level)}."
 
 
 def _tables(level: Scores) -> Iterator[str]:

@@ -20,6 +20,7 @@ ALL = "all"
 OUTSIDE = "outside"
 # What may not differ between the entries of one condition, kind and seed.
 SAME = ("gallery_size", "gallery", "n", "space", "style")
+BY_NAME = ("style", "styles", "subjects", "windows_per_song")
 
 
 def read_scores(path: Path) -> dict[str, Any]:
@@ -131,8 +132,8 @@ def _material_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) ->
     if None in sides or ours.get("material") != "simulated":
         return
     for key in dict.fromkeys([*sides[0], *sides[1]]):
-        # Songs and listeners are compared level by level, by name.
-        if key not in ("style", "subjects") and sides[0].get(key) != sides[1].get(key):
+        # Songs and listeners are compared level by level, by name, and windows by their number.
+        if key not in BY_NAME and sides[0].get(key) != sides[1].get(key):
             yield f"listening.{key} ({_short(sides[0].get(key))} and {_short(sides[1].get(key))})"
 
 
@@ -170,7 +171,7 @@ def _entry_differences(ours: Mapping[str, Any] | None, theirs: Mapping[str, Any]
         if ours.get(key) != theirs.get(key):
             yield f"{key.replace('_', ' ')} ({_short(ours.get(key))} and {_short(theirs.get(key))})"
     left, right = _by_cell(ours), _by_cell(theirs)
-    songs = [{song for song, _ in side} for side in (left, right)]
+    songs = [{song for song, _, _ in side} for side in (left, right)]
     if songs[0] != songs[1]:
         only = [_short(sorted(songs[0] - songs[1])), _short(sorted(songs[1] - songs[0]))]
         yield f"songs (only in A: {only[0]}; only in B: {only[1]})"
@@ -178,7 +179,7 @@ def _entry_differences(ours: Mapping[str, Any] | None, theirs: Mapping[str, Any]
         yield "windows for each song and listener"
 
 
-def _by_cell(entry: Mapping[str, Any]) -> dict[tuple[str, str], int]:
+def _by_cell(entry: Mapping[str, Any]) -> dict[tuple[str, int, str], int]:
     """How many windows each song with each listener has."""
     cells = entry.get("cells")
     if not cells:
@@ -187,7 +188,12 @@ def _by_cell(entry: Mapping[str, Any]) -> dict[tuple[str, str], int]:
             allowed="'cells' beside each score",
             remedy="evaluate again: results of earlier versions hold means alone",
         )
-    return dict(zip(zip(cells["song"], cells["subject"], strict=True), cells["n"], strict=True))
+    return dict(zip(cell_names(cells), cells["n"], strict=True))
+
+
+def cell_names(cells: Mapping[str, Sequence[Any]]) -> list[tuple[str, int, str]]:
+    """What each cell of a score is of: song, number of the window within it, and listener."""
+    return list(zip(cells["song"], cells.get("window", [1] * len(cells["song"])), cells["subject"], strict=True))
 
 
 def _short(value: Any) -> str:

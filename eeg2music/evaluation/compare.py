@@ -19,7 +19,7 @@ from eeg2music.config import Config
 from eeg2music.config_words import known_names
 from eeg2music.errors import InputError
 from eeg2music.evaluation.clusters import cluster_sums
-from eeg2music.evaluation.comparable import ALL, KINDS, OUTSIDE, compared, read_scores, refuse_different
+from eeg2music.evaluation.comparable import ALL, KINDS, OUTSIDE, cell_names, compared, read_scores, refuse_different
 from eeg2music.evaluation.power import smallest_effect
 from eeg2music.evaluation.statistics import (
     Interval,
@@ -208,8 +208,8 @@ def paired_differences(
     A song is named by its work where either run declares one: versions of one work are not independent.
     """
     cells, others = ours["cells"], theirs["cells"]
-    place = {key: row for row, key in enumerate(zip(others["song"], others["subject"], strict=True))}
-    order = [place[key] for key in zip(cells["song"], cells["subject"], strict=True)]
+    place = {key: row for row, key in enumerate(cell_names(others))}
+    order = [place[key] for key in cell_names(cells)]
     difference = np.asarray(others[name], dtype=np.float64)[order] - np.asarray(cells[name], dtype=np.float64)
     rows = np.repeat(np.arange(len(order)), cells["n"])
     work_of = {song: work for of in (others, cells) for song, work in zip(of["song"], of.get("work", ()), strict=False)}

@@ -87,6 +87,7 @@ class EvaluateConfig(Config):
     checkpoint : folder of models; the shipped ones by default
     prepared : a prepared cache to score instead of simulated listeners (one level is then scored, named "recorded")
     split : manifest of `eeg2music split` of that cache; its test side alone is then scored
+    genres : {song: genre} of the songs of that cache, and of the one in `fit`; simulated songs say theirs
     listening : the simulated listeners; other_subject pairs each with the next
     seed : the seeds below count from it
     seeds : repetitions of the measurement, shown apart. Each draws its own recordings (noise and pauses; how a listener
@@ -106,6 +107,7 @@ class EvaluateConfig(Config):
     checkpoint: str | None = None
     prepared: str | None = None
     split: str | None = None
+    genres: dict[str, str] = Field(default_factory=dict)
     seed: int = 0
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     listening: ListeningConfig = ListeningConfig()

@@ -101,7 +101,8 @@ def centred_tables(level: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def breakdown_tables(level: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Identification of brain and oracle overall, by seed and by listener; a table for each kind."""
+    """Identification of brain and oracle overall, by seed and by listener, and of guesses too where songs have several
+    styles; a table for each kind."""
     tables = []
     for kind in KINDS:
         rows = [
@@ -193,15 +194,21 @@ def _distance_note(apart: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _parts_note(level: Mapping[str, Any]) -> str:
-    style = level["style"]
+    groups = {row["group"] for of in level["breakdown"].values() for rows in of.values() for row in rows}
     notes = [
         "Queries of all seeds together; chance in brackets. 2-way is the pairwise score, and N-way of a gallery of N "
-        "is top-1. Intervals and p-values of the whole stand above; the parts have none of their own.",
-        "The styles of the songs are not known, so that nothing is said by style or within style."
-        if style in (None, "mixed")
-        else f"Every song is {style}: overall is the figure of that style, and within style.",
-        "The gallery holds one window of each song, so that nothing is to be told apart within a song.",
+        "is top-1. Intervals and p-values of the whole stand above; the parts have none of their own."
     ]
+    if "within style" in groups:
+        notes.append("Within style all candidates are of one style: who knows the style alone is at chance there.")
+    elif level["style"] in (None, "mixed"):
+        notes.append("The styles of the songs are not known, so that nothing is said by style or within style.")
+    else:
+        notes.append(f"Every song is {level['style']}: overall is the figure of that style, and within style.")
+    if "within song" in groups:
+        notes.append("Other windows of the song that was heard are candidates within song alone, nowhere else.")
+    else:
+        notes.append("The gallery holds one window of each song, so that nothing is to be told apart within a song.")
     return " ".join(notes)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from eeg2music.evaluation.brain import AT_CHANCE, FOLLOWS_ANYWAY, P_CHANCE, is_off_chance, off_chance, score_label
-from eeg2music.evaluation.comparable import KINDS
+from eeg2music.evaluation.comparable import KINDS, cell_names
 from eeg2music.evaluation.compare import paired_differences
 from eeg2music.evaluation.statistics import Interval, cluster_interval
 from eeg2music.report.words import NO_FINDING
@@ -55,7 +55,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "knows the style: the mean of other songs of it",
         "what a perfect guess of the genre gives: 0.5 where all songs share one style",
     ),
-    "signal_blind": ("a ridge model from style, listener and position in the session", "at chance"),
+    "signal_blind": (
+        "a ridge model from style, listener and position in the session",
+        "at chance where all songs share one style; of several, not above a perfect guess of the genre",
+    ),
 }
 CHANCE = (*AT_CHANCE, "signal_blind")
 # Pairwise accuracy; all seeds together move less than one.
@@ -88,7 +91,8 @@ def judge(scores: Scores, *, also_at_chance: Sequence[str] = (), earlier: Sequen
     earlier : scores of levels that were judged before, of conditions that are the same at every level: what was judged
         there of the same kind, seed and number of queries is not judged again
     """
-    tested = list(_at_chance(scores, (*CHANCE, *also_at_chance), earlier))
+    names = [name for name in (*CHANCE, *also_at_chance) if not _tells_styles(scores, name)]
+    tested = list(_at_chance(scores, names, earlier))
     others = [*_alone(scores, earlier), *_compared(scores, earlier)]
     found = [f"{label} {said}" for label, said in (*tested, *others) if said]
     return Judged(found, len(tested) + len(others), len(tested), sum(bool(said) for _, said in tested))
@@ -155,6 +159,11 @@ def _scored(scores: Scores, name: str) -> Scored:
     }
 
 
+def _tells_styles(scores: Scores, name: str) -> bool:
+    """Whether a guess of the style is worth something here and this is one."""
+    return any(seeded.get("given", {}).get("expected", 0.5) > 0.5 for _, seeded in _scored(scores, name).values())
+
+
 def _judged_before(names: Sequence[str], key: tuple[str, Any], n: int, earlier: Sequence[Scores]) -> bool:
     return any(
         all((found := _scored(level, name).get(key)) is not None and found[0]["n"] == n for name in names)
@@ -213,7 +222,15 @@ def _not_as_guessed(score: Mapping[str, Any], seeded: Mapping[str, Any]) -> str 
     if expected is None:
         return None
     low, high = score["ci95"]
-    return "" if low <= expected <= high else f"should be at {expected:.3f} but {_has(score)}"
+    mixed = ": the embedding does not tell all styles apart" if high < expected and expected > 0.5 else ""
+    return "" if low <= expected <= high else f"should be at {expected:.3f} but {_has(score)}{mixed}"
+
+
+def _above_the_guess(score: Mapping[str, Any], seeded: Mapping[str, Any]) -> str | None:
+    expected = seeded.get("given", {}).get("expected")
+    if expected is None:
+        return None
+    return f"should not be above {expected:.3f} but {_has(score)}" if score["ci95"][0] > expected else ""
 
 
 def _above(interval: Interval, second: str, _: float) -> str:
@@ -238,8 +255,8 @@ def _by(interval: Interval) -> str:
 
 
 def _same_windows(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
-    sides: Sequence[Mapping[str, Any]] = [ours.get("cells") or {}, theirs.get("cells") or {}]
-    of = [set(zip(side.get("song", ()), side.get("subject", ()), side.get("n", ()), strict=True)) for side in sides]
+    sides = [score.get("cells") or {} for score in (ours, theirs)]
+    of = [set(zip(cell_names(side), side["n"], strict=True)) if side else set() for side in sides]
     return bool(of[0]) and of[0] == of[1]
 
 
@@ -250,6 +267,7 @@ ALONE: tuple[tuple[str, Sequence[str], Callable[[Mapping[str, Any], Mapping[str,
     ("song_oracle", KINDS, _not_above_chance),
     ("oracle", ("embedding",), _not_one),
     ("genre_oracle", KINDS, _not_as_guessed),
+    ("signal_blind", KINDS, _above_the_guess),
 )
 WHY = {
     ("song_oracle", "generated"): " (it has no curves: the scorer found nothing of the song in sound made from "

@@ -6,6 +6,7 @@ that they differ in nothing but the queries. It embeds nothing and reads no file
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from eeg2music.metrics.retrieval import (
     similarity_matrix,
     standing,
     topk_hit,
+    without_siblings,
 )
 from eeg2music.seeding import numpy_rng
 
@@ -39,6 +41,7 @@ class Search(NamedTuple):
     target : (n,) row of the gallery that each query heard
     clusters : (n,) whom an interval counts, works or songs
     subjects : (n,) listeners; None where they are not known
+    gallery_songs : as in `identify`
     """
 
     query: NDArray[np.floating[Any]]
@@ -46,6 +49,7 @@ class Search(NamedTuple):
     target: NDArray[np.int64]
     clusters: Sequence[Hashable]
     subjects: Sequence[Hashable] | None = None
+    gallery_songs: Sequence[Hashable] | None = None
 
 
 def identify(
@@ -56,6 +60,7 @@ def identify(
     songs: Sequence[Hashable],
     subjects: Sequence[Hashable],
     works: Sequence[Hashable] | None = None,
+    gallery_songs: Sequence[Hashable] | None = None,
     seed: int,
     permutations: int = PERMUTATIONS,
 ) -> dict[str, Any]:
@@ -69,6 +74,8 @@ def identify(
     songs : (n,) song of each query
     works : (n,) work of each query, where songs are versions of one: then these are the clusters and change places in
         the permutations; by default the songs
+    gallery_songs : (g,) song of each candidate, where songs have several: a query is then looked for among its target
+        and the candidates of other songs (`without_siblings`)
     subjects : (n,) subject of each query: a second clustering from ten on, fixed below
 
     Returns
@@ -79,7 +86,8 @@ def identify(
     `seed`, `permutations`, `interval` (the method, in words), `smallest_effect` (above chance that these songs and
     queries would show, `smallest_above_chance`; `power` says it in words), and `cells`: for each song with each subject
     the means, in columns `song`, `subject`, `n`, `accuracy`, `top1`, by which two runs are paired. With `works`,
-    `works` says how many there are, and the cells have a column `work`.
+    `works` says how many there are, and the cells have a column `work`; with `gallery_songs` the cells are of each
+    window, and their column `window` numbers those of a song.
 
     Raises
     ------
@@ -93,7 +101,7 @@ def identify(
     (1.0, 1.0, True)
     """
     similarity = similarity_matrix(query, gallery)
-    n, size = similarity.shape
+    n = len(similarity)
     clusters, of = (songs, "songs") if works is None else (works, "works")
     if not len(songs) == len(subjects) == len(clusters) == n:
         raise InputError(
@@ -102,23 +110,27 @@ def identify(
     if len(set(clusters)) < 2:
         one = of.removesuffix("s")
         raise DataError(f"Identification over one {one}", allowed=f"two {of} or more", remedy="add test songs")
-    found = standing(similarity, target_index, tolerance=TIE_TOLERANCE)
+    index = np.asarray(target_index)
+    cut = (similarity, index) if gallery_songs is None else without_siblings(similarity, index, gallery_songs)
+    found = standing(*cut, tolerance=TIE_TOLERANCE)
     hits = pairwise_score(found), topk_hit(found, 1)
     figures = figures_of(
-        *score_tables(similarity),
-        target_index,
+        *score_tables(similarity, gallery_songs),
+        index,
         songs=songs,
         subjects=subjects,
         works=works,
+        gallery_size=found.gallery_size,
         seed=seed,
         permutations=permutations,
     )
+    windows = None if gallery_songs is None else _numbered(gallery_songs)[index].tolist()
     return {
         **figures,
-        "top5": float(topk_hit(found, min(5, size)).mean()),
+        "top5": float(topk_hit(found, min(5, found.gallery_size)).mean()),
         "median_rank": float(np.median(mean_rank(found))),
         "mrr": float(reciprocal_rank(found).mean()),
-        "cells": _cells(songs, works, subjects, *hits),
+        "cells": _cells(songs, works, windows, subjects, *hits),
     }
 
 
@@ -130,6 +142,7 @@ def figures_of(
     songs: Sequence[Hashable],
     subjects: Sequence[Hashable] | None,
     works: Sequence[Hashable] | None = None,
+    gallery_size: int | None = None,
     seed: int,
     permutations: int = PERMUTATIONS,
 ) -> dict[str, Any]:
@@ -139,8 +152,10 @@ def figures_of(
     ----------
     pairwise, top1 : (n, g) as `score_tables` gives them, or their mean over several takes of the same queries
     subjects : None where they are not known
+    gallery_size : what each query is looked for among, where that is less than g
     """
     n, size = pairwise.shape
+    size = gallery_size or size
     index = np.asarray(target_index)
     rows = np.arange(n)
     values, hits = pairwise[rows, index], top1[rows, index]
@@ -181,41 +196,70 @@ def figures_of(
 def _cells(
     songs: Sequence[Hashable],
     works: Sequence[Hashable] | None,
+    windows: Sequence[int] | None,
     subjects: Sequence[Hashable],
     pairwise: NDArray[np.float64],
     top1: NDArray[np.float64],
 ) -> dict[str, list[Any]]:
-    """Mean scores of each song with each subject, in columns, in order of first appearance."""
+    """Mean scores of each song (and window) with each subject, in columns, in order of first appearance."""
     work_of = {} if works is None else {str(song): str(work) for song, work in zip(songs, works, strict=True)}
-    pairs = [(str(song), str(subject)) for song, subject in zip(songs, subjects, strict=True)]
-    codes = label_codes("pairs", pairs, len(pairs))
+    which = [1] * len(songs) if windows is None else windows
+    cells = [(str(song), one, str(subject)) for song, one, subject in zip(songs, which, subjects, strict=True)]
+    codes = label_codes("cells", cells, len(cells))
     number = np.bincount(codes)
-    names = list(dict.fromkeys(pairs))
+    names = list(dict.fromkeys(cells))
     return {
-        "song": [song for song, _ in names],
-        **({"work": [work_of[song] for song, _ in names]} if work_of else {}),
-        "subject": [subject for _, subject in names],
+        "song": [song for song, _, _ in names],
+        **({"work": [work_of[song] for song, _, _ in names]} if work_of else {}),
+        **({} if windows is None else {"window": [one for _, one, _ in names]}),
+        "subject": [subject for _, _, subject in names],
         "n": number.tolist(),
         "accuracy": (np.bincount(codes, weights=pairwise) / number).tolist(),
         "top1": (np.bincount(codes, weights=top1) / number).tolist(),
     }
 
 
-def score_tables(similarity: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _numbered(songs: Sequence[Hashable]) -> NDArray[np.int64]:
+    """Each window's number within its song, from 1."""
+    seen: Counter[Hashable] = Counter()
+    numbers = []
+    for song in songs:
+        seen[song] += 1
+        numbers.append(seen[song])
+    return np.array(numbers, dtype=np.int64)
+
+
+def score_tables(
+    similarity: NDArray[np.float64], gallery_songs: Sequence[Hashable] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(n, g) pairwise and top-1 scores of every query, were item j its target; ties shared as in the metrics.
 
     In blocks of queries: beside the two tables, memory does not grow with their number.
+
+    gallery_songs : as in `identify`
     """
     pairwise, top1 = np.empty_like(similarity), np.empty_like(similarity)
     step = max(1, TABLE_CELLS // similarity.shape[1])
     for start in range(0, len(similarity), step):
         rows = slice(start, start + step)
-        pairwise[rows], top1[rows] = _score_rows(similarity[rows])
+        block = similarity[rows]
+        pairwise[rows], top1[rows] = _score_rows(block) if gallery_songs is None else _by_item(block, gallery_songs)
     return pairwise, top1
 
 
+def _by_item(
+    similarity: NDArray[np.float64], gallery_songs: Sequence[Hashable]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`score_tables` of one block, where each item is looked for among those of other songs."""
+    n, size = similarity.shape
+    cuts = (without_siblings(similarity, np.full(n, item), gallery_songs) for item in range(size))
+    stands = (standing(*cut, tolerance=TIE_TOLERANCE) for cut in cuts)
+    columns = [(pairwise_score(found), topk_hit(found, 1)) for found in stands]
+    return np.stack([one for one, _ in columns], axis=1), np.stack([other for _, other in columns], axis=1)
+
+
 def _score_rows(similarity: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """`score_tables` of one block."""
+    """`score_tables` of one block, where each item is looked for among all."""
     n, size = similarity.shape
     # Equal values share what they get, so that the order among them is of no account.
     order = np.argsort(similarity, axis=1)

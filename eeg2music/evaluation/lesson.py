@@ -1,6 +1,6 @@
 """Music and listeners that are not scored: what the controls that learn are fitted on.
 
-Songs of the gallery's style and family that are not in the gallery, and listeners with names of their own. What is
+Songs of the gallery's styles and family that are not in the gallery, and listeners with names of their own. What is
 fitted on them is checked by name against what is scored. Fits and scores nothing.
 """
 
@@ -15,7 +15,7 @@ from pydantic import Field
 from eeg2music.config import Config
 from eeg2music.evaluation.heard import Heard, audio_conditions
 from eeg2music.evaluation.known import scored_side
-from eeg2music.evaluation.material import ListeningConfig, further_songs, listener_of, song_windows
+from eeg2music.evaluation.material import ListeningConfig, further_songs, listener_of, song_windows, style_of
 from eeg2music.evaluation.splits import Manifest, refuse_leaks
 from eeg2music.pipeline import concatenate
 from eeg2music.preprocess.eeg import PreprocessConfig, preprocess
@@ -33,11 +33,14 @@ class FitConfig(Config):
     songs : how many, those that follow the gallery's in their family
     listeners : how many, none of whom is scored
     songs_each : how many of the songs each listener hears (the ridge model's windows are listeners times these)
+    prepared : for prepared recordings: another cache to learn from, that shares no song, work or listener with what is
+        scored. Of it at most `songs` stretches of 5 s are taken, and `listeners` times `songs_each` windows
     """
 
     songs: int = Field(default=240, ge=4)
     listeners: int = Field(default=24, ge=1)
     songs_each: int = Field(default=60, ge=1)
+    prepared: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,13 @@ class Lesson:
     Attributes
     ----------
     songs : their ids
+    styles : of each song
     stimuli : what a simulated listener hears
     conditions : what the generator would be told of each song's window, one row a song
     """
 
     songs: tuple[str, ...]
+    styles: tuple[str, ...]
     stimuli: tuple[Stimulus, ...]
     conditions: Conditions
 
@@ -67,7 +72,7 @@ def make_lesson(clap: object, listening: ListeningConfig, fit: FitConfig) -> Les
         stems = render(song)
         stimuli.append(stimulus_from_stems(name, stems, song.notes))
         conditions.append(audio_conditions(clap, stems[None, :, start:stop]))
-    return Lesson(tuple(songs), tuple(stimuli), concatenate(conditions))
+    return Lesson(tuple(songs), tuple(map(style_of, songs)), tuple(stimuli), concatenate(conditions))
 
 
 def lesson_listeners(fit: FitConfig) -> list[str]:

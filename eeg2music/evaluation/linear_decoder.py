@@ -6,7 +6,7 @@ Closed form throughout; penalties are chosen over whole songs of the fit alone. 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -23,7 +23,11 @@ BATCH = 48
 
 
 def fit_linear_decoder(
-    pipeline: BrainToMusicPipeline, windows: Sequence[Window], rows: Sequence[int], conditions: Conditions
+    pipeline: BrainToMusicPipeline,
+    windows: Sequence[Window],
+    rows: Sequence[int],
+    conditions: Conditions,
+    works: Sequence[str] | None = None,
 ) -> tuple[RidgeEncoder, dict[str, float]]:
     """Fit it, and say which penalties were chosen.
 
@@ -33,15 +37,17 @@ def fit_linear_decoder(
     windows : n of one length
     rows : (n,) which song, row of `conditions`, each one heard
     conditions : what the encoder is to read, one row a song
+    works : work of each row of `conditions`, where a work has several
 
     Raises
     ------
     DataError
         With fewer songs than folds.
     """
-    if len(set(rows)) < FOLDS:
-        raise DataError(f"{len(set(rows))} songs to fit on", allowed=f"{FOLDS} or more", remedy="raise fit.songs")
-    fold = group_folds(list(rows), FOLDS, n=len(rows))
+    groups: list[Hashable] = [row if works is None else works[row] for row in rows]
+    if len(set(groups)) < FOLDS:
+        raise DataError(f"{len(set(groups))} songs to fit on", allowed=f"{FOLDS} or more", remedy="raise fit.songs")
+    fold = group_folds(groups, FOLDS, n=len(rows))
     batches, folds = [], []
     for number in range(int(fold.max()) + 1):
         members = [row for row in range(len(rows)) if fold[row] == number]

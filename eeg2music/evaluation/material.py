@@ -1,54 +1,54 @@
-"""Makes what is scored: recordings of unseen listeners to unseen songs, simulated or prepared.
+"""Makes what is scored: simulated recordings of unseen listeners to unseen songs.
 
-From the simulator the recordings stay in memory, from a prepared cache they are read; both go
-through the same preprocessing. Scores nothing.
+The recordings stay in memory and go through the same preprocessing as a prepared cache's. Scores nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from eeg2music.audio import read_audio
 from eeg2music.config import Config
-from eeg2music.config_words import known_names
+from eeg2music.config_words import Unfit, known_names
 from eeg2music.errors import ConfigError, DataError
-from eeg2music.evaluation.heard import Heard
+from eeg2music.evaluation.heard import MIXED, Heard
 from eeg2music.preprocess.eeg import PreprocessConfig, channel_mask, preprocess
-from eeg2music.recordings.manifests import declared_works, stimulus_hashes
-from eeg2music.recordings.prepared import PreparedDataset
-from eeg2music.recordings.split_file import read_split
 from eeg2music.simulation.composer import STYLES, compose
 from eeg2music.simulation.head import MONTAGES
-from eeg2music.simulation.library import song_ids
 from eeg2music.simulation.listening import Crosstalk, Listener, draw_listener
 from eeg2music.simulation.rendering import render
 from eeg2music.simulation.responses import FAMILIES
 from eeg2music.simulation.session import Stimulus, Trial, simulate_listener, stimulus_from_stems
-from eeg2music.types import CURVE_RATE_HZ, EEG_RATE_HZ, SAMPLE_RATE_HZ, STEMS, WINDOW_S, FloatArray, Recording, Window
+from eeg2music.simulation.song import format_song_id, parse_song_id
+from eeg2music.types import EEG_RATE_HZ, SAMPLE_RATE_HZ, WINDOW_S, FloatArray, Recording, Window
 
 
 class ListeningConfig(Config):
-    """Simulated listeners to held-out songs of one style.
+    """Simulated listeners to held-out songs of one style or of several.
 
     Attributes
     ----------
     style, song_seed, songs : which songs; the seed names a family. No shipped model was trained on that of the default,
         but earlier models were scored on it and then replaced
-    song_seconds, window_start_s : length of a song, and where its one window of 5 s starts
+    styles : several styles in place of `style`; songs take them in turn, so that each has as many, or one more
+    song_seconds, window_start_s : length of a song, and where its first window of 5 s starts
+    windows_per_song : further windows follow the first without a gap
     subjects : names of the listeners; they are drawn from the name
     montage, response_family, crosstalk : as in the simulator
     """
 
     style: str = "funk"
+    styles: tuple[str, ...] = ()
     song_seed: int = 21
     songs: int = Field(default=50, ge=2)
     song_seconds: float = Field(default=8.0, gt=0)
     window_start_s: float = Field(default=1.5, ge=0)
+    windows_per_song: int = Field(default=1, ge=1)
     subjects: tuple[str, ...] = Field(default=("unseen01", "unseen02"), min_length=1)
     montage: str = "eeg64"
     response_family: str = "default"
@@ -61,15 +61,40 @@ class ListeningConfig(Config):
         known_names([name], known)
         return name
 
+    @field_validator("styles")
+    @classmethod
+    def _known_styles(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        known_names(names, STYLES)
+        if len(set(names)) < len(names):
+            raise Unfit("a style stands twice", allowed="each style once", remedy="remove one of the two")
+        return names
+
     @model_validator(mode="after")
-    def _holds_its_window(self) -> ListeningConfig:
-        if self.window_start_s + WINDOW_S > self.song_seconds:
+    def _holds_its_windows(self) -> ListeningConfig:
+        last_s = self.starts_s[-1]
+        if last_s + WINDOW_S > self.song_seconds:
             raise ConfigError(
-                f"A window of {WINDOW_S:g} s from {self.window_start_s:g} s on ends after {self.song_seconds:g} s",
-                allowed=f"songs of {self.window_start_s + WINDOW_S:g} s or more",
+                f"A window of {WINDOW_S:g} s from {last_s:g} s on ends after {self.song_seconds:g} s",
+                allowed=f"songs of {last_s + WINDOW_S:g} s or more",
                 remedy="raise song_seconds or lower window_start_s",
             )
+        if self.songs < 2 * len(self.styles):
+            raise ConfigError(
+                f"{self.songs} songs of {len(self.styles)} styles",
+                allowed="two or more songs of each style",
+                remedy=f"set songs to {2 * len(self.styles)} or more",
+            )
         return self
+
+    @property
+    def all_styles(self) -> tuple[str, ...]:
+        """The styles of the songs."""
+        return self.styles or (self.style,)
+
+    @property
+    def starts_s(self) -> tuple[float, ...]:
+        """Where the windows of a song start."""
+        return tuple(self.window_start_s + place * WINDOW_S for place in range(self.windows_per_song))
 
 
 @lru_cache(maxsize=256)
@@ -89,15 +114,22 @@ def composed_tempi(config: ListeningConfig, songs: Sequence[str]) -> list[float]
 
 
 def gallery_stems(config: ListeningConfig) -> FloatArray:
-    """The heard windows, (song, stem, samples)."""
-    start = round(config.window_start_s * SAMPLE_RATE_HZ)
-    stop = start + round(WINDOW_S * SAMPLE_RATE_HZ)
-    return np.stack([composed(name, config.song_seconds)[1][:, start:stop] for name in listening_songs(config)])
+    """The heard windows, (window, stem, samples): the first of every song, then the second of every song."""
+    places = [round(start_s * SAMPLE_RATE_HZ) for start_s in config.starts_s]
+    length, songs = round(WINDOW_S * SAMPLE_RATE_HZ), listening_songs(config)
+    return np.stack(
+        [composed(name, config.song_seconds)[1][:, start : start + length] for start in places for name in songs]
+    )
 
 
 def listening_songs(config: ListeningConfig) -> list[str]:
     """Ids of the songs that are heard."""
-    return song_ids(config.style, config.song_seed, config.songs)
+    return _songs(config, 0, config.songs)
+
+
+def gallery_songs(config: ListeningConfig) -> list[str]:
+    """The song of each window of `gallery_stems`."""
+    return listening_songs(config) * config.windows_per_song
 
 
 def further_stems(config: ListeningConfig, total: int, *, batch_size: int = 16) -> Iterator[FloatArray]:
@@ -115,7 +147,21 @@ def further_stems(config: ListeningConfig, total: int, *, batch_size: int = 16) 
 
 def further_songs(config: ListeningConfig, total: int) -> list[str]:
     """Ids of those songs."""
-    return song_ids(config.style, config.song_seed, max(0, total - config.songs), start=config.songs)
+    return _songs(config, config.songs, max(config.songs, total))
+
+
+def style_of(song: str) -> str:
+    """The style of a simulated song, which its id begins with."""
+    return parse_song_id(song, STYLES)[0]
+
+
+def _songs(config: ListeningConfig, first: int, stop: int) -> list[str]:
+    """Songs of the family by number, the styles in turn."""
+    styles = config.all_styles
+    return [
+        format_song_id(styles[place % len(styles)], config.song_seed, place // len(styles))
+        for place in range(first, stop)
+    ]
 
 
 def listener_of(config: ListeningConfig, subject: str) -> Listener:
@@ -143,14 +189,22 @@ def simulated_heard(config: ListeningConfig, snr_db: float, stems: FloatArray | 
     for subject in config.subjects:
         recording = preprocess(simulated_recording(config, subject, snr_db, seed=seed), PreprocessConfig())
         recordings[recording.key] = recording.signal_v
-        windows += song_windows(recording, songs, config.window_start_s)
+        for start_s in config.starts_s:
+            cut = song_windows(recording, songs, start_s)
+            # What is generated for a window depends on its name, and a song's first window keeps the song's.
+            further = start_s > config.window_start_s
+            windows += [replace(one, window_id=f"{one.window_id}/{start_s:g}") for one in cut] if further else cut
+    gallery = gallery_songs(config)
+    several = len(config.all_styles) > 1
     return Heard(
         windows=tuple(windows),
-        target=np.tile(np.arange(len(songs)), len(config.subjects)),
+        target=np.tile(np.arange(len(gallery)), len(config.subjects)),
         stems=gallery_stems(config) if stems is None else stems,
-        songs=tuple(songs),
-        style=config.style,
+        songs=tuple(gallery),
+        style=MIXED if several else config.all_styles[0],
         recordings=recordings,
+        styles=tuple(style_of(song) for song in gallery) if several else (),
+        starts_s=tuple(start_s for start_s in config.starts_s for _ in songs),
     )
 
 
@@ -180,89 +234,3 @@ def song_windows(recording: Recording, songs: Sequence[str], start_s: float) -> 
             )
         )
     return found
-
-
-def scored_rows(data: PreparedDataset, split: str | None) -> Sequence[int]:
-    """Numbers of the rows of a cache that may be scored: all, or the test side of a manifest of `eeg2music split`.
-
-    Raises
-    ------
-    DataError
-        If the manifest is of another cache, was changed by hand, or is held out for validation.
-    LeakError
-        If the manifest leaks.
-    """
-    if split is None:
-        return range(len(data.rows))
-    found = read_split(split, data)
-    if found.held_out != "test":
-        raise DataError(
-            f"{split} is held out for {found.held_out}",
-            allowed="a manifest whose test side no training has seen",
-            remedy="eeg2music split CACHE --out split.json",
-        )
-    return found.test
-
-
-def prepared_heard(cache: Path, split: str | None = None, *, style: str = "mixed") -> Heard:
-    """One window of each song and subject from a prepared cache whose stimuli come with their stems.
-
-    The gallery holds the stretch that the first listener's first window heard; every other listener's window is the
-    one that heard the same stretch, to within the step that windows start on. Works are those that the cache declares,
-    of songs that are not scored too: a model may know another version.
-
-    Parameters
-    ----------
-    split : manifest of `eeg2music split`, whose test side alone is taken
-
-    Raises
-    ------
-    DataError
-        If no window says what was heard, a stem is missing, a song is declared to be of two works, or the manifest is
-        not of this cache.
-    LeakError
-        If the manifest leaks.
-    """
-    data = PreparedDataset(cache)
-    start_of: dict[str, float] = {}
-    chosen: dict[tuple[str, str], int] = {}
-    for index in scored_rows(data, split):
-        row = data.rows[index]
-        if not row["stimulus_file"]:
-            continue
-        start_s = row["start_sample"] / EEG_RATE_HZ - row["stimulus_onset_s"]
-        # Windows start on a grid of their own, so that the same stretch begins up to a step apart.
-        if abs(start_s - start_of.setdefault(row["stimulus"], start_s)) < 1 / CURVE_RATE_HZ:
-            chosen.setdefault((row["subject"], row["stimulus"]), index)
-    if not chosen:
-        raise DataError(
-            f"No window of {cache} says what was heard",
-            allowed="recordings with a stim_file column in events.tsv",
-            remedy="prepare a data set that names its stimuli",
-        )
-    windows = [data.window(index) for index in chosen.values()]
-    songs = list(start_of)
-    first = {str(window.stimulus_id): window for window in reversed(windows)}
-    stems = [_stems_of(first[song]) for song in songs]
-    row_of = {song: row for row, song in enumerate(songs)}
-    target = np.array([row_of[str(window.stimulus_id)] for window in windows])
-    recordings = {window.recording: data.signal(window.recording) for window in windows}
-    return Heard(
-        tuple(windows),
-        target,
-        np.stack(stems),
-        tuple(songs),
-        style,
-        recordings,
-        works=declared_works(data.rows),
-        stimuli=stimulus_hashes(str(window.stimulus_file) for window in windows),
-    )
-
-
-def _stems_of(window: Window) -> FloatArray:
-    folder = Path(str(window.stimulus_file)).parent
-    missing = [f"{name}.wav" for name in STEMS if not (folder / f"{name}.wav").is_file()]
-    if missing:
-        raise DataError(f"{folder} lacks {', '.join(missing)}", allowed="one WAV file per stem beside the mix")
-    start_s = float(window.stimulus_start_s or 0.0)
-    return np.stack([read_audio(folder / f"{name}.wav", start_s=start_s, duration_s=WINDOW_S) for name in STEMS])

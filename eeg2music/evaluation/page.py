@@ -27,6 +27,7 @@ from eeg2music.evaluation.tables import (
     marked_p,
     number,
     seeds_text,
+    styles_text,
     together,
 )
 from eeg2music.files import atomic_folder, write_json, write_text
@@ -118,10 +119,11 @@ def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _note(level: Mapping[str, Any]) -> str:
-    count = len(level["subjects"])
+    count, styles = len(level["subjects"]), styles_text(level)
+    styles = styles[:1].upper() + styles[1:]
     if level["snr_db"] is None:
-        return f"Style {level['style']}, {count} recorded listeners; no model was trained on their songs or on them."
-    return f"Style {level['style']}, {count} simulated listeners, unseen in training as their songs."
+        return f"{styles}, {count} recorded listeners; no model was trained on their songs or on them."
+    return f"{styles}, {count} simulated listeners, unseen in training as their songs."
 
 
 def _seeds_note(scores: Mapping[str, Any]) -> str:

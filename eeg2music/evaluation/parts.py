@@ -22,6 +22,7 @@ from typing import Any
 from safetensors.numpy import load_file, save_file
 
 from eeg2music import __version__
+from eeg2music.config import Config
 from eeg2music.errors import InputError
 from eeg2music.evaluation.baselines import TAUGHT
 from eeg2music.evaluation.config import EvaluateConfig
@@ -33,6 +34,8 @@ from eeg2music.weights import checkpoint_sha256
 
 # Raise it when parts are written differently.
 SCHEMA = 5
+# Settings that parts of earlier runs do not know.
+LATER = ("styles", "windows_per_song", "prepared")
 _KEY = re.compile(r"[0-9a-f]{32}")
 
 
@@ -65,7 +68,9 @@ class Parts:
             "sampling": config.sampling.model_dump(mode="json"),
             "device": device,
         }
-        self._fit = config.fit.model_dump(mode="json")
+        self._fit = _settings(config.fit)
+        if config.fit.prepared:
+            self._fit |= {"prepared": _cache(Path(config.fit.prepared)), "genres": config.genres}
         self._check_and_sweep()
 
     def key(self, unit: Unit) -> str:
@@ -127,13 +132,29 @@ def _matched(path: Path) -> Matched | None:
     return Matched(**load_file(path)) if path.is_file() else None
 
 
+def _settings(config: Config) -> dict[str, Any]:
+    """As JSON, without settings that came later and are left alone: they change nothing of what was there before."""
+    alone = type(config)().model_dump(mode="json")
+    told = config.model_dump(mode="json")
+    return {key: value for key, value in told.items() if key not in LATER or value != alone[key]}
+
+
 def _material(config: EvaluateConfig) -> dict[str, Any]:
     """What decides recordings and music."""
     if not config.prepared:
         # The seed of the recordings is the unit's.
-        return {"listening": config.listening.model_dump(mode="json")}
-    data = PreparedDataset(config.prepared)
-    songs = sorted({Path(row["stimulus_file"]).parent for row in data.rows if row["stimulus_file"]})
-    stems = [path for song in songs for path in (song / f"{name}.wav" for name in STEMS) if path.is_file()]
+        return {"listening": _settings(config.listening)}
+    genres = {"genres": config.genres} if config.genres else {}
     split = {"split": sha256_file(config.split)} if config.split else {}
-    return {"prepared": data.content_hash, "stems": [sha256_file(path) for path in stems], **split}
+    return {**_cache(Path(config.prepared)), **genres, **split}
+
+
+def _cache(path: Path) -> dict[str, Any]:
+    """Recordings and music of a prepared cache, by content."""
+    data = PreparedDataset(path)
+    mixes = sorted({Path(row["stimulus_file"]) for row in data.rows if row["stimulus_file"]})
+    folders = sorted({mix.parent for mix in mixes})
+    stems = [path for song in folders for path in (song / f"{name}.wav" for name in STEMS) if path.is_file()]
+    whole = {path.parent for path in stems}
+    alone = [mix for mix in mixes if mix.parent not in whole]
+    return {"prepared": data.content_hash, "stems": [sha256_file(path) for path in (*stems, *alone)]}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eeg2music.evaluation.breakdowns import VECTORS, query_clusters
+from eeg2music.evaluation.breakdowns import VECTORS, query_clusters, several_windows
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.identification import Search
 from eeg2music.evaluation.retrieval_pictures import cosines, map_picture, matrix_picture, plane_of, ranks_picture
@@ -60,7 +60,8 @@ def _matrix(level: Mapping[str, Any], first: Mapping[str, UnitResult]) -> Pictur
     panels = {
         f"{kind} ({SPACES[kind]})": search for kind in VECTORS if (search := _search(first, BRAIN, kind)) is not None
     }
-    return matrix_picture(level_title(level, "retrieval matrix"), f"{_seeded(first)}, the brain's", panels)
+    title = level_title(level, "retrieval matrix")
+    return matrix_picture(title, f"{_seeded(first)}, the brain's", panels, of=_items(first))
 
 
 def _ranks(level: Mapping[str, Any], first: Mapping[str, UnitResult]) -> Picture | None:
@@ -70,12 +71,12 @@ def _ranks(level: Mapping[str, Any], first: Mapping[str, UnitResult]) -> Picture
         }
         for kind in VECTORS
     }
-    return ranks_picture(level_title(level, "ranks of the heard song"), _seeded(first), panels)
+    return ranks_picture(level_title(level, "ranks of the heard song"), _seeded(first), panels, of=_items(first))
 
 
 def _map(level: Mapping[str, Any], first: Mapping[str, UnitResult]) -> Picture | None:
     whose = f"{_seeded(first)}, in the scorer's embedding"
-    return map_picture(level_title(level, "map of the embeddings"), whose, _made(first))
+    return map_picture(level_title(level, "map of the embeddings"), whose, _made(first), of=_items(first))
 
 
 def _made(first: Mapping[str, UnitResult]) -> dict[str, Search]:
@@ -91,7 +92,13 @@ def _search(first: Mapping[str, UnitResult], name: str, kind: str) -> Search | N
     if matched is None or entry is None or not entry[kind]:
         return None
     clusters, subjects = query_clusters(matched, entry[kind]["cells"])
-    return Search(matched.query, matched.gallery, matched.target, clusters, subjects)
+    windows = several_windows(first[name].facts)
+    return Search(matched.query, matched.gallery, matched.target, clusters, subjects, windows)
+
+
+def _items(first: Mapping[str, UnitResult]) -> str:
+    """What the gallery holds, in the plural."""
+    return "songs" if several_windows(next(iter(first.values())).facts) is None else "windows"
 
 
 def _first(found: Mapping[str, Sequence[UnitResult]]) -> dict[str, UnitResult]:

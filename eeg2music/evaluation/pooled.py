@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from eeg2music.errors import DataError
-from eeg2music.evaluation.breakdowns import VECTORS, query_names
+from eeg2music.evaluation.breakdowns import VECTORS, query_names, several_windows
 from eeg2music.evaluation.identification import figures_of, score_tables
 from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.evaluation.units import Matched, UnitResult
@@ -42,15 +42,17 @@ def pooled_scores(results: Sequence[UnitResult]) -> dict[str, dict[str, Any] | N
     """
     found: dict[str, dict[str, Any] | None] = {}
     entries = [result.entry for result in results if result.entry is not None]
+    windows = several_windows(results[0].facts)
     for kind, which in VECTORS.items():
         scored: list[tuple[Matched, Mapping[str, Any]]] = [
             (getattr(result, which), result.entry[kind])
             for result in results
             if result.entry is not None and result.entry.get(kind) and getattr(result, which) is not None
         ]
-        found[kind] = {**_pooled(scored), "cells": _cells([score for _, score in scored])} if scored else None
+        found[kind] = {**_pooled(scored, windows), "cells": _cells([score for _, score in scored])} if scored else None
         if kind == "embedding":
-            found["embedding_centred"] = _pooled([(_centred(of), score) for of, score in scored]) if scored else None
+            centred = [(_centred(of), score) for of, score in scored]
+            found["embedding_centred"] = _pooled(centred, windows) if scored else None
     found["following"] = _following([entry["following"] for entry in entries if entry.get("following")])
     return found
 
@@ -77,7 +79,7 @@ def _centred(matched: Matched) -> Matched:
     return Matched(query, gallery, matched.target)
 
 
-def _pooled(scored: Sequence[tuple[Matched, Mapping[str, Any]]]) -> dict[str, Any]:
+def _pooled(scored: Sequence[tuple[Matched, Mapping[str, Any]]], gallery_songs: Sequence[str] | None) -> dict[str, Any]:
     first, score = scored[0]
     if any(not np.array_equal(matched.target, first.target) for matched, _ in scored) or any(
         other["cells"][key] != score["cells"][key] for _, other in scored for key in ("song", "subject", "n")
@@ -86,11 +88,20 @@ def _pooled(scored: Sequence[tuple[Matched, Mapping[str, Any]]]) -> dict[str, An
     songs, subjects = query_names(first, score["cells"])
     work_of = dict(zip(score["cells"]["song"], score["cells"].get("work", ()), strict=False))
     works = [work_of[song] for song in songs] if work_of else None
-    tables = [score_tables(similarity_matrix(matched.query, matched.gallery)) for matched, _ in scored]
+    tables = [score_tables(similarity_matrix(one.query, one.gallery), gallery_songs) for one, _ in scored]
     pairwise, top1 = (np.mean(kind, axis=0) for kind in zip(*tables, strict=True))
     rows = np.arange(len(first.target))
     return {
-        **figures_of(pairwise, top1, first.target, songs=songs, subjects=subjects, works=works, seed=score["seed"]),
+        **figures_of(
+            pairwise,
+            top1,
+            first.target,
+            songs=songs,
+            subjects=subjects,
+            works=works,
+            gallery_size=None if gallery_songs is None else score["gallery_size"],
+            seed=score["seed"],
+        ),
         "seeds": len(scored),
         "accuracy_by_seed": [float(table[rows, first.target].mean()) for table, _ in tables],
     }

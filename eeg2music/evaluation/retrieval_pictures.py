@@ -15,7 +15,7 @@ from eeg2music.evaluation.identification import Search
 from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.evaluation.units import spread
 from eeg2music.metrics.projection import Plane, principal_plane
-from eeg2music.metrics.retrieval import Kind, similarity_matrix, standing_among, topk_hit
+from eeg2music.metrics.retrieval import Kind, similarity_matrix, standing, standing_among, topk_hit, without_siblings
 from eeg2music.report.html import Picture
 from eeg2music.report.retrieval_figures import Cloud, Curve, embedding_map, rank_panels, similarity_panels
 
@@ -74,8 +74,10 @@ def ranks_picture(
         known = {whom: search for whom, search in searches.items() if len(set(search.clusters)) > 1}
         if not known:
             continue
-        size = len(next(iter(known.values())).gallery)
-        drawn[f"{name}, gallery {size}"] = {whom: rank_curve(search, kind=kind) for whom, search in known.items()}
+        curves = {whom: rank_curve(search, kind=kind) for whom, search in known.items()}
+        # Less the other windows of a song, where it has several.
+        size = int(next(iter(curves.values())).k[-1])
+        drawn[f"{name}, gallery {size}"] = curves
         counts = ", ".join(f"{_words(whom)} {len(search.query)}" for whom, search in known.items())
         told.append(f"{name}, {size} {of}: {counts}")
     if not drawn:
@@ -140,7 +142,11 @@ def rank_curve(search: Search, *, kind: Kind = "cosine") -> Curve:
     as in the scores: a query whose target ties counts by its chance. Among all of the gallery what was heard is for
     certain, which has no interval.
     """
-    found = standing_among(search.query, search.gallery, search.target, kind=kind)
+    if search.gallery_songs is None:
+        found = standing_among(search.query, search.gallery, search.target, kind=kind)
+    else:
+        similarity = similarity_matrix(search.query, search.gallery, kind=kind)
+        found = standing(*without_siblings(similarity, search.target, search.gallery_songs))
     size = found.gallery_size
     places = np.unique(np.geomspace(1, size, MOST_PLACES).round().astype(np.int64))
     places = places if size > MOST_PLACES else np.arange(1, size + 1)

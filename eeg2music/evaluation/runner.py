@@ -6,6 +6,7 @@ generated stems follow what was heard. Reads models and recordings, trains nothi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -17,7 +18,7 @@ from eeg2music.errors import ConfigError
 from eeg2music.evaluation.alike import Listened, hear_heard
 from eeg2music.evaluation.apart import distance, mean_of_seeds, small_stamps
 from eeg2music.evaluation.brain_map import brain_map
-from eeg2music.evaluation.breakdowns import level_breakdown
+from eeg2music.evaluation.breakdowns import level_breakdown, several_windows
 from eeg2music.evaluation.card import CARD_FILE
 from eeg2music.evaluation.circular import check_judge
 from eeg2music.evaluation.comparisons import brain_comparisons, seed_remarks, summary_comparisons
@@ -27,11 +28,13 @@ from eeg2music.evaluation.followed import followed_conditions
 from eeg2music.evaluation.heard import scorer_vectors
 from eeg2music.evaluation.known import check_split, refuse_known
 from eeg2music.evaluation.linear_decoder import edge_remarks
-from eeg2music.evaluation.material import further_songs, further_stems, scored_rows
+from eeg2music.evaluation.material import further_songs, further_stems
 from eeg2music.evaluation.page import write_scores
 from eeg2music.evaluation.parts import Parts
 from eeg2music.evaluation.pictures import level_pictures, map_facts
 from eeg2music.evaluation.pooled import pooled_scores
+from eeg2music.evaluation.prepared_lesson import refuse_shared
+from eeg2music.evaluation.prepared_material import scored_rows
 from eeg2music.evaluation.sound_files import FOLDER
 from eeg2music.evaluation.sounds import sound_units, sounds_level, sounds_seed
 from eeg2music.evaluation.sounds_scores import gather_sounds
@@ -53,6 +56,12 @@ __all__ = ["EvaluateConfig", "LevelConfig", "refuse_known", "run_evaluation"]
 SCHEMA = 3
 RECORDED = "recorded"
 SCORE_FILES = ("scores.json", "scores.md", CARD_FILE, "split.json", "report.html", FOLDER)
+
+
+MIX_ONLY = (
+    "The songs have no stems: embeddings and clips are compared by the mix alone. What needs stems is absent: control "
+    "curves, how generated stems follow the heard ones, stem by stem how near they come, and the ridge model."
+)
 
 
 def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", hook: Hook = no_hook) -> dict[str, Any]:
@@ -106,6 +115,7 @@ def run_evaluation(config: EvaluateConfig, out: Path, *, device: str = "auto", h
             *_work_remarks(split["test"]),
             # What the composer calls by one name is one song.
             *(_name_remarks(split["by_name_alone"]) if config.prepared else ()),
+            *([MIX_ONLY] if any(level.get("mix_only") for level in levels) else []),
         ],
         "warnings": split["look_alikes"]["warnings"],
     }
@@ -138,6 +148,14 @@ def check_evaluation(config: EvaluateConfig, out: Path) -> None:
             allowed="a manifest beside the prepared cache that it was made of",
             remedy="add prepared=CACHE",
         )
+    if config.fit.prepared:
+        if not config.prepared:
+            raise ConfigError(
+                "fit.prepared without prepared recordings to score",
+                allowed="both, or neither: simulated listeners are taught by others of their kind",
+                remedy="set prepared, or remove fit.prepared",
+            )
+        refuse_shared(Path(config.fit.prepared), Path(config.prepared))
 
 
 def _with_known_levels(config: EvaluateConfig) -> EvaluateConfig:
@@ -220,8 +238,9 @@ def _level_scores(
     scores: dict[str, dict[str, Any]] = {}
     apart: dict[str, Any] = {}
     facts: dict[str, Any] = {"style": None, "subjects": [], "songs": []}
+    windows: list[str] | None = None
     for name, results in found.items():
-        facts = results[0].facts
+        facts, windows = results[0].facts, several_windows(results[0].facts)
         by_seed = [result.entry for result in results if result.entry is not None]
         if by_seed:
             scores[name] = {**by_seed[0], "seeds": by_seed, "pooled": pooled_scores(results)}
@@ -231,7 +250,8 @@ def _level_scores(
             distance(
                 result.made.query,
                 reference.unheard(result.made.query.shape[1]),
-                result.made.target,
+                # Windows of one song are no two songs.
+                result.made.target if windows is None else np.array(windows)[result.made.target],
                 seed=result.entry["seed"],
                 allow_small=config.allow_small,
             )
@@ -250,6 +270,8 @@ def _level_scores(
         "name": level.name,
         "snr_db": level.snr_db,
         "style": facts["style"],
+        **_styles(facts),
+        **({"mix_only": True} if facts.get("mix_only") else {}),
         "subjects": facts["subjects"],
         "gallery": facts["songs"],
         "scores": scores,
@@ -260,6 +282,15 @@ def _level_scores(
         "expectations": judged.expectations,
         "at_chance": {"judged": judged.at_chance, "missed": judged.at_chance_missed},
     }
+
+
+def _styles(facts: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """How many songs each style has, where there are several."""
+    rows = facts.get("gallery", {})
+    if "style" not in rows:
+        return {}
+    of_songs = dict(zip(rows["song"], rows["style"], strict=True))
+    return {"styles": dict(Counter(of_songs.values()))}
 
 
 def _work_remarks(test: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ generator. Measures each condition by itself; `sounds_scores` puts them side by 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,16 +17,15 @@ from eeg2music.errors import ConfigError, DataError
 from eeg2music.evaluation.baselines import CODEC, through_codec
 from eeg2music.evaluation.brain import generate_clips
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
-from eeg2music.evaluation.heard import Heard
+from eeg2music.evaluation.heard import Heard, level_facts
 from eeg2music.evaluation.mix_scores import mix_scores
-from eeg2music.evaluation.reconstruction import reconstruction_scores
+from eeg2music.evaluation.reconstruction import MIX, reconstruction_scores
 from eeg2music.evaluation.units import (
     SCORING_COST,
     WITHOUT_RECORDING,
     Bench,
     Unit,
     UnitResult,
-    level_facts,
     spread,
     spread_rows,
 )
@@ -92,7 +92,7 @@ class SoundUnit(Unit):
 
     def _measured(self, clips: FloatArray, truth: FloatArray, chosen: Heard) -> dict[str, Any]:
         entry: dict[str, Any] = {
-            "windows": [list(pair) for pair in zip(chosen.query_songs, chosen.query_subjects, strict=True)],
+            "windows": [[*window] for window in chosen.query_labels],
             "written": spread(len(clips), self.written),
             "reconstruction": None,
             "stems": None,
@@ -100,9 +100,10 @@ class SoundUnit(Unit):
         }
         songs = chosen.query_works
         try:
-            entry["stems"] = mix_scores(clips, songs=songs, seed=self.seed)
+            if clips.shape[1] > 1:
+                entry["stems"] = mix_scores(clips, songs=songs, seed=self.seed)
             if self.condition != HEARD:
-                entry["reconstruction"] = reconstruction_scores(clips, truth, songs=songs, seed=self.seed)
+                entry["reconstruction"] = _nearness(clips, truth, songs, self.seed)
         except DataError as error:
             # Too few songs for a null: the clips can be listened to all the same.
             entry["why"] = str(error)
@@ -112,7 +113,15 @@ class SoundUnit(Unit):
         """(written, samples) sums, and (written, stem, samples) stems if they are wanted."""
         kept = np.ascontiguousarray(clips[spread(len(clips), self.written)], dtype=np.float32)
         sums = np.ascontiguousarray(kept.sum(1))
-        return {"mix": sums, "stems": kept} if self.stems else {"mix": sums}
+        return {"mix": sums, "stems": kept} if self.stems and kept.shape[1] > 1 else {"mix": sums}
+
+
+def _nearness(clips: FloatArray, truth: FloatArray, songs: Sequence[str], seed: int) -> list[dict[str, Any]]:
+    """`reconstruction_scores` by stem and mix, or by the mix alone where that is all that is known of the heard."""
+    if truth.shape[1] > 1:
+        return reconstruction_scores(clips, truth, songs=songs, seed=seed)
+    made = clips.sum(1, keepdims=True)
+    return reconstruction_scores(made, truth, songs=songs, seed=seed, stems=(MIX,), monophonic=(), summed=False)
 
 
 def sounds_level(config: EvaluateConfig) -> LevelConfig:

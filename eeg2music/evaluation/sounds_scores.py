@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from eeg2music.evaluation.config import EvaluateConfig
-from eeg2music.evaluation.material import further_songs, listening_songs
+from eeg2music.evaluation.material import further_songs, gallery_songs
 from eeg2music.evaluation.song_classes import agreement_of_classes, song_classes
 from eeg2music.evaluation.sound_files import FOLDER, at_one_level, bytes_of, safe_names
 from eeg2music.evaluation.sounds import CODEC, SOURCES, SoundUnit, sound_units, sounds_level, sounds_seed
@@ -56,8 +56,8 @@ def gather_sounds(config: EvaluateConfig, read: Read, further: Callable[[], Sequ
     waves, files, gain = _files(found, first)
     scores |= {
         "clips": len(first["windows"]),
-        "songs": len({song for song, _ in first["windows"]}),
-        "listeners": len({listener for _, listener in first["windows"]}),
+        "songs": len({window[0] for window in first["windows"]}),
+        "listeners": len({window[1] for window in first["windows"]}),
         "reconstruction": _with_ceiling({name: of["reconstruction"] for name, of in entries.items()}),
         "stems": {name: of["stems"] for name, of in entries.items() if of["stems"]},
         "classes": _classes(config, read, units, further),
@@ -105,8 +105,8 @@ def _classes(
         return {"why": {**why, "classes": lack}}
     result = agreement_of_classes(
         made,
-        songs=listening_songs(listening),
-        classes=song_classes(listening_songs(listening), listening.song_seconds),
+        songs=gallery_songs(listening),
+        classes=song_classes(gallery_songs(listening), listening.song_seconds),
         bank=np.concatenate(list(further())),
         bank_classes=song_classes(names, listening.song_seconds),
         seed=seed,
@@ -122,14 +122,15 @@ def _files(
     names = _names(windows)
     waves: dict[str, FloatArray] = {}
     files: list[dict[str, Any]] = [
-        {"song": song, "listener": listener, "files": {}, "stems": {}} for song, listener in windows
+        {"song": " from ".join([song, *start]), "listener": listener, "files": {}, "stems": {}}
+        for song, listener, *start in windows
     ]
     for condition, result in found.items():
         for place, (name, listed) in enumerate(zip(names, files, strict=True)):
             if result.sounds is None:
                 continue
             # What was heard is the same for every listener.
-            stem = f"{FOLDER}/{condition}/{name[0] if condition in SOURCES else '-'.join(name)}"
+            stem = f"{FOLDER}/{condition}/{'-'.join(name[:1] + name[2:] if condition in SOURCES else name)}"
             waves[f"{stem}.wav"] = result.sounds["mix"][place]
             listed["files"][condition] = f"{stem}.wav"
             if "stems" in result.sounds:
@@ -140,7 +141,6 @@ def _files(
     return waves, files, gain
 
 
-def _names(windows: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
-    """Song and listener as parts of a file's name."""
-    songs, listeners = (safe_names([window[part] for window in windows]) for part in (0, 1))
-    return list(zip(songs, listeners, strict=True))
+def _names(windows: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    """Song, listener and start, where that is told, as parts of a file's name."""
+    return list(zip(*(safe_names(part) for part in zip(*windows, strict=True)), strict=True))

@@ -147,6 +147,15 @@ def level_title(level: Mapping[str, Any], what: str = "") -> str:
     return f"{level['name']}{ratio}" + (f": {what}" if what else "")
 
 
+def styles_text(level: Mapping[str, Any]) -> str:
+    """Of what style the songs of a level are, in words.
+
+    >>> styles_text({"style": "funk"}), styles_text({"style": "mixed", "styles": {"funk": 8, "waltz": 8}})
+    ('style funk', '2 styles')
+    """
+    return f"{len(level['styles'])} styles" if "styles" in level else f"style {level['style']}"
+
+
 def seeds_text(count: int) -> str:
     """How many seeds, in words."""
     return "1 seed" if count == 1 else f"{count} seeds"

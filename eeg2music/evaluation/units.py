@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from eeg2music.compatibility import check_clap
 from eeg2music.errors import ConfigError, DataError
-from eeg2music.evaluation.baselines import BASELINES, CODEC, RIDGE, Baselines, through_codec
+from eeg2music.evaluation.baselines import BASELINES, CODEC, RIDGE, Baselines, Recorded, through_codec
 from eeg2music.evaluation.brain import (
     CONTROLS,
     Evidence,
@@ -28,9 +28,18 @@ from eeg2music.evaluation.brain import (
 )
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
 from eeg2music.evaluation.follow import following
-from eeg2music.evaluation.heard import Heard, audio_conditions, condition_vectors, curve_vectors, scorer_vectors
+from eeg2music.evaluation.heard import (
+    Heard,
+    audio_conditions,
+    condition_vectors,
+    curve_vectors,
+    level_facts,
+    next_listeners,
+    scorer_vectors,
+)
 from eeg2music.evaluation.known import refuse_known
-from eeg2music.evaluation.material import composed_tempi, further_songs, prepared_heard, simulated_heard
+from eeg2music.evaluation.material import composed_tempi, further_songs, simulated_heard
+from eeg2music.evaluation.prepared_material import prepared_heard, prepared_others
 from eeg2music.pipeline import Hook, SamplingConfig, load_pipeline, no_hook
 from eeg2music.scoring.encoder import ScorerNet
 from eeg2music.seeding import derive_seed
@@ -115,7 +124,8 @@ class UnitResult:
     ----------
     entry : its scores, ready for JSON; None for a control that the material does not allow
     why : what the material lacks for it
-    facts : of the level: "style", "subjects", "songs", their declared "works" and the hashes of their files, "stimuli"
+    facts : of the level: "style", "subjects", "songs", their declared "works" and the hashes of their files, "stimuli";
+        "gallery" and "mix_only" as `level_facts` has them
     decoded : the embeddings in the conditioning space; None without conditions
     made : the generated clips in the scorer's embedding, if any were generated
     sounds : clips that are kept to be listened to, by name; units that score keep none
@@ -179,7 +189,8 @@ class Bench:
         self._pipeline = load_pipeline(folder, device)
         self._clap, self._scorer = load_clap(folder / "clap"), load_model(ScorerNet, folder / "scorer")
         check_clap(folder, self._clap, self._pipeline.manifests)
-        self._baselines = Baselines(self._clap, None if config.prepared else config.listening, config.fit)
+        source = Recorded(Path(config.prepared), config.genres) if config.prepared else config.listening
+        self._baselines = Baselines(self._clap, source, config.fit)
         self._music: _Music | None = None
         self._last: tuple[_Recordings | None, Evidence] | None = None
 
@@ -201,7 +212,7 @@ class Bench:
             self._last = None
             self._last = (which, self._listen(unit))
         if unit.condition == OTHER and self._last[1].other is None:
-            self._last = (which, replace(self._last[1], other=self._others(unit)))
+            self._last = (which, replace(self._last[1], other=self._others(unit, self._last[1].heard)))
         return replace(self._last[1], seed=unit.seed)
 
     @property
@@ -243,7 +254,8 @@ class Bench:
         entry["curves"] = curves_score(conditions, evidence)
         decoded = curves = None
         if conditions is not None:
-            decoded = Matched(condition_vectors(conditions), condition_vectors(evidence.oracle), heard.target)
+            vectors = condition_vectors(conditions, like=evidence.oracle)
+            decoded = Matched(vectors, condition_vectors(evidence.oracle), heard.target)
             if entry["curves"]:
                 curves = Matched(curve_vectors(conditions), curve_vectors(evidence.oracle), heard.target)
         rows = spread_rows(heard, unit.clips)
@@ -258,7 +270,8 @@ class Bench:
             return UnitResult(None, facts, why="it is scored by its clips alone, and none are generated here")
         songs, place = np.unique(evidence.heard.target[rows], return_inverse=True)
         clips = through_codec(self._pipeline.codec, evidence.heard.stems[songs])[place]
-        entry["given"] = {"words": f"each stem by itself, of the {len(songs)} songs that clips are scored for"}
+        what = "the mix" if evidence.heard.mix_only else "each stem by itself"
+        entry["given"] = {"words": f"{what}, of the {len(songs)} songs that clips are scored for"}
         return UnitResult(entry, facts, made=self._score_clips(clips, evidence, rows, entry))
 
     def _score_clips(
@@ -267,7 +280,7 @@ class Bench:
         """Put into `entry` how clips (clip, stem, samples) of some queries score; returns their vectors."""
         gallery = self._know(evidence.heard.stems).gallery
         entry["generated"] = generated_score(clips, evidence, gallery, rows)
-        entry["following"] = self._following(clips, evidence, rows)
+        entry["following"] = None if evidence.heard.mix_only else self._following(clips, evidence, rows)
         # Vectors, not clips: hundreds of clips of every condition would fill the memory.
         return Matched(scorer_vectors(self._scorer, clips), gallery, evidence.heard.target[rows])
 
@@ -287,7 +300,7 @@ class Bench:
     def _listen(self, unit: Unit) -> Evidence:
         config = self._config
         if config.prepared:
-            heard = prepared_heard(Path(config.prepared), config.split)
+            heard = prepared_heard(Path(config.prepared), config.split, genres=config.genres)
             refuse_known(self._folder, heard)
         else:
             heard = self._simulate(unit, unit.seed)
@@ -301,19 +314,24 @@ class Bench:
         stems = None if self._music is None else self._music.stems
         return simulated_heard(self._config.listening, unit.snr_db, stems, seed=seed)
 
-    def _others(self, unit: Unit) -> Heard | None:
+    def _others(self, unit: Unit, heard: Heard) -> Heard | None:
         """The next listener's recording of a second presentation, query by query.
 
-        Its noise and pauses are drawn anew: pooled over listeners, the brain's own recordings in another order would
-        give the brain's own score.
+        Simulated, its noise and pauses are drawn anew: pooled over listeners, the brain's own recordings in another
+        order would give the brain's own score.
         """
-        if self._config.prepared or len(self._config.listening.subjects) < 2:
+        if self._config.prepared:
+            return prepared_others(Path(self._config.prepared), heard, self._config.split)
+        if len(self._config.listening.subjects) < 2:
             return None
         return next_listeners(self._simulate(unit, derive_seed(unit.seed, "second presentation")))
 
     def _why_no_other(self) -> str:
         if self._config.prepared:
-            return "it takes a second presentation of each song, which is made for simulated listeners only"
+            return (
+                "it takes a second presentation of each song to another listener: recordings of the first, in another "
+                "order, would give the brain's own score"
+            )
         return "it takes two or more listeners"
 
     def _know(self, stems: FloatArray) -> _Music:
@@ -321,37 +339,6 @@ class Bench:
             oracle = audio_conditions(self._clap, stems)
             self._music = _Music(stems, oracle, scorer_vectors(self._scorer, stems))
         return self._music
-
-
-def next_listeners(heard: Heard) -> Heard | None:
-    """The same songs by the next listener, query by query; None with a single listener.
-
-    Pooled over listeners these are the same pairs of window and song in another order: give it the recordings of
-    another presentation than the one it is compared with.
-    """
-    names = sorted(set(heard.query_subjects))
-    if len(names) < 2:
-        return None
-    following_name = dict(zip(names, [*names[1:], names[0]], strict=True))
-    place = {
-        (window.subject, row): index
-        for index, (window, row) in enumerate(zip(heard.windows, heard.target, strict=True))
-    }
-    pairs = [(following_name[window.subject], row) for window, row in zip(heard.windows, heard.target, strict=True)]
-    if any(pair not in place for pair in pairs):
-        return None
-    return heard.select([place[pair] for pair in pairs])
-
-
-def level_facts(heard: Heard) -> dict[str, Any]:
-    """What is said of a level."""
-    return {
-        "style": heard.style,
-        "subjects": sorted(set(heard.query_subjects)),
-        "songs": sorted(heard.songs),
-        "works": dict(heard.works),
-        "stimuli": sorted(heard.stimuli),
-    }
 
 
 def spread_rows(heard: Heard, count: int) -> list[int]:

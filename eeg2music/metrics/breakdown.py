@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from eeg2music.errors import InputError
 from eeg2music.metrics.checks import Float64, finite
-from eeg2music.metrics.retrieval import Standing, standing, summarise, tie_margin
+from eeg2music.metrics.retrieval import Standing, standing, summarise, tie_margin, without_siblings
 
 Labels = Mapping[str, Sequence[Hashable]]
 
@@ -29,6 +29,7 @@ def breakdown(
     gallery_labels: Labels | None = None,
     ks: Sequence[int] = (1, 5, 10),
     ways: Sequence[int] = (),
+    apart: str | None = None,
 ) -> list[dict[str, Any]]:
     """Retrieval scores overall, per value of each query label, and within each gallery label.
 
@@ -41,6 +42,8 @@ def breakdown(
     gallery_labels : by name, one label per gallery item, as {"style": [...], "song": [...]}: one row in which each
         query's gallery is cut to the items that share its target's label
     ks, ways : as in `metrics.retrieval.summarise`
+    apart : a gallery label (the song) whose items are told apart in the row within it alone: in every other row a
+        query's gallery holds its target and the items of other songs
 
     Returns
     -------
@@ -63,7 +66,6 @@ def breakdown(
     index = np.asarray(target_index)
     # Ties are judged alike in every row, so the margin is that of the whole matrix. This also checks the shapes.
     margin = tie_margin(values)
-    whole = standing(values, index, tolerance=margin)
     of_query = {
         name: _codes(f"query label {name!r}", labels, len(values)) for name, labels in (query_labels or {}).items()
     }
@@ -73,6 +75,9 @@ def breakdown(
     }
     for name in of_query.keys() & of_item.keys():
         _same_labels(name, list((query_labels or {})[name]), list((gallery_labels or {})[name]), index)
+    siblings = None if apart is None else of_item[apart][1]
+    cut = (values, index) if siblings is None else without_siblings(values, index, siblings.tolist())
+    whole = standing(*cut, tolerance=margin)
     rows: list[dict[str, Any]] = [
         {"group": "overall", "value": None, "left_out": 0, **summarise([whole], ks, ways=ways)}
     ]
@@ -82,7 +87,8 @@ def breakdown(
             part = Standing(whole.above[chosen], whole.level[chosen], whole.gallery_size)
             rows.append({"group": name, "value": _plain(value), "left_out": 0, **summarise([part], ks, ways=ways)})
     for name, (_, codes) in of_item.items():
-        rows.append({"group": f"within {name}", "value": None, **_within(values, index, codes, margin, ks, ways)})
+        left = None if name == apart else siblings
+        rows.append({"group": f"within {name}", "value": None, **_within(values, index, codes, left, margin, ks, ways)})
     return rows
 
 
@@ -90,19 +96,22 @@ def _within(
     values: Float64,
     index: NDArray[np.int64],
     codes: NDArray[np.int64],
+    siblings: NDArray[np.int64] | None,
     margin: float,
     ks: Sequence[int],
     ways: Sequence[int],
 ) -> dict[str, Any]:
-    """One row of scores, each query against the items that share its target's code."""
+    """One row of scores, each query against the items that share its target's code, less its target's siblings."""
     parts, left_out = [], 0
     for code in np.unique(codes[index]):
         queries, items = np.flatnonzero(codes[index] == code), np.flatnonzero(codes == code)
-        if len(items) < 2:
+        block, place = values[np.ix_(queries, items)], np.searchsorted(items, index[queries])
+        if siblings is not None:
+            block, place = without_siblings(block, place, siblings[items].tolist())
+        if block.shape[1] < 2:
             left_out += len(queries)
             continue
-        place = np.searchsorted(items, index[queries])
-        parts.append(standing(values[np.ix_(queries, items)], place, tolerance=margin))
+        parts.append(standing(block, place, tolerance=margin))
     if parts:
         return {"left_out": left_out, **summarise(parts, ks, ways=ways)}
     # The same keys with nothing in them, so that a table shows the gap.

@@ -11,7 +11,7 @@ about top-1 0.55): report it beside top-k, with the gallery size, as `retrieval_
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from scipy.special import gammaln
 
 from eeg2music.errors import InputError
 from eeg2music.metrics.chance import PAIRWISE_CHANCE, median_rank_chance, reciprocal_rank_chance, topk_chance
-from eeg2music.metrics.checks import Float64, embeddings, finite, same_dim
+from eeg2music.metrics.checks import Float64, embeddings, finite, label_codes, same_dim
 
 Kind = Literal["cosine", "correlation"]
 
@@ -77,6 +77,44 @@ def standing(similarity: ArrayLike, target_index: ArrayLike, *, tolerance: float
         raise InputError(f"similarity has shape {values.shape}", allowed="(query, gallery)")
     index = _target_index(target_index, *values.shape)
     return _count(values, index, tie_margin(values) if tolerance is None else tolerance)
+
+
+def without_siblings(
+    similarity: ArrayLike, target_index: ArrayLike, groups: Sequence[Hashable]
+) -> tuple[Float64, NDArray[np.int64]]:
+    """Cut each query's gallery to its target and the items of other groups (songs).
+
+    Of a song with several windows in the gallery one is the target; that the others are confused with it says nothing
+    of whether the song was found.
+
+    Parameters
+    ----------
+    similarity : (n, g)
+    target_index : (n,) column of each query's target
+    groups : (g,) group of each item, as many items in each
+
+    Returns
+    -------
+    (n, smaller g) and the (n,) column of each query's target there
+
+    Raises
+    ------
+    InputError
+        If groups differ in size, so that chance would differ from query to query.
+
+    >>> cut, place = without_siblings([[0.1, 0.2, 0.3, 0.4]], [1], ["a", "a", "b", "b"])
+    >>> cut.tolist(), place.tolist()
+    ([[0.2, 0.3, 0.4]], [0])
+    """
+    values = np.asarray(similarity, dtype=np.float64)
+    index = _target_index(target_index, *values.shape)
+    codes = label_codes("groups", groups, values.shape[1])
+    if len(set(np.bincount(codes).tolist())) > 1:
+        raise InputError("Songs have different numbers of windows in the gallery", allowed="as many of each")
+    kept = codes != codes[index][:, None]
+    kept[np.arange(len(index)), index] = True
+    columns = np.nonzero(kept)[1].reshape(len(index), -1)
+    return np.take_along_axis(values, columns, axis=1), np.argmax(columns == index[:, None], axis=1)
 
 
 def tie_margin(similarity: Float64) -> float:

@@ -61,21 +61,29 @@ def _window(subject: str, song: str, channels: int) -> Window:
 
 @pytest.fixture
 def write_cache(tmp_path: Path) -> WriteCache:
-    """Write a prepared cache by hand: rows of (subject, song, stimulus onset, first sample), and {song: work}."""
+    """Write a prepared cache by hand: rows of (subject, song, stimulus onset, first sample), and {song: work}.
+
+    noise : recordings of noise with known positions, in place of ramps
+    """
 
     def write(
         rows: list[tuple[str, str | None, float, int]],
         *,
         stems: tuple[str, ...] = STEMS,
         works: Mapping[str | None, str] = MappingProxyType({}),
+        name: str = "cache",
+        noise: bool = False,
     ) -> Path:
-        cache = tmp_path / "cache"
+        cache = tmp_path / name
         (cache / "signals").mkdir(parents=True)
         subjects = sorted({row[0] for row in rows})
         for subject in subjects:
-            samples = np.arange(30 * EEG_RATE_HZ, dtype=np.float32)
-            np.save(cache / "signals" / f"{subject}.npy", np.tile(samples, (4, 1)))
-        channels = {"names": ["a", "b", "c", "d"], "positions_m": [None] * 4, "good": [True] * 4}
+            samples = np.tile(np.arange(30 * EEG_RATE_HZ, dtype=np.float32), (4, 1))
+            if noise:
+                samples = numpy_rng(0, subject).standard_normal(samples.shape, dtype=np.float32)
+            np.save(cache / "signals" / f"{subject}.npy", samples)
+        places = [[0.09, 0.0, 0.0], [-0.09, 0.0, 0.0], [0.0, 0.09, 0.0], [0.0, 0.0, 0.09]] if noise else [None] * 4
+        channels = {"names": ["a", "b", "c", "d"], "positions_m": places, "good": [True] * 4}
         meta = {
             "schema": SCHEMA, "kind": "eeg", "sfreq_hz": EEG_RATE_HZ, "subjects": subjects, "n_channels_max": 4,
             "channels_by_recording": dict.fromkeys(subjects, channels), "content_hash": "x",
@@ -94,9 +102,9 @@ def write_cache(tmp_path: Path) -> WriteCache:
             )  # fmt: skip
         (cache / "windows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         for song in sorted({row[1] for row in rows if row[1]}):
-            for name in stems:
-                audio = 0.1 * numpy_rng(0, song, name).standard_normal(8 * SAMPLE_RATE_HZ)
-                write_audio(tmp_path / "stimuli" / song / f"{name}.wav", audio.astype(np.float32))
+            for stem in stems:
+                audio = 0.1 * numpy_rng(0, song, stem).standard_normal(8 * SAMPLE_RATE_HZ)
+                write_audio(tmp_path / "stimuli" / song / f"{stem}.wav", audio.astype(np.float32))
         return cache
 
     return write

@@ -19,6 +19,7 @@ from eeg2music.evaluation import baselines, lesson
 from eeg2music.evaluation.baselines import (
     BASELINES,
     Baselines,
+    Recorded,
     session_positions,
     stretches_beside,
     through_codec,
@@ -124,7 +125,7 @@ def test_of_a_prepared_song_the_files_are_read_beside_the_window(evidence: Evide
     windows = [replace(window, stimulus_file=tmp_path / "mix.wav", stimulus_start_s=2.0) for window in heard.windows]
     ear = Ear()
     there = replace(evidence, heard=replace(heard, windows=tuple(windows)))
-    Baselines(ear, None, SMALL).conditions("song_oracle", there, None)
+    Baselines(ear, Recorded(Path("cache"), {}), SMALL).conditions("song_oracle", there, None)
     first, second = (ear.heard[row][0].numpy() for row in (0, 2))
     assert np.allclose(first, ramp[: 2 * SAMPLE_RATE_HZ], atol=1e-4)
     assert np.allclose(second, ramp[7 * SAMPLE_RATE_HZ :], atol=1e-4)
@@ -138,8 +139,8 @@ def test_a_song_without_a_rest_has_no_song_oracle(evidence: Evidence) -> None:
 
 @pytest.mark.parametrize("name", ["ridge", "genre_oracle", "signal_blind"])
 def test_in_a_cache_nothing_is_left_to_learn_from(evidence: Evidence, name: str) -> None:
-    with pytest.raises(DataError, match="none is left to learn from"):
-        Baselines(Ear(), None, SMALL).conditions(name, evidence, None)
+    with pytest.raises(DataError, match=r"every listener and song of the recordings is scored, and fit\.prepared"):
+        Baselines(Ear(), Recorded(Path("cache"), {}), SMALL).conditions(name, evidence, None)
 
 
 def test_the_genre_tells_nothing_where_all_songs_share_it(
@@ -178,7 +179,7 @@ def test_positions_go_by_time_within_each_recording(make_heard: MakeHeard) -> No
 
 
 def test_a_song_of_the_gallery_in_the_lesson_is_refused(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
-    planted = Lesson(("funk-21-0900", evidence.heard.songs[1]), (), evidence.oracle[slice(0, 2)])
+    planted = Lesson(("funk-21-0900", evidence.heard.songs[1]), ("funk", "funk"), (), evidence.oracle[slice(0, 2)])
     monkeypatch.setattr(baselines, "make_lesson", lambda *_: planted)
     for name in ("genre_oracle", "signal_blind", "ridge"):
         with pytest.raises(LeakError, match=evidence.heard.songs[1]):
@@ -187,7 +188,7 @@ def test_a_song_of_the_gallery_in_the_lesson_is_refused(evidence: Evidence, monk
 
 def test_a_listener_of_the_test_in_the_lesson_is_refused(evidence: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "lesson_listeners", lambda fit: ["unseen02"])
-    monkeypatch.setattr(baselines, "make_lesson", lambda *_: Lesson(("funk-21-0900",), (), evidence.oracle))
+    monkeypatch.setattr(baselines, "make_lesson", lambda *_: Lesson(("funk-21-0900",), ("funk",), (), evidence.oracle))
     with pytest.raises(LeakError, match="sub-unseen02"):
         Baselines(Ear(), SHORT, SMALL).conditions("ridge", evidence, 0.0)
 
@@ -211,9 +212,9 @@ def test_the_signals_of_the_test_do_not_reach_the_fit(
 ) -> None:
     fitted = []
 
-    def watched(pipeline: Any, windows: Sequence[Window], rows: Sequence[int], conditions: Conditions) -> Any:
+    def watched(pipeline: Any, windows: Sequence[Window], *rest: Any) -> Any:
         fitted.append([window.window_id for window in windows])
-        return fit_linear_decoder(pipeline, windows, rows, conditions)
+        return fit_linear_decoder(pipeline, windows, *rest)
 
     monkeypatch.setattr(baselines, "fit_linear_decoder", watched)
     known = taught.conditions("ridge", evidence, 0.0)

@@ -16,10 +16,10 @@ from eeg2music.evaluation.material import (
     composed_tempi,
     gallery_stems,
     listening_songs,
-    prepared_heard,
     simulated_heard,
     song_windows,
 )
+from eeg2music.evaluation.prepared_material import prepared_heard, prepared_others
 from eeg2music.simulation.composer import compose
 from eeg2music.types import EEG_RATE_HZ, SAMPLE_RATE_HZ, STEMS, Event, Recording
 
@@ -160,7 +160,7 @@ def test_recordings_without_music(write_cache: WriteCache) -> None:
 
 
 def test_music_without_stems(write_cache: WriteCache) -> None:
-    with pytest.raises(DataError, match=r"one lacks harmony\.wav, melody\.wav"):
+    with pytest.raises(DataError, match=r"one lacks harmony\.wav, melody\.wav.*or no stem"):
         prepared_heard(write_cache([("sub-a", "one", 1.0, 64)], stems=("drums", "bass")))
 
 
@@ -170,3 +170,34 @@ def test_tempi_are_those_of_the_composer() -> None:
     tempi = composed_tempi(config, [other, one, other])
     expected = [compose(name, duration_s=config.song_seconds).tempo_bpm for name in (other, one, other)]
     assert tempi == expected and tempi[0] != tempi[1]
+
+
+# -- other listeners of a prepared cache -------------------------------------------------------
+
+TWICE = [
+    ("sub-a", "one", 1.0, 64), ("sub-a", "two", 7.0, 448), ("sub-a", "one", 13.0, 832), ("sub-a", "two", 19.0, 1216),
+    ("sub-b", "two", 2.0, 128), ("sub-b", "one", 8.0, 512), ("sub-b", "two", 14.0, 896), ("sub-b", "one", 20.0, 1280),
+]  # fmt: skip
+
+
+def test_the_other_listener_is_the_next_in_a_further_presentation_of_the_same_stretch(write_cache: WriteCache) -> None:
+    later = ("sub-b", "one", 20.0, 1290)  # another stretch of the same presentation
+    cache = write_cache([*TWICE[:-1], later, TWICE[-1]])
+    heard = prepared_heard(cache)
+    others = prepared_others(cache, heard)
+    assert others is not None
+    assert others.query_songs == heard.query_songs == tuple(window.stimulus_id for window in others.windows)
+    assert [(w.subject, w.start_s) for w in others.windows] == [
+        ("sub-b", 20.0), ("sub-b", 14.0), ("sub-a", 19.0), ("sub-a", 13.0),
+    ]  # fmt: skip
+    assert not {w.window_id for w in others.windows} & {w.window_id for w in heard.windows}
+
+
+def test_of_one_presentation_there_is_no_other_listener(write_cache: WriteCache) -> None:
+    cache = write_cache([*TWICE[:2], *TWICE[4:6]])
+    assert prepared_others(cache, prepared_heard(cache)) is None
+
+
+def test_a_listener_is_not_the_other_of_themselves(write_cache: WriteCache) -> None:
+    cache = write_cache(TWICE[:6])  # sub-a alone heard everything twice
+    assert prepared_others(cache, prepared_heard(cache)) is None

@@ -43,6 +43,19 @@ def test_a_constant_decoder_lies_on_the_line_of_chance() -> None:
     assert curve.share.tolist() == pytest.approx([k / SONGS for k in range(1, SONGS + 1)])
 
 
+def test_other_windows_of_the_song_that_was_heard_are_no_rivals() -> None:
+    songs, rng = [f"s{row}" for row in range(SONGS)], numpy_rng(1, "windows")
+    gallery = np.tile(search(0.0).gallery, (2, 1)) + 1e-3 * rng.normal(size=(2 * SONGS, DIM))
+    # Each query is like the other window of its song, and next like its own.
+    of = Search(np.roll(gallery, SONGS, axis=0), gallery, np.arange(2 * SONGS), 2 * songs)
+    assert rank_curve(of).share[0] == 0.0
+    told = of._replace(gallery_songs=2 * songs)
+    curve = rank_curve(told)
+    assert curve.share[0] == 1.0 and curve.k[-1] == 2 * SONGS - 1
+    ranks = ranks_picture("Ranks", "Seed 1", {"scorer": {"ours": told}}, of="windows")
+    assert ranks is not None and "scorer, 15 windows: ours 16." in ranks[1]
+
+
 def test_of_a_large_gallery_some_k_are_drawn() -> None:
     found = search(2.0, 150)
     curve = rank_curve(found)

@@ -144,7 +144,8 @@ def test_generated_clips_are_scored_with_their_distance_and_following(scores: di
     assert -1 <= entry["following"]["mean"] <= 1
     assert entry["following"]["n"] == 3
     assert -1 <= entry["following"]["mean_by_listener"] <= 1
-    assert -1 <= entry["following"]["null_by_beat"] <= 1
+    # Two of the three clips are of one song: they cannot all be paired with another's.
+    assert entry["following"]["null"] is entry["following"]["null_by_beat"] is None
     assert set(entry["following"]["lag_s_by_listener"]) == {"sub-a", "sub-b"}
     assert set(level["distances"]) == {"brain", "no_brain"}
     assert level["distances"]["brain"]["too_few_for_frechet"] is True
@@ -336,11 +337,12 @@ def test_recordings_are_scored_without_a_ratio_and_say_what_is_missing(
 ) -> None:
     read: list[Path] = []
 
-    def prepared(cache: Path, split: str | None) -> Heard:
+    def prepared(cache: Path, split: str | None, *, genres: object) -> Heard:
         read.append(cache)
         return replace(make_heard(4), works={"song-0": "w", "song-1": "w"})
 
     monkeypatch.setattr(units, "prepared_heard", prepared)
+    monkeypatch.setattr(units, "prepared_others", lambda *_: None)
     monkeypatch.setattr("eeg2music.evaluation.parts._material", lambda config: {})
     monkeypatch.setattr("eeg2music.evaluation.runner.PreparedDataset", lambda cache: None)
     monkeypatch.setattr("eeg2music.evaluation.runner.brain_map", lambda *_: ("Brain maps", "", None))

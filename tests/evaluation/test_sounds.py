@@ -276,7 +276,7 @@ def test_without_clips_nothing_is_made_and_the_reason_stands(
 def test_prepared_music_says_why_it_has_no_classes(
     tiny_checkpoint: Path, tmp_path: Path, make_heard: MakeHeard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(units, "prepared_heard", lambda cache, split: make_heard(4, subjects=("sub-a",)))
+    monkeypatch.setattr(units, "prepared_heard", lambda *_, **__: make_heard(4, subjects=("sub-a",)))
     monkeypatch.setattr("eeg2music.evaluation.parts._material", lambda config: {})
     monkeypatch.setattr("eeg2music.evaluation.runner.hear_heard", lambda *_: None)
     monkeypatch.setattr("eeg2music.evaluation.runner.PreparedDataset", lambda cache: None)

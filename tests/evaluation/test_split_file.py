@@ -13,8 +13,9 @@ from eeg2music import cli
 from eeg2music.errors import DataError, LeakError
 from eeg2music.evaluation.alike import Listened, hear_heard
 from eeg2music.evaluation.config import EvaluateConfig
-from eeg2music.evaluation.material import ListeningConfig, prepared_heard
+from eeg2music.evaluation.material import ListeningConfig
 from eeg2music.evaluation.parts import _material
+from eeg2music.evaluation.prepared_material import prepared_heard, prepared_others
 from eeg2music.evaluation.split_cache import SplitConfig, split_cache
 from eeg2music.files import read_json, sha256_file, sha256_json, write_json
 from eeg2music.recordings.prepared import PreparedDataset
@@ -57,6 +58,15 @@ def test_the_test_side_alone_is_scored(made: tuple[Path, Path, dict[str, Any]]) 
     sides = read_split(file, PreparedDataset(cache))
     assert len(sides.train) == body["windows"]["train"] and not set(sides.train) & set(sides.test)
     assert sides.told == {"by": "song and subject", "sha256": body["sha256"]}
+
+
+def test_the_other_listener_is_of_the_test_side(write_cache: WriteCache, tmp_path: Path) -> None:
+    """Listeners who are trained on heard the songs again, too."""
+    again = [(who, song, onset_s + 100.0, first + 6400) for who, song, onset_s, first in ROWS]
+    cache, file = write_cache([*ROWS, *again]), tmp_path / "split.json"
+    body = split_cache(cache, file, SplitConfig(by="grid", test_share=0.5, listen=False))
+    others = prepared_others(cache, prepared_heard(cache, str(file)), str(file))
+    assert others is not None and set(others.query_subjects) == set(body["test"]["subjects"])
 
 
 def test_what_is_listened_to_and_kept_follows_the_manifest(made: tuple[Path, Path, dict[str, Any]]) -> None:

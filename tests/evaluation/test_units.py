@@ -12,9 +12,9 @@ import pytest
 from eeg2music.evaluation.baselines import BASELINES
 from eeg2music.evaluation.brain import CONTROLS
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
-from eeg2music.evaluation.heard import Heard
+from eeg2music.evaluation.heard import Heard, next_listeners
 from eeg2music.evaluation.material import ListeningConfig
-from eeg2music.evaluation.units import Bench, Unit, in_order, level_units, next_listeners, spread_rows, unit_of
+from eeg2music.evaluation.units import Bench, Unit, in_order, level_units, spread_rows, unit_of
 
 MakeHeard = Callable[..., Heard]
 
