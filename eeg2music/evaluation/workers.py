@@ -145,10 +145,10 @@ def _end_with_parent() -> None:
 
 
 def _work(config: EvaluateConfig, folder: Path, device: str, unit: Unit) -> UnitResult:
-    return unit.score(_bench(config, folder, device))
+    return unit.score(_bench(config.model_dump_json(), folder, device))
 
 
 @lru_cache(maxsize=1)
-def _bench(config: EvaluateConfig, folder: Path, device: str) -> Bench:
-    """This process's own."""
-    return Bench(config, folder, device)
+def _bench(config: str, folder: Path, device: str) -> Bench:
+    """This process's own. `config` as JSON: mappings have no hash."""
+    return Bench(EvaluateConfig.model_validate_json(config), folder, device)
