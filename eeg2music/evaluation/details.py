@@ -23,6 +23,7 @@ from eeg2music.evaluation.tables import (
     p_text,
     seeds_text,
     together,
+    with_limits,
 )
 from eeg2music.report.words import NO_FINDING
 
@@ -37,8 +38,8 @@ def summary_table(scores: Mapping[str, Any]) -> dict[str, Any]:
     """The brain at every level, and at the first level every control: what a paper shows."""
     heads = ["level", "condition"]
     for kind in KINDS:
-        heads += [f"{kind}: pairwise", "95 % interval", "p", "p, corrected", "top-1"]
-    heads += ["onset correlation", "KAD", "queries", "clips", "gallery"]
+        heads += [f"{kind}: pairwise [95 %]", "p (corrected)", "top-1"]
+    heads += ["onset correlation [95 %]", "KAD", "queries", "clips", "gallery"]
     compared = scores["summary_comparisons"]
     p_corrected = {(row["level"], row["condition"], row["kind"]): row["p_corrected"] for row in compared["rows"]}
     rows = [
@@ -50,8 +51,8 @@ def summary_table(scores: Mapping[str, Any]) -> dict[str, Any]:
         f"{together(count).capitalize()}. {POOLED} Chance is 0.5 pairwise, and for top-1 one in the "
         f"gallery: {_top1_chance(scores)}. p: pairwise, uncorrected; corrected: by Holm's method over all "
         f"{compared['count']} of this table. {smallest_line(compared)} {DISAGREE} Onset "
-        "correlation: generated and heard stems, one lag for all; KAD: kernel distance of all clips from music. Their "
-        "intervals stand below. So do each seed's figures, and the controls at further levels."
+        "correlation: generated and heard stems, one lag for all; KAD: kernel distance of all clips from music. Its "
+        "interval stands below. So do each seed's figures, and the controls at further levels."
     )
     if any(NO_FINDING[0] in level["scores"] for level in scores["levels"]):
         note += f" {NO_EMBEDDING}"
@@ -136,15 +137,17 @@ def _summary_cells(
     for kind in KINDS:
         pooled = of["pooled"].get(kind)
         if pooled is None or (name, kind) == NO_FINDING:
-            cells += [ABSENT] * 5
+            cells += [ABSENT] * 3
             continue
-        cells += [number(pooled["accuracy"]), limits(pooled["ci95"])]
-        cells += [marked_p(pooled["p_value"], pooled["ci95"], pooled["chance"])]
-        cells += [p_text(p_corrected[level["name"], name, kind]), number(pooled["top1"])]
+        p = marked_p(pooled["p_value"], pooled["ci95"], pooled["chance"])
+        cells += [with_limits(pooled["accuracy"], pooled["ci95"])]
+        cells += [f"{p} ({p_text(p_corrected[level['name'], name, kind])})", number(pooled["top1"])]
     counts = [next((f"{entry[kind]['n']}" for entry in seeds if entry.get(kind)), ABSENT) for kind in COUNTED_BY]
     following = known_mean([entry["following"]["mean"] for entry in seeds if entry.get("following")])
     kernel = level.get("distances", {}).get(name, {}).get("kernel")
-    cells += [ABSENT if value is None else number(value) for value in (following, kernel)]
+    limits95 = (of["pooled"].get("following") or {}).get("ci95")
+    cells += [ABSENT if following is None else with_limits(following, limits95)]
+    cells += [ABSENT if kernel is None else number(kernel)]
     # The codec has clips and no embedding.
     scored = next(seeds[0][kind] for kind in KINDS if seeds[0].get(kind))
     return [*cells, *counts, f"{scored['gallery_size']}"]

@@ -118,6 +118,15 @@ def limits(interval: Sequence[float] | None) -> str:
     return "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
 
 
+def with_limits(value: float, interval: Sequence[float] | None) -> str:
+    """A figure and its interval in one cell.
+
+    >>> with_limits(0.8543, (0.8123, 0.9)), with_limits(0.8543, None)
+    ('0.854 [0.81, 0.90]', '0.854')
+    """
+    return number(value) if interval is None else f"{number(value)} [{interval[0]:.2f}, {interval[1]:.2f}]"
+
+
 def p_text(p: float) -> str:
     """A p-value as text; exact ones of many orders may be small.
 

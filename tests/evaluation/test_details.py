@@ -65,26 +65,28 @@ def test_the_summary_has_the_brain_at_every_level_and_the_controls_once() -> Non
         ["clean (0 dB)", "brain"], ["clean (0 dB)", "no brain"], ["real (0 dB)", "brain"],
     ]  # fmt: skip
     brain = cells(table, 0)
-    assert brain["embedding: pairwise"] == "0.850" and brain["generated: pairwise"] == "0.650"
-    assert brain["onset correlation"] == "0.250" and brain["KAD"] == f"{levels[0]['distances']['brain']['kernel']:.3f}"
+    assert brain["embedding: pairwise [95 %]"] == "0.850 [0.70, 0.90]"
+    assert brain["generated: pairwise [95 %]"].startswith("0.650 [")
+    assert (
+        brain["onset correlation [95 %]"] == "0.250"
+        and brain["KAD"] == f"{levels[0]['distances']['brain']['kernel']:.3f}"
+    )
     assert (brain["queries"], brain["clips"], brain["gallery"]) == ("20", "8", "5")
     # Of the embedding the interval, 0.7 to 0.9, is above chance as p is; of the generated music, 0.5 to 0.7, it is not.
-    assert [table["rows"][0][place] for place in (4, 14)] == ["0.010", "0.010†"]
-    assert (
-        table["heads"][3:6] == table["heads"][8:11] == table["heads"][13:16] == ["95 % interval", "p", "p, corrected"]
-    )
-    assert brain["curves: pairwise"] == "–"
+    assert [table["rows"][0][place] for place in (3, 9)] == ["0.010 (0.050)", "0.010† (0.050)"]
+    assert [table["heads"][place] for place in (3, 6, 9)] == ["p (corrected)"] * 3
+    assert brain["curves: pairwise [95 %]"] == "–"
     assert DISAGREE in table["note"] and "0.200 of 5" in table["note"] and NO_EMBEDDING in table["note"]
     without = cells(table, 1)
     # Every song ties: that it scores 0.5 is no finding.
-    assert without["embedding: pairwise"] == "–" and without["generated: pairwise"] == "0.450"
+    assert without["embedding: pairwise [95 %]"] == "–" and without["generated: pairwise [95 %]"].startswith("0.450 [")
     assert "averaged over the seeds" in table["note"] and "2 seeds" in table["note"]
 
 
 def test_p_values_of_the_summary_are_corrected_over_all_of_it() -> None:
     """Five of p = 0.01: two of the brain at each level, and the generated music of the control."""
     table = summary(level(), level("real"))
-    assert {row[place] for row in table["rows"] for place in (5, 15)} == {"0.050", "–"}
+    assert {row[place].partition("(")[2] for row in table["rows"] for place in (3, 9)} == {"0.050)", ""}
     assert "over all 5 of this table" in table["note"] and "p: pairwise, uncorrected" in table["note"]
     assert "comes to 0.050: with so many comparisons" in table["note"]
 
@@ -93,7 +95,8 @@ def test_clips_without_an_embedding_have_a_row() -> None:
     found = level()
     found["scores"]["codec"] = condition({**entry(0, 0.5, 1.0), "embedding": None})
     codec = cells(summary(found), 2)
-    assert (codec["condition"], codec["embedding: pairwise"], codec["generated: pairwise"]) == ("codec", "–", "1.000")
+    assert (codec["condition"], codec["embedding: pairwise [95 %]"]) == ("codec", "–")
+    assert codec["generated: pairwise [95 %]"].startswith("1.000 [")
     assert (codec["queries"], codec["clips"], codec["gallery"]) == ("–", "8", "5")
 
 
@@ -110,7 +113,7 @@ def test_embeddings_less_their_mean_have_a_table_where_there_are_any() -> None:
 def test_curves_stand_in_the_summary() -> None:
     brain, codec = condition({**entry(0, 0.8, 0.6), "curves": score(0.9)}), condition(entry(0, 1.0, 1.0))
     table = summary(level(scores={"brain": brain, "codec": codec}))
-    assert [cells(table, row)["curves: pairwise"] for row in (0, 1)] == ["0.900", "–"]
+    assert [cells(table, row)["curves: pairwise [95 %]"].partition(" ")[0] for row in (0, 1)] == ["0.900", "–"]
 
 
 def test_distances_stand_with_their_counts_and_intervals() -> None:
