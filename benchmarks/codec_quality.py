@@ -25,11 +25,13 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from eeg2music.codec.encodec import Codec
 from eeg2music.codec.losses import log_mel_distance as audible_log_mel_distance
 from eeg2music.errors import DataError, LeakError
+from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.files import read_json, sha256_file, write_json, write_text
 from eeg2music.memory import keep_freed_memory
 from eeg2music.metrics.audio import log_mel_distance, multi_scale_stft_distance, si_sdr
@@ -189,16 +191,27 @@ def distances(decoded: FloatArray, heard: FloatArray, edge_hz: float) -> dict[st
     }
 
 
-def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
+def interval_over_songs(values: ArrayLike) -> list[float] | None:
+    """95 % t interval of a mean of one value a song; None with one song."""
+    data = np.asarray(values, dtype=np.float64)
+    if len(data) < 2:
+        return None
+    interval = cluster_interval(data, range(len(data)))
+    return [interval.low, interval.high]
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """One stem, one way, over songs."""
     ratios = np.array([row["si_sdr_db"] for row in rows])
     return {
         "songs": len(rows),
         "si_sdr_db_mean": float(ratios.mean()),
+        "si_sdr_db_ci95": interval_over_songs(ratios),
         "si_sdr_db_median": float(np.median(ratios)),
         "si_sdr_db_lowest": float(ratios.min()),
         "si_sdr_at_least_10_share": float((ratios >= GOOD_DB).mean()),
         **{key: float(np.mean([row[key] for row in rows])) for key in MEANS},
+        **{f"{key}_ci95": interval_over_songs([row[key] for row in rows]) for key in MEANS},
         "above_db_median": float(np.median([row["above_db"] for row in rows])),
     }
 
@@ -206,17 +219,24 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
 def table(report: dict[str, Any]) -> str:
     """The scores as Markdown."""
     lines = [
-        "| stem | way | SI-SDR mean / median (dB) | ≥ 10 dB | log-mel (dB) | to -60 dB (dB) | STFT | above (dB) |",
+        "| stem | way | SI-SDR mean [95 %] / median (dB) | ≥ 10 dB | log-mel (dB) | to -60 dB (dB) | STFT "
+        "| above (dB) |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, ways in report["stems"].items():
         lines += [
-            f"| {name} | {way} | {row['si_sdr_db_mean']:.1f} / {row['si_sdr_db_median']:.1f} "
+            f"| {name} | {way} | {row['si_sdr_db_mean']:.1f}{between(row['si_sdr_db_ci95'])} "
+            f"/ {row['si_sdr_db_median']:.1f} "
             f"| {row['si_sdr_at_least_10_share']:.0%} | {row['log_mel_db']:.2f} | {row['log_mel_to_60_db']:.2f} "
             f"| {row['stft']:.2f} | {row['above_db_median']:.1f} |"
             for way, row in ways.items()
         ]
     return "\n".join(lines)
+
+
+def between(interval: list[float] | None) -> str:
+    """An interval in decibels, behind its figure."""
+    return "" if interval is None else f" [{interval[0]:.1f}, {interval[1]:.1f}]"
 
 
 def typical(scores: Scores, name: str) -> dict[str, Any]:

@@ -45,6 +45,7 @@ from eeg2music.evaluation.follow import following
 from eeg2music.evaluation.heard import Heard, audio_conditions
 from eeg2music.evaluation.known import refuse_known
 from eeg2music.evaluation.material import ListeningConfig, listening_songs, simulated_heard
+from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.files import read_json, write_json
 from eeg2music.memory import keep_freed_memory
 from eeg2music.metrics.harmony import chroma_similarity, diatonic_collection, fifths_apart, tempo_agreement
@@ -62,6 +63,8 @@ from eeg2music.types import STEMS, WINDOW_S, FloatArray
 from eeg2music.weights import MANIFEST_NAME, load_model
 
 TONAL = ("bass", "harmony", "melody")
+SHARE, SIMILARITY = (0.0, 1.0), (-1.0, 1.0)
+BOUNDS = {"key": SHARE, "key_or_fifth": SHARE, "tempo": SHARE, **{f"chroma_{name}": SIMILARITY for name in TONAL}}
 CONDITIONS = ("brain", "oracle", "no_brain")
 BANK_HOP_S = 2.5
 SILENT = 1e-3
@@ -91,7 +94,7 @@ def main() -> None:
     }
     for name, clips in made.items():
         follow = following(clips, heard.stems, seed=0, tempi_bpm=[fact["tempo"] for fact in truth])
-        report[name] = {**agreement(describe(clips), truth, real), "onsets": follow}
+        report[name] = {**agreement(describe(clips), truth, real), "onsets": {**follow, "ci95": followed(follow)}}
     print(table(report, ("heard", *made)))
     if bank is not None:
         report["replay"] = replay(clap, pipeline.codec, heard.stems, made, bank)
@@ -108,6 +111,19 @@ def generate(pipeline: BrainToMusicPipeline, scorer: ScorerNet, heard: Heard, cl
         name: generate_clips(control_conditions(name, evidence), evidence, rows, SamplingConfig())
         for name in CONDITIONS
     }
+
+
+def followed(follow: dict[str, Any]) -> list[float]:
+    """Interval of the onset correlation over songs; stems that are silent in what was heard are left out."""
+    cells = follow["cells"]
+    pairs = [
+        (value, song)
+        for song, row in zip(cells["song"], cells["correlation"], strict=True)
+        for value in row
+        if value is not None
+    ]
+    interval = cluster_interval([value for value, _ in pairs], [song for _, song in pairs])
+    return [interval.low, interval.high]
 
 
 # -- key, tempo, chroma ------------------------------------------------------------------------
@@ -151,13 +167,13 @@ def agreement(found: dict[str, Any], truth: list[dict[str, Any]], heard: dict[st
         # A stem that rests in the heard window has no chroma to follow.
         resting = ~heard["chroma"][name].any(-1)
         scores[f"chroma_{name}"] = np.where(resting, np.nan, chroma_similarity(ours, theirs))
-    return {name: against_others(matrix) for name, matrix in scores.items()}
+    return {name: against_others(matrix, bounds=BOUNDS[name]) for name, matrix in scores.items()}
 
 
-def against_others(scores: Matrix) -> dict[str, float]:
+def against_others(scores: Matrix, bounds: tuple[float, float] = (0.0, 1.0)) -> dict[str, Any]:
     """From scores of clip i against song j (clip, song; NaN columns are left out): own, others', and their difference.
 
-    `error`: standard error of the difference over songs.
+    `ci95`: of one's own over songs. `error`: standard error of the difference over songs.
     """
     kept = np.flatnonzero(np.isfinite(scores).all(0))
     scores = scores[np.ix_(kept, kept)]
@@ -168,8 +184,10 @@ def against_others(scores: Matrix) -> dict[str, float]:
     # By song, so that a clip's own rest does not count as a stranger's failure.
     others = (scores.sum(0) - own) / (count - 1)
     lead = own - others
+    interval = cluster_interval(own, range(count), bounds=bounds)
     return {
         "mean": float(own.mean()),
+        "ci95": [interval.low, interval.high],
         "chance": float(others.mean()),
         "lead": float(lead.mean()),
         "error": float(lead.std(ddof=1) / np.sqrt(count)),
@@ -178,7 +196,7 @@ def against_others(scores: Matrix) -> dict[str, float]:
 
 
 def table(report: dict[str, Any], names: tuple[str, ...]) -> str:
-    """Agreement as Markdown: own (chance)."""
+    """Agreement as Markdown: own [95 % over songs] (chance)."""
     heads = {"key": "key", "key_or_fifth": "key or a fifth away", "tempo": "tempo"}
     heads |= {f"chroma_{name}": f"chroma, {name}" for name in TONAL}
     measures = tuple(heads)
@@ -188,12 +206,17 @@ def table(report: dict[str, Any], names: tuple[str, ...]) -> str:
     ]
     for name in names:
         row = report[name]
-        cells = [f"{row[measure]['mean']:.2f} ({row[measure]['chance']:.2f})" for measure in measures]
+        cells = [f"{between(row[measure])} ({row[measure]['chance']:.2f})" for measure in measures]
         onsets = row.get("onsets")
         missing = not onsets or onsets["mean"] is None or onsets["null_by_beat"] is None
-        cells.append("–" if missing else f"{onsets['mean']:.2f} ({onsets['null_by_beat']:.2f})")
+        cells.append("–" if missing else f"{between(onsets)} ({onsets['null_by_beat']:.2f})")
         lines.append(f"| {name.replace('_', ' ')} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def between(one: dict[str, Any]) -> str:
+    """A mean with its interval."""
+    return f"{one['mean']:.2f} [{one['ci95'][0]:.2f}, {one['ci95'][1]:.2f}]"
 
 
 # -- replay ------------------------------------------------------------------------------------

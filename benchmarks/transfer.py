@@ -1,7 +1,8 @@
 """How much is lost under conditions the encoder never met: other response functions, 32 channels, other listeners.
 
 Usage: python benchmarks/transfer.py [--checkpoint DIR] [--out FILE] [--seeds 5] [--songs 50]
-Prints identification of the embedding, pairwise and top-1, for five seeds, each with a listener of its own, of
+Prints identification of the embedding, pairwise and top-1, for five seeds, each with a listener of its own (intervals
+over the songs, which the seeds share), of
   base      64 channels, the response family of training
   late      an unseen family: responses 40 ms later and of other widths
   eeg32     a 32-channel montage
@@ -12,7 +13,9 @@ an error. About two minutes on one core.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +23,7 @@ from eeg2music.evaluation.brain import Evidence, control_conditions, embedding_s
 from eeg2music.evaluation.heard import audio_conditions
 from eeg2music.evaluation.known import refuse_known
 from eeg2music.evaluation.material import ListeningConfig, gallery_stems, simulated_heard
+from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.files import write_json
 from eeg2music.origin import made_with
 from eeg2music.pipeline import default_checkpoint, load_pipeline
@@ -52,15 +56,34 @@ def main() -> None:
             score = embedding_score(control_conditions("brain", evidence), evidence)
             rows.append({"case": name, "seed": seed, **score})
             print(f"{name:<6} seed {seed}: pairwise {score['accuracy']:.3f}, top-1 {score['top1']:.2f}", flush=True)
-    for name in CASES:
-        of = [row for row in rows if row["case"] == name]
-        pairwise, top1 = ([row[key] for row in of] for key in ("accuracy", "top1"))
-        print(
-            f"{name:<6} mean of {len(of)}: pairwise {np.mean(pairwise):.3f} (sd {np.std(pairwise, ddof=1):.3f}), "
-            f"top-1 {np.mean(top1):.2f} (sd {np.std(top1, ddof=1):.2f}), n {of[0]['n']} of {of[0]['gallery_size']}"
+    means = {name: together([row for row in rows if row["case"] == name]) for name in CASES}
+    for name, mean in means.items():
+        cells = ", ".join(
+            f"{what} {mean[key]['mean']:.3f} [{mean[key]['ci95'][0]:.2f}, {mean[key]['ci95'][1]:.2f}] "
+            f"(sd {mean[key]['sd']:.3f})"
+            for what, key in (("pairwise", "accuracy"), ("top-1", "top1"))
         )
+        print(f"{name:<6} mean of {mean['seeds']}: {cells}, n {mean['n']}, gallery {mean['gallery_size']}")
     if given.out:
-        write_json(given.out, {"made_with": made_with(given.checkpoint), "rows": rows})
+        write_json(given.out, {"made_with": made_with(given.checkpoint), "means": means, "rows": rows})
+
+
+def together(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """All seeds of a case: each figure's mean, its interval over songs, and its standard deviation over seeds.
+
+    rows : scores of `identify`, of the same songs
+    """
+    found: dict[str, Any] = {
+        "seeds": len(rows),
+        "n": sum(row["n"] for row in rows),
+        "gallery_size": rows[0]["gallery_size"],
+    }
+    for key in ("accuracy", "top1"):
+        values = [value for row in rows for value in row["cells"][key]]
+        interval = cluster_interval(values, [song for row in rows for song in row["cells"]["song"]], bounds=(0.0, 1.0))
+        seeds = float(np.std([row[key] for row in rows], ddof=1))
+        found[key] = {"mean": interval.estimate, "ci95": [interval.low, interval.high], "sd": seeds}
+    return found
 
 
 if __name__ == "__main__":

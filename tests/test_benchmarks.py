@@ -120,3 +120,23 @@ def test_the_whole_command_is_measured_as_a_user_runs_it(tiny_checkpoint: Path) 
     assert 20 < found["peak_memory_mib"] < 20_000
     with pytest.raises(SystemExit, match="demo ended with code 2"):
         module.measure_demo(tiny_checkpoint, 1, "no_such_key=1")
+
+
+def test_transfer_means_do_not_take_seeds_for_further_songs() -> None:
+    transfer = load_file(FOLDER / "transfer.py")
+    cells = {"song": [f"song-{n}" for n in range(10)], "accuracy": [0.9, 0.6] * 5, "top1": [1.0, 0.0] * 5}
+    row = {"n": 10, "gallery_size": 10, "accuracy": 0.75, "top1": 0.5, "cells": cells}
+    few, many = transfer.together([row] * 2), transfer.together([row] * 8)
+    assert few["accuracy"]["mean"] == pytest.approx(0.75)
+    assert few["accuracy"]["ci95"] == pytest.approx(many["accuracy"]["ci95"])
+    assert few["top1"]["ci95"][0] < 0.35
+    assert (many["n"], many["seeds"], many["top1"]["sd"]) == (80, 8, 0.0)
+
+
+def test_codec_and_sound_figures_have_intervals_over_songs() -> None:
+    codec, sound = (load_file(FOLDER / f"{name}.py") for name in ("codec_quality", "sound"))
+    low, high = codec.interval_over_songs([9.0, 10.0, 11.0])
+    assert (low + high) / 2 == pytest.approx(10.0) and high - low == pytest.approx(2 * 4.3027 / 3**0.5, rel=1e-4)
+    assert codec.interval_over_songs([9.0]) is None
+    right = sound.against_others(np.eye(8))
+    assert right["mean"] == 1.0 and 0.5 < right["ci95"][0] < 0.9 and right["chance"] == 0.0

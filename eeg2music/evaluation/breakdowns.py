@@ -1,8 +1,8 @@
 """Which queries a level's identification rests on: by seed, listener and style, and within style and song, every
-figure with its chance.
+figure with its chance and its interval over songs.
 
-Takes the vectors that finished units keep and the names in their scores; embeds nothing. Intervals and p-values stand
-beside the whole scores, not here.
+Takes the vectors that finished units keep and the names in their scores; embeds nothing. p-values stand beside the
+whole scores, not here.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from eeg2music.errors import DataError
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.outside.measure import TOP
+from eeg2music.evaluation.statistics import limits_of
 from eeg2music.evaluation.units import Matched, UnitResult
 from eeg2music.metrics.breakdown import breakdown
 from eeg2music.metrics.retrieval import similarity_matrix
@@ -99,18 +100,18 @@ def query_clusters(matched: Matched, cells: Mapping[str, Sequence[Any]]) -> tupl
 
 
 def _rows(results: Sequence[UnitResult], kind: str, which: str) -> list[dict[str, Any]]:
-    parts: list[tuple[int, Matched, list[str] | None]] = []
+    parts: list[tuple[int, Matched, list[str], list[str] | None]] = []
     for result in results:
         matched, entry = getattr(result, which), result.entry
         if matched is not None and entry is not None and entry.get(kind):
-            parts.append((entry["seed"], matched, query_names(matched, entry[kind]["cells"])[1]))
+            parts.append((entry["seed"], matched, *query_clusters(matched, entry[kind]["cells"])))
     if not parts:
         return []
-    similarity = np.concatenate([similarity_matrix(matched.query, matched.gallery) for _, matched, _ in parts])
-    target: NDArray[np.int64] = np.concatenate([matched.target for _, matched, _ in parts])
-    labels: dict[str, list[Hashable]] = {"seed": [seed for seed, matched, _ in parts for _ in matched.target]}
-    if all(subjects is not None for _, _, subjects in parts):
-        labels["subject"] = [name for _, _, subjects in parts for name in subjects or ()]
+    similarity = np.concatenate([similarity_matrix(matched.query, matched.gallery) for _, matched, _, _ in parts])
+    target: NDArray[np.int64] = np.concatenate([matched.target for _, matched, _, _ in parts])
+    labels: dict[str, list[Hashable]] = {"seed": [seed for seed, matched, _, _ in parts for _ in matched.target]}
+    if all(subjects is not None for _, _, _, subjects in parts):
+        labels["subject"] = [name for _, _, _, subjects in parts for name in subjects or ()]
     facts = results[0].facts
     of_rows: dict[str, list[str]] = facts.get("gallery", {})
     if "style" in of_rows:
@@ -123,4 +124,6 @@ def _rows(results: Sequence[UnitResult], kind: str, which: str) -> list[dict[str
         ks=TOP,
         ways=WAYS,
         apart="song" if several_windows(facts) else None,
+        # The seeds of a query are of one song, and so in one cluster.
+        limits=limits_of([name for _, _, songs, _ in parts for name in songs], labels.get("subject")),
     )

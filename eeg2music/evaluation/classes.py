@@ -11,6 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from eeg2music.errors import InputError
 from eeg2music.evaluation.permutations import exchanged_means, lent, permutation_p_value
@@ -46,8 +47,8 @@ def class_scores(
     Returns
     -------
     Rows ready for JSON with "kind", "n", "classes", "accuracy" with "ci95" and "accuracy_chance", "balanced_accuracy"
-    with "balanced_chance" and "p_value" (heard labels exchanged song by song), "kappa" (chance 0), and "oracle" (its
-    balanced accuracy) with "oracle_kappa", None where none is given.
+    with "balanced_ci95", "balanced_chance" and "p_value" (heard labels exchanged song by song), "kappa" (chance 0), and
+    "oracle" (its balanced accuracy) with "oracle_kappa", None where none is given.
 
     >>> rows = class_scores({"genre": list("aabb")}, {"genre": list("aabb")}, songs=range(4), seed=0)
     >>> rows[0]["balanced_accuracy"], rows[0]["balanced_chance"]
@@ -65,12 +66,14 @@ def class_scores(
         found = class_agreement(made, ref)
         same = [float(a == b) for a, b in zip(made, ref, strict=True)]
         interval = cluster_interval(same, songs, bounds=(0.0, 1.0))
+        balanced = cluster_interval(np.multiply(same, _class_weights(ref)), songs, bounds=(0.0, 1.0))
         best = None if oracle is None else class_agreement(list(oracle[kind]), ref)
         rows.append(
             {
                 "kind": kind,
                 **found._asdict(),
                 "ci95": [interval.low, interval.high],
+                "balanced_ci95": [balanced.low, balanced.high],
                 "interval": interval.method,
                 "p_value": _p_value(made, ref, songs, found.balanced_accuracy, seed, kind, permutations),
                 "oracle": None if best is None else best.balanced_accuracy,
@@ -80,6 +83,13 @@ def class_scores(
             }
         )
     return rows
+
+
+def _class_weights(ref: Sequence[Hashable]) -> NDArray[np.float64]:
+    """(clip,) weights under which each class counts alike; their mean is 1."""
+    classes = label_codes("labels", ref, len(ref))
+    size = np.bincount(classes)
+    return np.asarray(len(ref) / (size[classes] * len(size)))
 
 
 def _p_value(
@@ -102,9 +112,6 @@ def _p_value(
         slot[places] = np.arange(len(places))
     both = label_codes("labels", [*ref, *made], 2 * len(ref))
     classes, given = both[: len(ref)], both[len(ref) :]
-    # Each class of the reference counts alike.
-    size = np.bincount(classes)
-    share = len(ref) / (size[classes] * len(size))
-    scored = (given[lent(members, slot)] == classes[:, None]) * share[:, None]
+    scored = (given[lent(members, slot)] == classes[:, None]) * _class_weights(ref)[:, None]
     rng = numpy_rng(seed, "class permutation", kind)
     return permutation_p_value(observed, exchanged_means(scored, clusters, rng=rng, permutations=permutations))

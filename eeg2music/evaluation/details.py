@@ -10,7 +10,7 @@ from typing import Any
 
 from eeg2music.evaluation.comparable import KINDS
 from eeg2music.evaluation.comparisons import in_summary, smallest_line
-from eeg2music.evaluation.outside.page import COUNTED, IN_PARTS, INTERVALS, part_cells
+from eeg2music.evaluation.outside.page import COUNTED, IN_PARTS, INTERVALS, PARTS_NOTE, part_cells
 from eeg2music.evaluation.tables import (
     DISAGREE,
     NO_EMBEDDING,
@@ -199,8 +199,8 @@ def _distance_note(apart: Mapping[str, Mapping[str, Any]]) -> str:
 def _parts_note(level: Mapping[str, Any]) -> str:
     groups = {row["group"] for of in level["breakdown"].values() for rows in of.values() for row in rows}
     notes = [
-        "Queries of all seeds together; chance in brackets. 2-way is the pairwise score, and N-way of a gallery of N "
-        "is top-1. Intervals and p-values of the whole stand above; the parts have none of their own."
+        f"Queries of all seeds together. {PARTS_NOTE} 2-way is the pairwise score, and N-way of a gallery of N is "
+        "top-1. p-values of the whole stand above; the parts have none of their own."
     ]
     if "within style" in groups:
         notes.append("Within style all candidates are of one style: who knows the style alone is at chance there.")

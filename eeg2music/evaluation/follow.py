@@ -8,7 +8,7 @@ that is stretched to the tempo of the song that was heard.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from eeg2music.errors import InputError
 from eeg2music.evaluation.controls import derangement
+from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.metrics.audio import correlation, onset_correlation
 from eeg2music.mixing.rhythm import analyse_rhythm
 from eeg2music.seeding import numpy_rng
@@ -71,29 +72,35 @@ def following(
 
     Returns
     -------
-    {"mean", "by_stem", "lag_s", "mean_by_listener", "lag_s_by_listener", "null", "null_by_beat", "n", "cells"}: mean
-    over clips and stems at the one lag (at most 62.5 ms) that suits all clips best. "mean_by_listener" allows each
-    listener one such lag, because how late a brain answers is an unknown constant of the listener; None without
-    `listeners`. "null" is the same against another song's stem, at the lag of up to 0.5 s that suits each pair best;
-    "null_by_beat" against that stem's curve stretched by the ratio of the two tempi, at the lag of up to one beat that
-    suits best. Both are freer than the means. None where there is nothing to compare: a stem that never sounds, one
-    song. "cells": what the mean is of, {"song", "subject", "correlation"}, clip by clip, the last one by stem.
+    {"mean", "by_stem", "lag_s", "mean_by_listener", "lag_s_by_listener", "null", "null_by_beat", "ci95_of", "n",
+    "cells"}: mean over clips and stems at the one lag (at most 62.5 ms) that suits all clips best. "mean_by_listener"
+    allows each listener one such lag, because how late a brain answers is an unknown constant of the listener; None
+    without `listeners`. "null" is the same against another song's stem, at the lag of up to 0.5 s that suits each pair
+    best; "null_by_beat" against that stem's curve stretched by the ratio of the two tempi, at the lag of up to one beat
+    that suits best. Both are freer than the means. "ci95_of" has the intervals of these three over songs (that of the
+    mean is made where seeds are pooled, from the cells). None where there is nothing to compare: a stem that never
+    sounds, one song. "cells": what the mean is of, {"song", "subject", "correlation"}, clip by clip, the last one by
+    stem.
     """
     made, aimed = onset_curves(generated), onset_curves(heard)
     values, lag_s = _at_one_lag(made, aimed)
-    by_listener, lags_s = _at_listeners_lags(made, aimed, listeners)
+    own, lags_s = _at_listeners_lags(made, aimed, listeners)
     labels = list(songs) if songs is not None else list(range(len(made)))
     # With one song in most of the clips they cannot all be paired with another song's.
     alone = 2 * max(Counter(labels).values()) > len(labels)
     other = None if alone else derangement(labels, numpy_rng(seed, "following"))
+    freer = {
+        "mean_by_listener": own,
+        "null": None if other is None else _null(made, aimed[other]),
+        "null_by_beat": None if other is None else _null_by_beat(made, heard, other, tempi_bpm),
+    }
     return {
         "mean": _mean(values),
         "by_stem": {name: _mean(column) for name, column in zip(STEMS, values.T, strict=True)},
         "lag_s": lag_s,
-        "mean_by_listener": by_listener,
+        **{name: None if found is None else _mean(found) for name, found in freer.items()},
         "lag_s_by_listener": lags_s,
-        "null": None if other is None else _null(made, aimed[other]),
-        "null_by_beat": None if other is None else _null_by_beat(made, heard, other, tempi_bpm),
+        "ci95_of": {name: _interval(found, labels, listeners) for name, found in freer.items()},
         "n": len(made),
         "cells": {
             "song": [str(label) for label in labels],
@@ -113,16 +120,17 @@ def _at_one_lag(made: FloatArray, aimed: FloatArray) -> tuple[NDArray[np.float64
 
 def _at_listeners_lags(
     made: FloatArray, aimed: FloatArray, listeners: Sequence[str] | None
-) -> tuple[float | None, dict[str, float] | None]:
-    """Mean over all clips and stems with one lag for each listener, and those lags in seconds."""
+) -> tuple[NDArray[np.float64] | None, dict[str, float] | None]:
+    """(clip, stem) as `_at_one_lag`, with one lag for each listener, and those lags in seconds."""
     if listeners is None:
         return None, None
     who = np.asarray(listeners)
     if who.shape != (len(made),):
         raise InputError(f"{len(who)} listeners for {len(made)} clips", allowed="one each")
-    found = {str(name): _at_one_lag(made[who == name], aimed[who == name]) for name in sorted(set(listeners))}
-    together = np.concatenate([values for values, _ in found.values()])
-    return _mean(together), {name: lag_s for name, (_, lag_s) in found.items()}
+    together, lags_s = np.full(made.shape[:2], np.nan), {}
+    for name in sorted(set(listeners)):
+        together[who == name], lags_s[str(name)] = _at_one_lag(made[who == name], aimed[who == name])
+    return together, lags_s
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:
@@ -130,35 +138,49 @@ def _mean(values: NDArray[np.float64]) -> float | None:
     return float(np.nanmean(values)) if np.isfinite(values).any() else None
 
 
-def _null(made: FloatArray, other: FloatArray) -> float | None:
+def _interval(
+    values: NDArray[np.float64] | None, songs: Sequence[Hashable], listeners: Sequence[str] | None
+) -> list[float] | None:
+    """Of the mean of (clip, stem) values over songs; None with fewer than two."""
+    if values is None:
+        return None
+    clip, stem = np.nonzero(np.isfinite(values))
+    of_clip = [songs[row] for row in clip.tolist()]
+    if len(set(of_clip)) < 2:
+        return None
+    people = None if listeners is None else [listeners[row] for row in clip.tolist()]
+    interval = cluster_interval(values[clip, stem], of_clip, people)
+    return [interval.low, interval.high]
+
+
+def _null(made: FloatArray, other: FloatArray) -> NDArray[np.float64]:
+    """(clip, stem), each at its best lag; NaN where the other stem is silent."""
     most = round(MAX_LAG_S * CURVE_RATE_HZ)
-    values = [
-        onset_correlation(curve, target, max_lag=most).mean
-        for clip, stranger in zip(made, other, strict=True)
-        for curve, target in zip(clip, stranger, strict=True)
-        if target.std() > SILENT
-    ]
-    return float(np.mean(values)) if values else None
+    values = np.full(made.shape[:2], np.nan)
+    for clip, stem in zip(*np.nonzero(other.std(axis=-1) > SILENT), strict=True):
+        values[clip, stem] = onset_correlation(made[clip, stem], other[clip, stem], max_lag=most).mean
+    return values
 
 
 def _null_by_beat(
     made: FloatArray, heard: FloatArray, other: NDArray[np.int64], tempi_bpm: Sequence[float] | None
-) -> float | None:
+) -> NDArray[np.float64]:
+    """(clip, stem), each at its best lag; NaN where the other stem is silent."""
     if tempi_bpm is None:
         tempi_bpm = [analyse_rhythm(clip.sum(0)).tempo_bpm for clip in heard]
     if len(tempi_bpm) != len(made):
         raise InputError(f"{len(tempi_bpm)} tempi for {len(made)} clips", allowed="one each")
-    values: list[float] = []
+    values = np.full(made.shape[:2], np.nan)
     # Several listeners hear one window.
     known: dict[bytes, FloatArray] = {}
-    for curves, tempo, place in zip(made, tempi_bpm, other, strict=True):
+    for clip, (curves, tempo, place) in enumerate(zip(made, tempi_bpm, other, strict=True)):
         window = sha256(heard[place].tobytes()).digest()
         if window not in known:
             known[window] = fine_onset_curves(heard[place])
         strange = known[window]
         found = beat_aligned_correlation(curves, strange, tempo, tempi_bpm[place])
-        values += found[strange.std(axis=-1) > SILENT].tolist()
-    return float(np.mean(values)) if values else None
+        values[clip] = np.where(strange.std(axis=-1) > SILENT, found, np.nan)
+    return values
 
 
 def beat_aligned_correlation(

@@ -15,11 +15,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from eeg2music.errors import DataError, InputError
 from eeg2music.evaluation.power import power_note, smallest_above_chance
-from eeg2music.evaluation.statistics import Interval, cluster_interval, permutation_p_value, song_permutations
+from eeg2music.evaluation.statistics import (
+    Interval,
+    cluster_interval,
+    permutation_p_value,
+    score_limits,
+    song_permutations,
+)
 from eeg2music.metrics.checks import label_codes
 from eeg2music.metrics.retrieval import (
     TIE_TOLERANCE,
     mean_rank,
+    median_limits,
     pairwise_score,
     reciprocal_rank,
     similarity_matrix,
@@ -82,12 +89,12 @@ def identify(
     -------
     A mapping ready for JSON. `accuracy` is the pairwise rank score (ties one half) with `ci95`, `chance` (0.5),
     `p_value` and `p_value_below` (of so low a score); `top1` has `top1_ci95`, `top1_chance` (1 / gallery size) and
-    `top1_p_value`; further `top5`, `median_rank` (1-based), `mrr`, `n`, `gallery_size`, `songs`, `subjects`,
-    `seed`, `permutations`, `interval` (the method, in words), `smallest_effect` (above chance that these songs and
-    queries would show, `smallest_above_chance`; `power` says it in words), and `cells`: for each song with each subject
-    the means, in columns `song`, `subject`, `n`, `accuracy`, `top1`, by which two runs are paired. With `works`,
-    `works` says how many there are, and the cells have a column `work`; with `gallery_songs` the cells are of each
-    window, and their column `window` numbers those of a song.
+    `top1_p_value`; further `top5`, `median_rank` (1-based) and `mrr`, each with its `..._ci95`, `n`, `gallery_size`,
+    `songs`, `subjects`, `seed`, `permutations`, `interval` (the method, in words), `smallest_effect` (above chance that
+    these songs and queries would show, `smallest_above_chance`; `power` says it in words), and `cells`: for each song
+    with each subject the means, in columns `song`, `subject`, `n`, `accuracy`, `top1`, by which two runs are paired.
+    With `works`, `works` says how many there are, and the cells have a column `work`; with `gallery_songs` the cells
+    are of each window, and their column `window` numbers those of a song.
 
     Raises
     ------
@@ -125,11 +132,19 @@ def identify(
         permutations=permutations,
     )
     windows = None if gallery_songs is None else _numbered(gallery_songs)[index].tolist()
+    hits5, ranks, reciprocal = topk_hit(found, min(5, found.gallery_size)), mean_rank(found), reciprocal_rank(found)
+
+    def between(values: NDArray[np.float64]) -> list[float] | None:
+        return score_limits(values, clusters, subjects)
+
     return {
         **figures,
-        "top5": float(topk_hit(found, min(5, found.gallery_size)).mean()),
-        "median_rank": float(np.median(mean_rank(found))),
-        "mrr": float(reciprocal_rank(found).mean()),
+        "top5": float(hits5.mean()),
+        "top5_ci95": between(hits5),
+        "median_rank": float(np.median(ranks)),
+        "median_rank_ci95": median_limits(ranks, between),
+        "mrr": float(reciprocal.mean()),
+        "mrr_ci95": between(reciprocal),
         "cells": _cells(songs, works, windows, subjects, *hits),
     }
 

@@ -29,6 +29,7 @@ from eeg2music.evaluation.tables import (
     seeds_text,
     styles_text,
     together,
+    with_limits,
 )
 from eeg2music.files import atomic_folder, write_json, write_text
 from eeg2music.report import figures
@@ -214,9 +215,10 @@ def _follow(level: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": level_title(level, f"following, mean of {seeds_text(count)}"),
         "note": "Correlation of the onsets of generated and heard stems, at one lag for all or one for each listener "
-        "(at most 62.5 ms); the interval is over songs. The nulls are another song, at the lag of up to 0.5 s that "
-        "suits each pair best, and by beat: stretched to the tempo of the song that was heard, at the best lag of up "
-        "to one beat. That freedom puts them above the controls, which share one lag." + NOTES["following"],
+        "(at most 62.5 ms); intervals are over songs, in brackets those of the first seed. The nulls are another song, "
+        "at the lag of up to 0.5 s that suits each pair best, and by beat: stretched to the tempo of the song that was "
+        "heard, at the best lag of up to one beat. That freedom puts them above the controls, which share one lag."
+        + NOTES["following"],
         "heads": FOLLOW_HEADS,
         "rows": [_follow_row(name, of, ceiling, level["scores"][name].get("pooled", {})) for name, of in found.items()],
     }
@@ -231,10 +233,16 @@ def _follow_row(
         value = known_mean([one[key] for one in of])
         each = ["" if together is None else limits(together["ci95"])] if key == "mean" else []
         each += [", ".join(number(one[key]) for one in of)] if key == "mean" else []
-        cells += [number(value), *each, _share(value, known_mean([one[key] for one in ceiling]))]
+        first = number(value) if key == "mean" else _with_first(value, of, key)
+        cells += [first, *each, _share(value, known_mean([one[key] for one in ceiling]))]
     # Evaluations that were stored earlier have no null by beat.
-    cells += [number(known_mean([one.get(key) for one in of])) for key in ("null", "null_by_beat")]
+    cells += [_with_first(known_mean([one.get(key) for one in of]), of, key) for key in ("null", "null_by_beat")]
     return [*cells, f"{of[0]['n']}"]
+
+
+def _with_first(value: float | None, of: Sequence[Mapping[str, Any]], key: str) -> str:
+    """A mean over seeds, and the first seed's interval."""
+    return number(value) if value is None else with_limits(value, of[0].get("ci95_of", {}).get(key))
 
 
 def _share(value: float | None, ceiling: float | None) -> str:

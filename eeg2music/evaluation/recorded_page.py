@@ -9,10 +9,11 @@ from typing import Any
 from eeg2music.evaluation.identification import Search
 from eeg2music.evaluation.recorded_controls import EXPECTED
 from eeg2music.evaluation.retrieval_pictures import matrix_picture, ranks_picture
-from eeg2music.evaluation.tables import DISAGREE, limits, marked_p, number, p_text, write_tables
+from eeg2music.evaluation.tables import DISAGREE, limits, marked_p, number, p_text, with_limits, write_tables
 from eeg2music.report.html import Picture
 
-IDENTIFIED = ["condition", "pairwise", "95 % interval", "p", "p, corrected", "top-1", "median rank", "n", "gallery"]
+IDENTIFIED = ["condition", "pairwise", "95 % interval", "p", "p, corrected", "top-1 [95 %]", "median rank [95 %]", "n"]
+IDENTIFIED += ["gallery"]
 ONSETS = ["condition", "correlation", "95 % interval", "null mean", "null 95 %", "p", "p, corrected", "n"]
 CORRECTED = "Corrected p-values are Holm's, over the decoder's rows of all these tables."
 MODE_WORDS = {"mean_of_trials": "mean of the trials", "single_trial": "single trials"}
@@ -108,9 +109,10 @@ def _identified_row(name: str, one: Mapping[str, Any]) -> list[str]:
         limits(one["ci95"]),
         marked_p(one["p_value"], one["ci95"], one["chance"]),
         _corrected(one),
-        number(one["top1"]),
+        with_limits(one["top1"], one["top1_ci95"]),
     ]
-    return [*cells, f"{one['median_rank']:g}", f"{one['n']}", f"{one['gallery_size']}"]
+    ranks = f"{one['median_rank']:g} [{', '.join(f'{end:g}' for end in one['median_rank_ci95'])}]"
+    return [*cells, ranks, f"{one['n']}", f"{one['gallery_size']}"]
 
 
 def _onsets(mode: str, of: Mapping[str, Any]) -> dict[str, Any]:

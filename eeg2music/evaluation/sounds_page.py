@@ -118,8 +118,8 @@ def _by_condition(sounds: Mapping[str, Any]) -> dict[str, Any] | None:
     best = " The codec is the ceiling of all that are generated." if CODEC in sounds["reconstruction"] else ""
     return {
         "title": f"{_where(sounds)}: the mix, beside its controls",
-        "note": f"{_clips(sounds)}: mean (null). Contour and direction are the melody's. Intervals and stems are in "
-        f"scores.json.{best}",
+        "note": f"{_clips(sounds)}: mean [95 % over songs] (null). Contour and direction are the melody's. The stems "
+        f"are in scores.json.{best}",
         "heads": ["condition", *(MEASURES[name] for name, _ in wanted)],
         "rows": [*rows, *_absent_rows(sounds, len(wanted))],
     }
@@ -136,10 +136,10 @@ def _mix(sounds: Mapping[str, Any]) -> dict[str, Any] | None:
     floor = by_measure(next(iter(sounds["stems"].values())))["onset_coherence"]["floor"]
     return {
         "title": f"{_where(sounds)}: do the stems go together?",
-        "note": f"{_clips(sounds)}: mean (null: each stem with the other stems of another song's clip). Coherence of "
-        f"onsets from 0.5 to 8 Hz; unrelated noise has {floor:.2f}. Keys of the pitched stems, beats of those with a "
-        "pulse. Loudness, true peak and masking (share of a stem more than 10 dB below the others) are of the plain "
-        "sum, before the mixer. Intervals are in scores.json.",
+        "note": f"{_clips(sounds)}: mean [95 % over songs] (null: each stem with the other stems of another song's "
+        f"clip). Coherence of onsets from 0.5 to 8 Hz; unrelated noise has {floor:.2f}. Keys of the pitched stems, "
+        "beats of those with a pulse. Loudness, true peak and masking (share of a stem more than 10 dB below the "
+        "others) are of the plain sum, before the mixer.",
         "heads": ["condition", *MIX_HEADS.values()],
         "rows": rows,
     }
@@ -148,17 +148,16 @@ def _mix(sounds: Mapping[str, Any]) -> dict[str, Any] | None:
 def _classes(sounds: Mapping[str, Any]) -> dict[str, Any]:
     """Whether the class of what was heard is kept, and for what this cannot be said."""
     found = sounds["classes"]
-    heads = ["class", "condition", "balanced accuracy", "chance", "p", "oracle", "accuracy", "95 % interval", "n"]
+    heads = ["class", "condition", "balanced accuracy [95 %]", "chance", "p", "oracle", "accuracy [95 %]", "n"]
     rows = [
         [
             row["kind"] + (f" ({row['by']})" if "by" in row else ""),
             _title_of(condition),
-            _number(row["balanced_accuracy"]),
+            _number(row["balanced_accuracy"]) + _between(row["balanced_ci95"]),
             _number(row["balanced_chance"]),
             p_text(row["p_value"]),
             _number(row["oracle"]),
-            _number(row["accuracy"]),
-            _limits(row["ci95"]),
+            _number(row["accuracy"]) + _between(row["ci95"]),
             f"{row['n']} ({row['classes']} classes)",
         ]
         for condition, of in found.get("rows", {}).items()
@@ -213,10 +212,14 @@ def _plain(name: str) -> str:
 
 
 def _beside(row: Mapping[str, Any] | None) -> str:
-    """Mean, and its null where there is one."""
+    """Mean with its interval, and its null where there is one."""
     if row is None or row["mean"] is None:
         return ABSENT
-    return _number(row["mean"]) + ("" if row["null"] is None else f" ({_number(row['null'])})")
+    return _number(row["mean"]) + _between(row["ci95"]) + ("" if row["null"] is None else f" ({_number(row['null'])})")
+
+
+def _between(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f" [{_number(interval[0])}, {_number(interval[1])}]"
 
 
 def _number(value: float | None) -> str:

@@ -37,6 +37,7 @@ from eeg2music.evaluation.permutations import (
     sign_flips,
     song_permutations,
 )
+from eeg2music.metrics.breakdown import LimitsOf
 from eeg2music.metrics.checks import label_codes
 from eeg2music.metrics.encoding import benjamini_hochberg
 
@@ -50,7 +51,9 @@ __all__ = [
     "cluster_limits",
     "cluster_sums",
     "holm",
+    "limits_of",
     "permutation_p_value",
+    "score_limits",
     "sign_flips",
     "song_permutations",
 ]
@@ -122,6 +125,32 @@ def cluster_interval(
     method = f"cluster-robust t over {sizes[0]} {of}" + (f" and {sizes[1]} subjects" if len(sizes) == 2 else "")
     method += ", Wilson" if bounds is not None else ""
     return Interval(mean, float(low), float(high), error, df, method)
+
+
+def score_limits(
+    values: ArrayLike, songs: Sequence[Hashable], subjects: Sequence[Hashable] | None = None
+) -> list[float] | None:
+    """Low and high end of the interval of the mean of scores between 0 and 1; None over fewer than two songs.
+
+    values, songs, subjects : as in `cluster_interval`
+
+    >>> score_limits([0.0, 1.0], ["a", "a"]) is None
+    True
+    """
+    if len(set(songs)) < 2:
+        return None
+    interval = cluster_interval(values, songs, subjects, bounds=(0.0, 1.0))
+    return [interval.low, interval.high]
+
+
+def limits_of(songs: Sequence[Hashable], subjects: Sequence[Hashable] | None = None) -> LimitsOf:
+    """Makes `score_limits` of some of the queries, whose songs and subjects these are."""
+
+    def of(values: Float64, queries: NDArray[np.int64]) -> list[float] | None:
+        people = None if subjects is None else [subjects[query] for query in queries]
+        return score_limits(values, [songs[query] for query in queries], people)
+
+    return of
 
 
 def cluster_limits(

@@ -3,12 +3,13 @@
 A decoder that has learnt the style alone scores well overall and at chance *within style*, where the gallery
 holds items of one style only; one that has learnt the song and not the moment falls to chance *within song*. Nothing is
 embedded or compared anew: every row comes from one similarity matrix, so rows differ in nothing but the choice of
-queries and of gallery. Ties as in `metrics.retrieval`. Intervals are not made here.
+queries and of gallery. Ties as in `metrics.retrieval`. Who is independent of whom is the caller's to say, who makes
+the intervals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from eeg2music.metrics.checks import Float64, finite
 from eeg2music.metrics.retrieval import Standing, standing, summarise, tie_margin, without_siblings
 
 Labels = Mapping[str, Sequence[Hashable]]
+# The interval of a mean of scores between 0 and 1, from the scores and the queries that have them.
+LimitsOf = Callable[[Float64, NDArray[np.int64]], list[float] | None]
 
 
 def breakdown(
@@ -30,6 +33,7 @@ def breakdown(
     ks: Sequence[int] = (1, 5, 10),
     ways: Sequence[int] = (),
     apart: str | None = None,
+    limits: LimitsOf | None = None,
 ) -> list[dict[str, Any]]:
     """Retrieval scores overall, per value of each query label, and within each gallery label.
 
@@ -44,6 +48,7 @@ def breakdown(
     ks, ways : as in `metrics.retrieval.summarise`
     apart : a gallery label (the song) whose items are told apart in the row within it alone: in every other row a
         query's gallery holds its target and the items of other songs
+    limits : gives each figure its interval, `..._ci95`
 
     Returns
     -------
@@ -78,18 +83,39 @@ def breakdown(
     siblings = None if apart is None else of_item[apart][1]
     cut = (values, index) if siblings is None else without_siblings(values, index, siblings.tolist())
     whole = standing(*cut, tolerance=margin)
+    everyone = np.arange(len(values))
     rows: list[dict[str, Any]] = [
-        {"group": "overall", "value": None, "left_out": 0, **summarise([whole], ks, ways=ways)}
+        {"group": "overall", "value": None, "left_out": 0, **_summary([whole], [everyone], ks, ways, limits)}
     ]
     for name, (found, codes) in of_query.items():
         for code, value in enumerate(found):
-            chosen = codes == code
+            chosen = np.flatnonzero(codes == code)
             part = Standing(whole.above[chosen], whole.level[chosen], whole.gallery_size)
-            rows.append({"group": name, "value": _plain(value), "left_out": 0, **summarise([part], ks, ways=ways)})
+            of = _summary([part], [chosen], ks, ways, limits)
+            rows.append({"group": name, "value": _plain(value), "left_out": 0, **of})
     for name, (_, codes) in of_item.items():
         left = None if name == apart else siblings
-        rows.append({"group": f"within {name}", "value": None, **_within(values, index, codes, left, margin, ks, ways)})
+        parts, queries = _within(values, index, codes, left, margin)
+        of = _summary(parts, queries, ks, ways, limits)
+        rows.append({"group": f"within {name}", "value": None, "left_out": len(values) - of["n"], **of})
     return rows
+
+
+def _summary(
+    parts: Sequence[Standing],
+    queries: Sequence[NDArray[np.int64]],
+    ks: Sequence[int],
+    ways: Sequence[int],
+    limits: LimitsOf | None,
+) -> dict[str, Any]:
+    """`summarise` of the parts, whose queries are given; all None without any."""
+    if parts:
+        which = np.concatenate(queries)
+        return summarise(parts, ks, ways=ways, limits=None if limits is None else lambda scores: limits(scores, which))
+    # The same keys with nothing in them, so that a table shows the gap.
+    pair = Standing(np.zeros(1, np.int64), np.zeros(1, np.int64), 2)
+    nothing = None if limits is None else lambda scores: None
+    return {**dict.fromkeys(summarise([pair], ks, ways=ways, limits=nothing)), "n": 0}
 
 
 def _within(
@@ -98,25 +124,19 @@ def _within(
     codes: NDArray[np.int64],
     siblings: NDArray[np.int64] | None,
     margin: float,
-    ks: Sequence[int],
-    ways: Sequence[int],
-) -> dict[str, Any]:
-    """One row of scores, each query against the items that share its target's code, less its target's siblings."""
-    parts, left_out = [], 0
+) -> tuple[list[Standing], list[NDArray[np.int64]]]:
+    """Each query against the items that share its target's code, less its target's siblings, and which queries these
+    are: not those whose target is alone there."""
+    parts, of = [], []
     for code in np.unique(codes[index]):
         queries, items = np.flatnonzero(codes[index] == code), np.flatnonzero(codes == code)
         block, place = values[np.ix_(queries, items)], np.searchsorted(items, index[queries])
         if siblings is not None:
             block, place = without_siblings(block, place, siblings[items].tolist())
-        if block.shape[1] < 2:
-            left_out += len(queries)
-            continue
-        parts.append(standing(block, place, tolerance=margin))
-    if parts:
-        return {"left_out": left_out, **summarise(parts, ks, ways=ways)}
-    # The same keys with nothing in them, so that a table shows the gap.
-    pair = Standing(np.zeros(1, np.int64), np.zeros(1, np.int64), 2)
-    return {"left_out": left_out, **dict.fromkeys(summarise([pair], ks, ways=ways)), "n": 0}
+        if block.shape[1] > 1:
+            parts.append(standing(block, place, tolerance=margin))
+            of.append(queries)
+    return parts, of
 
 
 def _codes(name: str, labels: Sequence[Hashable], n: int) -> tuple[list[Hashable], NDArray[np.int64]]:

@@ -11,8 +11,8 @@ about top-1 0.55): report it beside top-k, with the gallery size, as `retrieval_
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,8 @@ from eeg2music.metrics.chance import PAIRWISE_CHANCE, median_rank_chance, recipr
 from eeg2music.metrics.checks import Float64, embeddings, finite, label_codes, same_dim
 
 Kind = Literal["cosine", "correlation"]
+# The interval of a mean of scores between 0 and 1, [low, high], from the scores; None where they allow none.
+Limits = Callable[[Float64], list[float] | None]
 
 # Equal rows give products that differ in the last bits, depending on where BLAS puts them. Cosines are at most 1.
 TIE_TOLERANCE = 1e-12
@@ -253,8 +255,8 @@ def retrieval_scores(
 
 
 def summarise(
-    parts: Sequence[Standing], ks: Sequence[int], *, ways: Sequence[int] = ()
-) -> dict[str, float | int | None]:
+    parts: Sequence[Standing], ks: Sequence[int], *, ways: Sequence[int] = (), limits: Limits | None = None
+) -> dict[str, Any]:
     """One row of scores over queries whose galleries may differ in size; every query weighs the same.
 
     Parameters
@@ -262,18 +264,22 @@ def summarise(
     parts : one standing per gallery, each of two items or more
     ks : for top-k; a k that takes in a whole gallery is certain there: 1, with chance 1
     ways : for N-way identification; None where a gallery is smaller than that
+    limits : makes the interval of each figure from the queries' scores, in the order of `parts`
 
     Returns
     -------
     A mapping ready for JSON: `n` queries, `gallery_min` and `gallery_max`, then `identification` (pairwise), `top{k}`,
-    `way{n}`, `mrr` and `median_rank`, each followed by its `..._chance`.
+    `way{n}`, `mrr` and `median_rank`, each followed by its `..._chance` and, with `limits`, its `..._ci95`.
     """
     sizes = np.concatenate([np.full(len(part.above), part.gallery_size) for part in parts])
     smallest = int(sizes.min())
-    row: dict[str, float | int | None] = {"n": len(sizes), "gallery_min": smallest, "gallery_max": int(sizes.max())}
+    row: dict[str, Any] = {"n": len(sizes), "gallery_min": smallest, "gallery_max": int(sizes.max())}
 
     def put(name: str, scores: list[Float64], chance: float) -> None:
-        row[name], row[f"{name}_chance"] = float(np.concatenate(scores).mean()), chance
+        values = np.concatenate(scores)
+        row[name], row[f"{name}_chance"] = float(values.mean()), chance
+        if limits is not None:
+            row[f"{name}_ci95"] = limits(values)
 
     put("identification", [pairwise_score(part) for part in parts], PAIRWISE_CHANCE)
     for k in ks:
@@ -283,10 +289,38 @@ def summarise(
             put(f"way{way}", [nway_score(part, way) for part in parts], 1.0 / way)
         else:
             row[f"way{way}"], row[f"way{way}_chance"] = None, 1.0 / way
+            if limits is not None:
+                row[f"way{way}_ci95"] = None
     put("mrr", [reciprocal_rank(part) for part in parts], reciprocal_rank_chance(sizes))
-    row["median_rank"] = float(np.median(np.concatenate([mean_rank(part) for part in parts])))
-    row["median_rank_chance"] = median_rank_chance(sizes)
+    ranks = np.concatenate([mean_rank(part) for part in parts])
+    row["median_rank"], row["median_rank_chance"] = float(np.median(ranks)), median_rank_chance(sizes)
+    if limits is not None:
+        row["median_rank_ci95"] = median_limits(ranks, limits)
     return row
+
+
+def median_limits(values: ArrayLike, limits: Limits) -> list[float] | None:
+    """The interval of a median, from that of the share of values below it (Woodruff 1952).
+
+    The share that lies below the median, values level with it by half, is a mean with an interval; moved so that the
+    share is one half, its ends say which quantiles of the values bound the median.
+
+    Parameters
+    ----------
+    values : (n,)
+    limits : makes the interval of a mean; None makes none here either
+
+    >>> median_limits([1, 1, 2, 3, 9], lambda shares: [shares.mean() - 0.3, shares.mean() + 0.3])
+    [1.0, 3.0]
+    """
+    data = np.asarray(values, dtype=np.float64)
+    middle = np.median(data)
+    shares = (data < middle) + (data == middle) / 2.0
+    found = limits(shares)
+    if found is None:
+        return None
+    ends = np.clip(0.5 + np.array(found) - shares.mean(), 0.0, 1.0)
+    return [float(end) for end in np.quantile(data, ends, method="inverted_cdf")]
 
 
 def standing_among(query: ArrayLike, gallery: ArrayLike, target_index: ArrayLike, *, kind: Kind = "cosine") -> Standing:

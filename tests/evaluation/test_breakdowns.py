@@ -11,8 +11,9 @@ import pytest
 from eeg2music.errors import DataError
 from eeg2music.evaluation.breakdowns import level_breakdown, query_names
 from eeg2music.evaluation.identification import identify
+from eeg2music.evaluation.statistics import cluster_interval, limits_of, score_limits
 from eeg2music.evaluation.units import Matched, UnitResult
-from eeg2music.metrics.retrieval import similarity_matrix, standing, summarise
+from eeg2music.metrics.retrieval import median_limits, similarity_matrix, standing, summarise
 from eeg2music.seeding import numpy_rng
 
 SONGS, SUBJECTS, DIM = 12, 3, 8
@@ -65,6 +66,42 @@ def test_every_figure_has_its_chance_and_gallery() -> None:
     assert row["way2"] == pytest.approx(row["identification"])
     assert (row["top1_chance"], row["way10_chance"]) == (1 / SONGS, 0.1)
     assert row["way50"] is None  # the gallery is smaller
+
+
+def test_every_figure_has_the_interval_of_its_queries_over_songs() -> None:
+    rows = level_breakdown({"brain": [result(0), result(1)]})["brain"]["embedding"]
+    figures = [key.removesuffix("_chance") for key in rows[0] if key.endswith("_chance")]
+    for row in rows:
+        for figure in figures:
+            limits = row[f"{figure}_ci95"]
+            assert limits is None if row[figure] is None else limits[0] <= row[figure] <= limits[1]
+    # By hand: the two seeds of a listener's query are of one song, and so in one cluster.
+    found = [result(seed) for seed in (0, 1)]
+    score = [one.entry["embedding"] for one in found if one.entry is not None]
+    hits = [value for one in score for value in one["cells"]["top1"][SONGS : 2 * SONGS]]
+    songs = [name for one in score for name in one["cells"]["song"][SONGS : 2 * SONGS]]
+    by_hand = cluster_interval(hits, songs, bounds=(0.0, 1.0))
+    second = next(row for row in rows if row["value"] == "sub-1")
+    assert second["top1_ci95"] == pytest.approx([by_hand.low, by_hand.high])
+    assert by_hand.high - by_hand.low > 0.05
+
+
+def test_one_song_gives_no_interval() -> None:
+    of = limits_of(["a", "a", "b"])
+    assert of(np.array([0.0, 1.0]), np.array([0, 1])) is None
+    assert of(np.array([0.0, 1.0]), np.array([1, 2])) is not None
+
+
+def test_the_interval_of_a_median_covers_it() -> None:
+    songs = np.repeat(np.arange(20), 4)
+    covered = 0
+    for draw in range(400):
+        rng = numpy_rng(draw, "median")
+        # Skewed, and alike within a song.
+        ranks = np.exp(rng.normal(size=20)[songs] + 0.5 * rng.normal(size=len(songs)))
+        low, high = median_limits(ranks, lambda shares: score_limits(shares, songs.tolist())) or (0.0, 0.0)
+        covered += low <= 1.0 <= high
+    assert 0.92 <= covered / 400 <= 0.985
 
 
 def test_one_seed_and_one_listener_are_no_parts() -> None:

@@ -46,6 +46,20 @@ def test_other_music_does_not_follow() -> None:
     assert found["null"] > found["mean"]
 
 
+def test_what_takes_its_best_lag_has_an_interval_over_songs() -> None:
+    heard = clicks("a", "b", "c", "a", "b", "c")
+    names = ["a", "b", "c"] * 2
+    found = following(heard, heard, seed=0, songs=names, listeners=["x"] * 3 + ["y"] * 3)
+    assert found["ci95_of"]["mean_by_listener"] == pytest.approx([1.0, 1.0])
+    for null in ("null", "null_by_beat"):
+        low, high = found["ci95_of"][null]
+        assert low < found[null] < high
+    # Without listeners there is no such mean, and with one song no interval.
+    assert following(heard, heard, seed=0, songs=names)["ci95_of"]["mean_by_listener"] is None
+    alone = following(heard[:2], heard[:2], seed=0, songs=["a", "a"], listeners=["x", "y"])
+    assert (alone["mean_by_listener"], alone["ci95_of"]["mean_by_listener"]) == (pytest.approx(1.0), None)
+
+
 def test_one_lag_for_all_is_found() -> None:
     heard = clicks("a", "b", "c")
     late = np.zeros_like(heard)

@@ -137,6 +137,19 @@ def test_classes_beside_chance_and_oracle() -> None:
     assert json.dumps(row)
 
 
+def test_the_interval_of_balanced_accuracy_counts_each_class_alike() -> None:
+    songs = range(12)
+    # Ten of one class all right, two of another all wrong: 0.83 of the clips, half of the classes.
+    row = class_scores({"g": ["a"] * 12}, {"g": ["a"] * 10 + ["b"] * 2}, songs=songs, seed=0, permutations=9)[0]
+    assert row["balanced_accuracy"] == pytest.approx(0.5)
+    low, high = row["balanced_ci95"]
+    assert low < 0.5 < high < row["ci95"][1]
+    # Classes of one size: the same as of the clips.
+    made, heard = list("aababbbbaacc"), list("aaaabbbbcccc")
+    row = class_scores({"g": made}, {"g": heard}, songs=songs, seed=0, permutations=9)[0]
+    assert row["balanced_ci95"] == pytest.approx(row["ci95"])
+
+
 def test_the_null_of_classes_gives_whole_songs_anothers_labels() -> None:
     """Against every order of five songs of unlike length, one by one."""
     rng = numpy_rng(0, "orders of songs")

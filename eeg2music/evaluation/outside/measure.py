@@ -22,6 +22,7 @@ from eeg2music.evaluation.outside.by_clip import Pieces, by_clip
 from eeg2music.evaluation.outside.config import Distance
 from eeg2music.evaluation.outside.manifest import Clips, Row
 from eeg2music.evaluation.outside.permuted import best_exchange
+from eeg2music.evaluation.statistics import limits_of
 from eeg2music.metrics.breakdown import breakdown
 from eeg2music.metrics.density import NEAREST, density_coverage
 from eeg2music.metrics.draws import group_codes, one_of_each
@@ -84,8 +85,8 @@ def identification(
 ) -> dict[str, Any] | None:
     """What `identify` gives, and under "breakdown" what `metrics.breakdown` does; None without gallery.
 
-    The breakdown holds every figure with its chance overall, by seed, subject and style, within style and within
-    song, as far as the manifest names them and there are two or more. Where what was heard is not found, under
+    The breakdown holds every figure with its chance and interval overall, by seed, subject and style, within style and
+    within song, as far as the manifest names them and there are two or more. Where what was heard is not found, under
     "best_exchange" what `permuted.best_exchange` gives.
     """
     found = search(space, rows, clips)
@@ -104,7 +105,13 @@ def identification(
     similarity = similarity_matrix(found.query, found.gallery)
     of_query, of_item = _labels(rows, clips)
     scores["breakdown"] = breakdown(
-        similarity, found.target, query_labels=of_query, gallery_labels=of_item, ks=TOP, ways=WAYS
+        similarity,
+        found.target,
+        query_labels=of_query,
+        gallery_labels=of_item,
+        ks=TOP,
+        ways=WAYS,
+        limits=limits_of(found.clusters, found.subjects),
     )
     at_chance = scores["p_value"] > P_CHANCE
     scores["best_exchange"] = (

@@ -31,8 +31,8 @@ IDENTIFIED = [
     "top-1",
     "95 % interval",
     "chance",
-    "MRR (chance)",
-    "median rank (chance)",
+    "MRR [95 %] (chance)",
+    "median rank [95 %] (chance)",
     "n",
     "gallery",
 ]
@@ -43,10 +43,12 @@ COUNTED = (
     "Clips of one song count once: KAD leaves out pairs within a song, the others are means over draws of one clip of "
     "each."
 )
+PARTS_NOTE = "Each figure with its 95 % interval over songs, and chance in brackets."
 INTERVALS = (
     "Intervals are over songs: of KAD over those judged and those of the reference, of FAD-∞ over those judged; with "
     "(few) the curve that FAD-∞ extrapolates bends, and it has none."
 )
+# Each [95 %] (chance).
 IN_PARTS = ["of", "pairwise", "top-1", "top-5", "top-10", "10-way", "MRR", "median rank", "n", "gallery"]
 
 
@@ -170,15 +172,15 @@ def _breakdown(scores: Mapping[str, Any]) -> dict[str, Any]:
         for one in of["breakdown"]
     ]
     note = (
-        "Chance in brackets. By seed, listener (subject) and style against the whole gallery; within style and within "
-        "song against the candidates of the same. Clips whose target is alone there are not counted."
+        f"{PARTS_NOTE} By seed, listener (subject) and style against the whole gallery; within style and within song "
+        "against the candidates of the same. Clips whose target is alone there are not counted."
     )
     heads = ["condition", "embedding", *IN_PARTS]
     return {"title": "Identification in parts", "note": note, "heads": heads, "rows": rows}
 
 
 def part_cells(row: Mapping[str, Any]) -> list[str]:
-    """Cells below `IN_PARTS` of one row of `metrics.breakdown`: each figure with its chance in brackets."""
+    """Cells below `IN_PARTS` of one row of `metrics.breakdown`: each figure with its interval and its chance."""
     figures = ("identification", "top1", "top5", "top10", "way10", "mrr")
     return [
         row["group"] + ("" if row["value"] is None else f" {row['value']}"),
@@ -190,8 +192,13 @@ def part_cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def _beside_chance(row: Mapping[str, Any], figure: str, digits: int = 3) -> str:
-    value, chance = row.get(figure), row.get(f"{figure}_chance")
-    return "" if value is None or chance is None else f"{value:.{digits}f} ({chance:.{digits}f})"
+    value, chance, limits95 = (row.get(f"{figure}{what}") for what in ("", "_chance", "_ci95"))
+    if value is None or chance is None:
+        return ""
+    short = min(digits, 2)
+    # None over one song, and in scores that were stored earlier.
+    between = "" if limits95 is None else f" [{limits95[0]:.{short}f}, {limits95[1]:.{short}f}]"
+    return f"{value:.{digits}f}{between} ({chance:.{digits}f})"
 
 
 def _size(row: Mapping[str, Any]) -> str:
