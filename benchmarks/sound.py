@@ -41,7 +41,7 @@ from eeg2music.codec.encodec import Codec
 from eeg2music.errors import DataError
 from eeg2music.evaluation.baselines import through_codec
 from eeg2music.evaluation.brain import Evidence, control_conditions, generate_clips
-from eeg2music.evaluation.follow import following
+from eeg2music.evaluation.follow import correlation_limits, following
 from eeg2music.evaluation.heard import Heard, audio_conditions
 from eeg2music.evaluation.known import refuse_known
 from eeg2music.evaluation.material import ListeningConfig, listening_songs, simulated_heard
@@ -122,8 +122,7 @@ def followed(follow: dict[str, Any]) -> list[float]:
         for value in row
         if value is not None
     ]
-    interval = cluster_interval([value for value, _ in pairs], [song for _, song in pairs])
-    return [interval.low, interval.high]
+    return correlation_limits([value for value, _ in pairs], [song for _, song in pairs])
 
 
 # -- key, tempo, chroma ------------------------------------------------------------------------

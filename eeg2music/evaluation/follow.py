@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from eeg2music.errors import InputError
 from eeg2music.evaluation.controls import derangement
@@ -149,8 +149,19 @@ def _interval(
     if len(set(of_clip)) < 2:
         return None
     people = None if listeners is None else [listeners[row] for row in clip.tolist()]
-    interval = cluster_interval(values[clip, stem], of_clip, people)
-    return [interval.low, interval.high]
+    return correlation_limits(values[clip, stem], of_clip, people)
+
+
+def correlation_limits(
+    values: ArrayLike, songs: Sequence[Hashable], subjects: Sequence[Hashable] | None = None
+) -> list[float]:
+    """`cluster_interval` of a mean of correlations, which has no room beyond -1 and 1.
+
+    >>> correlation_limits([1.0, 0.9], ["a", "b"])[1]
+    1.0
+    """
+    interval = cluster_interval(values, songs, subjects)
+    return [max(interval.low, -1.0), min(interval.high, 1.0)]
 
 
 def _null(made: FloatArray, other: FloatArray) -> NDArray[np.float64]:

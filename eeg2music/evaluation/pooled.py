@@ -13,8 +13,8 @@ import numpy as np
 
 from eeg2music.errors import DataError
 from eeg2music.evaluation.breakdowns import VECTORS, query_names, several_windows
+from eeg2music.evaluation.follow import correlation_limits
 from eeg2music.evaluation.identification import figures_of, score_tables
-from eeg2music.evaluation.statistics import cluster_interval
 from eeg2music.evaluation.units import Matched, UnitResult
 from eeg2music.metrics.retrieval import similarity_matrix
 
@@ -70,8 +70,8 @@ def _following(found: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
         None if names is None else [name for name, row in zip(names, sounding, strict=True) for _ in range(row.sum())]
         for names in (cells[0]["song"], cells[0]["subject"])
     ]
-    interval = cluster_interval(values[sounding], labels[0] or [], labels[1])
-    return {"mean": interval.estimate, "ci95": [interval.low, interval.high], "n": len(values), "seeds": len(cells)}
+    limits = correlation_limits(values[sounding], labels[0] or [], labels[1])
+    return {"mean": float(values[sounding].mean()), "ci95": limits, "n": len(values), "seeds": len(cells)}
 
 
 def _centred(matched: Matched) -> Matched:
