@@ -94,7 +94,8 @@ def main() -> None:
     }
     for name, clips in made.items():
         follow = following(clips, heard.stems, seed=0, tempi_bpm=[fact["tempo"] for fact in truth])
-        report[name] = {**agreement(describe(clips), truth, real), "onsets": {**follow, "ci95": followed(follow)}}
+        onsets = {**{key: value for key, value in follow.items() if key != "cells"}, "ci95": followed(follow)}
+        report[name] = {**agreement(describe(clips), truth, real), "onsets": onsets}
     print(table(report, ("heard", *made)))
     if bank is not None:
         report["replay"] = replay(clap, pipeline.codec, heard.stems, made, bank)

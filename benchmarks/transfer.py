@@ -65,7 +65,8 @@ def main() -> None:
         )
         print(f"{name:<6} mean of {mean['seeds']}: {cells}, n {mean['n']}, gallery {mean['gallery_size']}")
     if given.out:
-        write_json(given.out, {"made_with": made_with(given.checkpoint), "means": means, "rows": rows})
+        kept = [{key: value for key, value in row.items() if key != "cells"} for row in rows]
+        write_json(given.out, {"made_with": made_with(given.checkpoint), "means": means, "rows": kept})
 
 
 def together(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
