@@ -7,7 +7,7 @@ computes the audio's own conditions; scores nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from eeg2music.errors import DataError
+from eeg2music.evaluation.latency import Delay
 from eeg2music.pipeline import concatenate
 from eeg2music.targets.curves import control_curves
 from eeg2music.types import CURVE_RATE_HZ, CURVES, SAMPLE_RATE_HZ, STEMS, Conditions, FloatArray, Window
@@ -39,6 +40,7 @@ class Heard:
     stimuli : hashes of the songs' audio files, where there are files: a model may know one under another name
     styles : style of each gallery row, where songs of several known styles were heard
     starts_s : where each gallery row starts in its song; not needed where every song has one row
+    delays : by listener, the latency that was taken out of the recordings, where it was estimated
     """
 
     windows: tuple[Window, ...]
@@ -51,6 +53,7 @@ class Heard:
     stimuli: frozenset[str] = frozenset()
     styles: tuple[str, ...] = ()
     starts_s: tuple[float, ...] = ()
+    delays: Mapping[str, Delay] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         rows = list(zip(self.songs, self.starts_s, strict=True)) if self.starts_s else list(self.songs)
@@ -128,7 +131,7 @@ def next_listeners(heard: Heard) -> Heard | None:
 
 def level_facts(heard: Heard) -> dict[str, Any]:
     """What is said of a level. "gallery" names its rows where their songs alone do not say what they are, "mix_only" is
-    there where songs have no stems."""
+    there where songs have no stems, "latency" where listeners' latencies were taken out."""
     rows: dict[str, list[str]] = {"song": list(heard.songs)}
     rows |= {"style": list(heard.styles)} if heard.styles else {}
     rows |= {"work": [heard.works.get(song, song) for song in heard.songs]} if heard.works else {}
@@ -140,6 +143,7 @@ def level_facts(heard: Heard) -> dict[str, Any]:
         "stimuli": sorted(heard.stimuli),
         **({"gallery": rows} if len(rows) > 1 or heard.several_windows else {}),
         **({"mix_only": True} if heard.mix_only else {}),
+        **({"latency": {name: asdict(delay) for name, delay in heard.delays.items()}} if heard.delays else {}),
     }
 
 

@@ -5,10 +5,11 @@ The recordings stay in memory and go through the same preprocessing as a prepare
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -17,6 +18,7 @@ from eeg2music.config import Config
 from eeg2music.config_words import Unfit, known_names
 from eeg2music.errors import ConfigError, DataError
 from eeg2music.evaluation.heard import MIXED, Heard
+from eeg2music.evaluation.latency import Delay
 from eeg2music.preprocess.eeg import PreprocessConfig, channel_mask, preprocess
 from eeg2music.simulation.composer import STYLES, compose
 from eeg2music.simulation.head import MONTAGES
@@ -40,6 +42,8 @@ class ListeningConfig(Config):
     windows_per_song : further windows follow the first without a gap
     subjects : names of the listeners; they are drawn from the name
     montage, response_family, crosstalk : as in the simulator
+    latency : "unknown" takes recordings as they are; "markers" takes out how late each listener responds, as the
+        beginnings of songs tell it, whose times the events give (`evaluation.latency`)
     """
 
     style: str = "funk"
@@ -53,6 +57,7 @@ class ListeningConfig(Config):
     montage: str = "eeg64"
     response_family: str = "default"
     crosstalk: Crosstalk = 0.1
+    latency: Literal["unknown", "markers"] = "unknown"
 
     @field_validator("style", "montage", "response_family")
     @classmethod
@@ -132,12 +137,15 @@ def gallery_songs(config: ListeningConfig) -> list[str]:
     return listening_songs(config) * config.windows_per_song
 
 
-def further_stems(config: ListeningConfig, total: int, *, batch_size: int = 16) -> Iterator[FloatArray]:
-    """The windows of the songs that follow the gallery's in their family, up to `total` songs with the gallery.
+def further_stems(
+    config: ListeningConfig, total: int, *, batch_size: int = 16, from_start: bool = False
+) -> Iterator[FloatArray]:
+    """The windows of the songs that follow the gallery's in their family, up to `total` songs with the gallery; with
+    `from_start`, where the songs begin.
 
     Yields (song, stem, samples) in batches, because hundreds of songs would fill the memory.
     """
-    start = round(config.window_start_s * SAMPLE_RATE_HZ)
+    start = 0 if from_start else round(config.window_start_s * SAMPLE_RATE_HZ)
     stop = start + round(WINDOW_S * SAMPLE_RATE_HZ)
     songs = further_songs(config, total)
     for place in range(0, len(songs), batch_size):
@@ -181,13 +189,29 @@ def simulated_recording(config: ListeningConfig, subject: str, snr_db: float, *,
     return simulate_listener(listener, trials, seed=seed)
 
 
-def simulated_heard(config: ListeningConfig, snr_db: float, stems: FloatArray | None = None, *, seed: int = 0) -> Heard:
-    """Every listener's windows and the gallery. `stems`: the gallery, where it is known already."""
+def simulated_heard(
+    config: ListeningConfig,
+    snr_db: float,
+    stems: FloatArray | None = None,
+    *,
+    seed: int = 0,
+    align: Callable[[Recording], tuple[Recording, Delay]] | None = None,
+) -> Heard:
+    """Every listener's windows and the gallery.
+
+    Parameters
+    ----------
+    stems : the gallery, where it is known already
+    align : takes the listener's latency out of a preprocessed recording, and says what it was
+    """
     songs = listening_songs(config)
     windows: list[Window] = []
     recordings: dict[str, FloatArray] = {}
+    delays: dict[str, Delay] = {}
     for subject in config.subjects:
         recording = preprocess(simulated_recording(config, subject, snr_db, seed=seed), PreprocessConfig())
+        if align is not None:
+            recording, delays[recording.subject] = align(recording)
         recordings[recording.key] = recording.signal_v
         for start_s in config.starts_s:
             cut = song_windows(recording, songs, start_s)
@@ -205,6 +229,7 @@ def simulated_heard(config: ListeningConfig, snr_db: float, stems: FloatArray | 
         recordings=recordings,
         styles=tuple(style_of(song) for song in gallery) if several else (),
         starts_s=tuple(start_s for start_s in config.starts_s for _ in songs),
+        delays=delays,
     )
 
 

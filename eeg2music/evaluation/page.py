@@ -114,7 +114,7 @@ def score_tables(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
             if entries:
                 tables += [_summary(level, kind, entries), _by_seed(level, kind, entries)]
                 tables[-2]["note"] += f" {_seeds_note(scores)}{NOTES[kind]}"
-        tables += [table for table in (_follow(level),) if table["rows"]]
+        tables += [table for table in (_follow(level), _latency(level)) if table["rows"]]
         tables += [*centred_tables(level), *distance_tables(level), *breakdown_tables(level)]
     return tables
 
@@ -221,6 +221,22 @@ def _follow(level: Mapping[str, Any]) -> dict[str, Any]:
         + NOTES["following"],
         "heads": FOLLOW_HEADS,
         "rows": [_follow_row(name, of, ceiling, level["scores"][name].get("pooled", {})) for name, of in found.items()],
+    }
+
+
+def _latency(level: Mapping[str, Any]) -> dict[str, Any]:
+    """What was taken out of each listener's recordings; no rows where nothing was."""
+    rows = [
+        [name, f"{1000 * of['seconds']:.1f}", f"{1000 * of['error_s']:.1f}", f"{of['beginnings']}"]
+        for name, of in level.get("latency", {}).items()
+    ]
+    return {
+        "title": level_title(level, "response latencies that were taken out"),
+        "note": "How much later than the average each listener responds, from the beginnings of songs alone, whose "
+        "times the event markers give; of the first seed. The estimate is drawn towards 0 as far as it is uncertain; "
+        "the error is that before. Recordings were moved by it before anything else, for the brain and its controls.",
+        "heads": ["listener", "latency (ms)", "standard error (ms)", "beginnings"],
+        "rows": rows,
     }
 
 

@@ -35,7 +35,7 @@ from eeg2music.weights import checkpoint_sha256
 # Raise it when parts are written differently.
 SCHEMA = 5
 # Settings that parts of earlier runs do not know.
-LATER = ("styles", "windows_per_song", "prepared")
+LATER = ("styles", "windows_per_song", "prepared", "latency")
 _KEY = re.compile(r"[0-9a-f]{32}")
 
 

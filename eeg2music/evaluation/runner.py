@@ -272,6 +272,7 @@ def _level_scores(
         "style": facts["style"],
         **_styles(facts),
         **({"mix_only": True} if facts.get("mix_only") else {}),
+        **({"latency": facts["latency"]} if "latency" in facts else {}),
         "subjects": facts["subjects"],
         "gallery": facts["songs"],
         "scores": scores,

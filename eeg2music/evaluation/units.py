@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,7 +39,8 @@ from eeg2music.evaluation.heard import (
     scorer_vectors,
 )
 from eeg2music.evaluation.known import refuse_known
-from eeg2music.evaluation.material import composed_tempi, further_songs, simulated_heard
+from eeg2music.evaluation.latency import LatencyFromMarkers
+from eeg2music.evaluation.material import composed_tempi, further_songs, further_stems, simulated_heard
 from eeg2music.evaluation.prepared_material import prepared_heard, prepared_others
 from eeg2music.pipeline import Hook, SamplingConfig, load_pipeline, no_hook
 from eeg2music.scoring.encoder import ScorerNet
@@ -53,6 +55,8 @@ WITHOUT_RECORDING = ("no_brain", "oracle", *(name for name in BASELINES if name 
 SCORING_COST = 4.0
 FITTING_COST = 100.0
 OTHER = "other_subject"
+# Songs of the family, not heard, that say how songs begin.
+BEGINNINGS = 16
 
 
 @dataclass(frozen=True)
@@ -192,6 +196,7 @@ class Bench:
         source = Recorded(Path(config.prepared), config.genres) if config.prepared else config.listening
         self._baselines = Baselines(self._clap, source, config.fit)
         self._music: _Music | None = None
+        self._latency: LatencyFromMarkers | None = None
         self._last: tuple[_Recordings | None, Evidence] | None = None
 
     def evidence(self, unit: Unit) -> Evidence:
@@ -312,7 +317,12 @@ class Bench:
         if unit.snr_db is None:
             raise ConfigError(f"The level {unit.level!r} has no SNR", allowed="clean, real or decibels")
         stems = None if self._music is None else self._music.stems
-        return simulated_heard(self._config.listening, unit.snr_db, stems, seed=seed)
+        config = self._config.listening
+        if config.latency == "markers" and self._latency is None:
+            music = np.concatenate(list(further_stems(config, config.songs + BEGINNINGS, from_start=True)))
+            self._latency = LatencyFromMarkers(self._pipeline, music)
+        align = None if self._latency is None else partial(self._latency, seed=seed)
+        return simulated_heard(config, unit.snr_db, stems, seed=seed, align=align)
 
     def _others(self, unit: Unit, heard: Heard) -> Heard | None:
         """The next listener's recording of a second presentation, query by query.

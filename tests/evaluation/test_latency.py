@@ -1,0 +1,132 @@
+"""Latencies from the beginnings of songs: known delays are found, noise is left alone, what is moved stays whole."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+
+from eeg2music.errors import InputError
+from eeg2music.evaluation.latency import (
+    GRID_S,
+    LatencyFromMarkers,
+    advanced,
+    beginning_windows,
+    beginnings_at,
+    estimate_delay,
+)
+from eeg2music.seeding import numpy_rng
+from eeg2music.types import EEG_RATE_HZ, SAMPLE_RATE_HZ, STEMS, WINDOW_S, Conditions, Event, FloatArray, Recording
+
+TRIALS = 24
+
+
+def music(count: int, name: str) -> FloatArray:
+    """Songs of decaying bursts, the first at once and the others at random, (song, stem, samples)."""
+    rng = numpy_rng(0, name)
+    audio = np.zeros((count, len(STEMS), round(WINDOW_S * SAMPLE_RATE_HZ)), dtype=np.float32)
+    burst = np.exp(-np.arange(2400) / 600.0)
+    for song in audio:
+        for stem in song:
+            for start in (0, *rng.integers(6000, stem.size - 2400, 8)):
+                stem[start : start + 2400] += 0.2 * burst * rng.standard_normal(2400)
+    return audio
+
+
+SONGS, OTHERS = music(TRIALS, "heard"), music(12, "others")
+TEMPLATES = beginnings_at(OTHERS, GRID_S)
+
+
+def decoded(delay_s: float, noise: float) -> FloatArray:
+    """Curves of heard songs that begin late, one by one, with noise on them."""
+    curves = np.concatenate([beginnings_at(song[None], [delay_s]) for song in SONGS])
+    scale = curves.std()
+    rng = numpy_rng(0, "noise", str(delay_s))
+    third = np.zeros_like(curves[:, :, :1])
+    return np.concatenate([curves + noise * scale * rng.normal(size=curves.shape), third], axis=2).astype(np.float32)
+
+
+@pytest.mark.parametrize("delay_s", [-0.03, -0.011, 0.0, 0.02, 0.034])
+def test_a_delay_is_found_to_a_part_of_a_frame(delay_s: float) -> None:
+    found = estimate_delay(decoded(delay_s, 1.0), TEMPLATES, seed=0)
+    assert found.seconds == pytest.approx(delay_s, abs=0.006)
+    assert found.error_s < 0.006
+    assert found.beginnings == TRIALS
+
+
+def test_of_noise_hardly_anything_is_made() -> None:
+    far = []
+    for draw in range(12):
+        noise = numpy_rng(draw, "nothing").normal(size=(TRIALS, len(STEMS), 3, 160)).astype(np.float32)
+        found = estimate_delay(noise, TEMPLATES, seed=0)
+        far.append(abs(found.seconds))
+        assert found.error_s > 0.012
+    # A guess would be off by 30 ms on average.
+    assert np.mean(far) < 0.012
+
+
+def test_moving_a_recording_is_exact_below_half_the_rate() -> None:
+    times = np.arange(20 * EEG_RATE_HZ) / EEG_RATE_HZ
+
+    def wave(at: np.ndarray) -> np.ndarray:
+        # Silent at both ends, so that nothing runs out.
+        return np.exp(-(((at - 10.0) / 2.0) ** 2)) * np.sin(2 * np.pi * 9.0 * at)
+
+    for by_s in (0.0, 0.0071, 0.03, -0.025):
+        moved = advanced(wave(times)[None].astype(np.float32), by_s, EEG_RATE_HZ)
+        assert moved.dtype == np.float32
+        np.testing.assert_allclose(moved[0], wave(times + by_s), atol=1e-5)
+
+
+def test_nothing_comes_round_at_the_ends() -> None:
+    signal = np.ones((2, 300), dtype=np.float32)
+    signal[:, :150] = 0.0
+    late = advanced(signal, -1.0, EEG_RATE_HZ)
+    assert np.abs(late[:, :140]).max() < 0.05
+    early = advanced(signal, 1.0, EEG_RATE_HZ)
+    assert np.abs(early[:, -40:]).max() < 0.05
+
+
+def recording(onsets_s: list[float], seconds: float = 200.0) -> Recording:
+    rng = numpy_rng(0, "recording")
+    return Recording(
+        signal_v=rng.normal(size=(4, round(seconds * EEG_RATE_HZ))).astype(np.float32),
+        sfreq_hz=float(EEG_RATE_HZ),
+        channel_names=("a", "b", "c", "d"),
+        positions_m=np.zeros((4, 3), np.float32),
+        kind="eeg",
+        key="run-1",
+        subject="sub-1",
+        events=(Event(0.0, 0.0, "run_start"), *(Event(onset, 8.0, "music", "x/mix.wav") for onset in onsets_s)),
+    )
+
+
+def test_beginnings_are_those_of_stimuli_within_the_recording() -> None:
+    windows = beginning_windows(recording([0.5, 20.0, 60.0, 199.0]))
+    assert [window.start_s for window in windows] == [18.75, 58.75]
+    assert {window.eeg.shape for window in windows} == {(4, 320)}
+
+
+def test_a_recording_without_markers_says_so() -> None:
+    pipeline = cast(Any, SimpleNamespace(encode=lambda windows: None))
+    with pytest.raises(InputError, match="2 events of run-1 say where a stimulus begins"):
+        LatencyFromMarkers(pipeline, OTHERS)(recording([20.0, 60.0]), seed=0)
+
+
+def test_a_late_listener_is_brought_to_the_others() -> None:
+    """The recording is moved by what its decoded beginnings say."""
+    onsets = [20.0 + 7.0 * number for number in range(TRIALS)]
+    curves = torch.from_numpy(decoded(0.02, 0.3))
+
+    def encode(windows: Any) -> Conditions:
+        assert len(windows) == TRIALS
+        return Conditions(torch.zeros(TRIALS, 1), torch.zeros(TRIALS, 4, 1), curves)
+
+    given = recording(onsets)
+    moved, delay = LatencyFromMarkers(cast(Any, SimpleNamespace(encode=encode)), OTHERS)(given, seed=0)
+    assert delay.seconds == pytest.approx(0.02, abs=0.006)
+    np.testing.assert_allclose(moved.signal_v, advanced(given.signal_v, delay.seconds, EEG_RATE_HZ))
+    assert moved.events == given.events
