@@ -293,6 +293,33 @@ def test_protocols_are_what_the_stored_ones_print() -> None:
     assert "from {:.3f} to {:.3f}".format(*lifted) in " ".join(results.split())
 
 
+def test_what_was_scored_once_is_what_the_stored_evaluations_print() -> None:
+    script = load_file(ROOT / "benchmarks" / "confirmation.py")
+    names = ("confirmation", "confirmation_2", "latency")
+    stored = [read_json(ROOT / "benchmarks" / f"{name}.json") for name in names]
+    results = (ROOT / "docs" / "results.md").read_text("utf-8")
+    assert script.table(stored) in results
+    # One checkpoint, three groups of songs and listeners, none of which any model knows by name.
+    assert len({scores["scorer_sha256"] for scores in stored}) == 1
+    heard = [(scores["config"]["listening"]["song_seed"], *scores["config"]["seeds"]) for scores in stored]
+    assert heard[1] == heard[2] != heard[0]
+    # The sentences below the table: what the brain keeps of the oracle, group by group.
+    kept = []
+    ceiling = script.onsets(stored[1], "clean", "oracle")
+    for scores in (read_json(IDENTIFICATION), *stored[:2]):
+        kept.append(script.onsets(scores, "clean", "brain") / ceiling)
+    text = " ".join(results.split())
+    assert f"keeps {kept[0]:.2f} with the four" in text
+    assert f"{kept[1]:.2f} with the next four, {kept[2]:.2f} with the last" in text
+    assert f"{sum(kept) / 3:.2f} over the twelve" in text
+
+
+def test_songs_of_all_styles_are_what_the_stored_evaluation_prints() -> None:
+    script, stored = load_file(ROOT / "benchmarks" / "styles.py"), read_json(ROOT / "benchmarks" / "styles.json")
+    assert script.table(stored) in (ROOT / "docs" / "results.md").read_text("utf-8")
+    assert script.kept(stored) == stored
+
+
 def test_a_score_that_nobody_has_is_no_column(script: Any) -> None:
     table = script._markdown(["a", "b", "c"], [["1", "–", "2"], ["3", "–", "–"]])
     assert table == "| a | c |\n|---|---|\n| 1 | 2 |\n| 3 | – |"

@@ -9,7 +9,6 @@ how other songs begin.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,7 +27,9 @@ LEAD_S = 1.25
 COMPARED_S = (0.5, 2.75)
 # Onset strength and loudness jump where a song begins.
 CURVES_USED = 2
-GRID_S: NDArray[np.float64] = np.arange(-60, 61, 3) / 1000.0
+# Delays that are tried: tenths of a frame, to two frames.
+PER_FRAME = 10
+GRID_S: NDArray[np.float64] = np.arange(-2 * PER_FRAME, 2 * PER_FRAME + 1) / (PER_FRAME * CURVE_RATE_HZ)
 # How much listeners are taken to differ (standard deviation) before anything is known: the simulator's, who lie within
 # 30 ms, differ by 17 ms.
 PRIOR_S = 0.02
@@ -43,7 +44,8 @@ class Delay:
     Attributes
     ----------
     seconds : the estimate, drawn towards 0 as far as it is uncertain
-    error_s : its standard error before that, by resampling the beginnings
+    error_s : its standard error before that, by resampling the beginnings. That the songs which say how songs begin
+        are a sample, too, is not in it: it moves all listeners alike
     beginnings : how many it is from
     """
 
@@ -63,7 +65,7 @@ class LatencyFromMarkers:
 
     def __init__(self, pipeline: BrainToMusicPipeline, music: FloatArray) -> None:
         self._pipeline = pipeline
-        self._templates = beginnings_at(music, GRID_S)
+        self._templates = beginnings_at(music)
 
     def __call__(self, recording: Recording, *, seed: int) -> tuple[Recording, Delay]:
         """A preprocessed recording with its latency taken out, and what that was.
@@ -85,23 +87,35 @@ class LatencyFromMarkers:
         return replace(recording, signal_v=advanced(recording.signal_v, delay.seconds, EEG_RATE_HZ)), delay
 
 
-def beginnings_at(music: FloatArray, delays_s: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """How songs begin on average, as control curves, (delay, stem, curve, frame); silence comes before.
+def beginnings_at(music: FloatArray) -> NDArray[np.float64]:
+    """How songs begin on average, (delay, stem, curve, frame) for the delays of GRID_S; silence comes before.
 
-    Frames are those of a window that begins LEAD_S before the song does, and the song is late by each of the delays.
+    Frames are those compared (COMPARED_S) of a window that begins LEAD_S before the song does, and the song is late by
+    the delay. Delays that differ by whole frames have the same curves, some frames apart.
     """
-    length = round(WINDOW_S * SAMPLE_RATE_HZ)
-    found = []
-    for delay_s in delays_s:
-        start = round((LEAD_S + delay_s) * SAMPLE_RATE_HZ)
+    first, last = _compared()
+    spare = len(GRID_S) // PER_FRAME // 2
+    length = round((last + spare + 2) / CURVE_RATE_HZ * SAMPLE_RATE_HZ)
+    found = {}
+    for tenth in range(PER_FRAME):
+        start = round((LEAD_S + tenth / (PER_FRAME * CURVE_RATE_HZ)) * SAMPLE_RATE_HZ)
         each = []
         # One by one: all at once would be hundreds of megabytes.
         for song in music:
             late = np.zeros((len(song), length), dtype=np.float32)
             late[:, start:] = song[:, : length - start]
             each.append(control_curves_numpy(late)[:, :CURVES_USED])
-        found.append(np.mean(each, axis=0))
-    return np.asarray(found, dtype=np.float64)
+        mean = np.mean(each, axis=0)
+        for frames in range(-spare, spare + 1):
+            found[frames * PER_FRAME + tenth] = mean[..., first - frames : last - frames]
+    middle = len(GRID_S) // 2
+    return np.array([found[place - middle] for place in range(len(GRID_S))], dtype=np.float64)
+
+
+def _compared() -> tuple[int, int]:
+    """First and last frame (exclusive) of the window that are compared."""
+    first, last = (round(second * CURVE_RATE_HZ) for second in COMPARED_S)
+    return first, last
 
 
 def beginning_windows(recording: Recording) -> list[Window]:
@@ -135,11 +149,11 @@ def estimate_delay(decoded: FloatArray, templates: NDArray[np.float64], *, seed:
     Parameters
     ----------
     decoded : (beginning, stem, curve, frame) at 32 Hz, onset strength and loudness first
-    templates : (delay, stem, curve, frame), of `beginnings_at` for GRID_S
+    templates : (delay, stem, curve, frame), of `beginnings_at`
     """
-    first, last = (round(second * CURVE_RATE_HZ) for second in COMPARED_S)
+    first, last = _compared()
     trials = _standardised(decoded[:, :, :CURVES_USED, first:last], scale=False)
-    wanted = _standardised(templates[..., first:last])
+    wanted = _standardised(templates)
     count = len(trials)
     rng = numpy_rng(seed, "latency")
     drawn = rng.multinomial(count, np.full(count, 1.0 / count), size=RESAMPLES) / count

@@ -56,7 +56,7 @@ SCORING_COST = 4.0
 FITTING_COST = 100.0
 OTHER = "other_subject"
 # Songs of the family, not heard, that say how songs begin.
-BEGINNINGS = 16
+BEGINNINGS = 64
 
 
 @dataclass(frozen=True)

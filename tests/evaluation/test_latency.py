@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,15 +11,24 @@ import pytest
 import torch
 
 from eeg2music.errors import InputError
+from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
 from eeg2music.evaluation.latency import (
     GRID_S,
+    LEAD_S,
     LatencyFromMarkers,
     advanced,
     beginning_windows,
     beginnings_at,
     estimate_delay,
 )
+from eeg2music.evaluation.material import ListeningConfig, further_stems, listener_of, simulated_recording
+from eeg2music.evaluation.page import _latency
+from eeg2music.evaluation.parts import Parts
+from eeg2music.evaluation.units import Bench, level_units
+from eeg2music.pipeline import default_checkpoint, load_pipeline
+from eeg2music.preprocess.eeg import PreprocessConfig, preprocess
 from eeg2music.seeding import numpy_rng
+from eeg2music.targets.curves import control_curves_numpy
 from eeg2music.types import EEG_RATE_HZ, SAMPLE_RATE_HZ, STEMS, WINDOW_S, Conditions, Event, FloatArray, Recording
 
 TRIALS = 24
@@ -37,16 +47,28 @@ def music(count: int, name: str) -> FloatArray:
 
 
 SONGS, OTHERS = music(TRIALS, "heard"), music(12, "others")
-TEMPLATES = beginnings_at(OTHERS, GRID_S)
+TEMPLATES = beginnings_at(OTHERS)
+
+
+def begun(song: FloatArray, delay_s: float) -> FloatArray:
+    """(stem, 3, frame): the curves of a window in which a song begins late."""
+    late = np.zeros_like(song)
+    start = round((LEAD_S + delay_s) * SAMPLE_RATE_HZ)
+    late[:, start:] = song[:, : song.shape[1] - start]
+    return control_curves_numpy(late)
 
 
 def decoded(delay_s: float, noise: float) -> FloatArray:
     """Curves of heard songs that begin late, one by one, with noise on them."""
-    curves = np.concatenate([beginnings_at(song[None], [delay_s]) for song in SONGS])
-    scale = curves.std()
+    curves = np.stack([begun(song, delay_s) for song in SONGS])
     rng = numpy_rng(0, "noise", str(delay_s))
-    third = np.zeros_like(curves[:, :, :1])
-    return np.concatenate([curves + noise * scale * rng.normal(size=curves.shape), third], axis=2).astype(np.float32)
+    return np.asarray(curves + noise * curves.std() * rng.normal(size=curves.shape), dtype=np.float32)
+
+
+def test_templates_are_curves_of_late_songs() -> None:
+    for place in (0, 7, 20, 25, 40):
+        frames = np.mean([begun(song, GRID_S[place])[:, :2] for song in OTHERS], axis=0)
+        np.testing.assert_allclose(TEMPLATES[place], frames[..., 16:88], atol=1e-5)
 
 
 @pytest.mark.parametrize("delay_s", [-0.03, -0.011, 0.0, 0.02, 0.034])
@@ -130,3 +152,47 @@ def test_a_late_listener_is_brought_to_the_others() -> None:
     assert delay.seconds == pytest.approx(0.02, abs=0.006)
     np.testing.assert_allclose(moved.signal_v, advanced(given.signal_v, delay.seconds, EEG_RATE_HZ))
     assert moved.events == given.events
+
+
+def test_the_shipped_encoder_tells_a_late_listener_from_an_early_one() -> None:
+    """Against the latencies that the simulator gave; the music that says how songs begin is none of what was heard."""
+    names = ("fresh05", "fresh07")
+    config = ListeningConfig(songs=16, song_seconds=6.5, song_seed=4242, subjects=names)
+    align = LatencyFromMarkers(
+        load_pipeline(default_checkpoint(), "cpu"),
+        np.concatenate(list(further_stems(config, config.songs + 24, from_start=True))),
+    )
+    recorded = [preprocess(simulated_recording(config, name, 0.0), PreprocessConfig()) for name in names]
+    (moved, late), (_, early) = (align(recording, seed=0) for recording in recorded)
+    true_s = [listener_of(config, name).latency_s for name in names]
+    # Sixteen songs that begin as they do move all listeners alike, so that their difference is surer than either.
+    assert late.seconds - early.seconds == pytest.approx(true_s[0] - true_s[1], abs=0.02)
+    assert true_s[0] - true_s[1] > 0.05
+    # What is left in the recording is little.
+    assert abs(align(moved, seed=0)[1].seconds) < 0.006
+
+
+def test_an_evaluation_takes_latencies_out_and_says_which(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eeg2music.evaluation.units.BEGINNINGS", 8)
+    listening = {"songs": 8, "song_seconds": 6.5, "subjects": ("late01", "late02")}
+    level = LevelConfig(name="clean", snr="clean", conditions=("brain",), generate=())
+    configs = [
+        EvaluateConfig(checkpoint=str(tiny_checkpoint), listening=listening | more, levels=(level,), reference_songs=0)
+        for more in ({"latency": "markers"}, {}, {"latency": "unknown"})
+    ]
+    unit = level_units(level, configs[0])[0]
+    facts, eeg = [], []
+    for config in configs[:2]:
+        bench = Bench(config, tiny_checkpoint, "cpu")
+        facts.append(bench.score(unit).facts)
+        eeg.append(bench.evidence(unit).heard.windows[0].eeg)
+    assert set(facts[0]["latency"]) == {"sub-late01", "sub-late02"} and "latency" not in facts[1]
+    assert facts[0]["latency"]["sub-late01"]["beginnings"] == 8
+    assert not np.array_equal(*eeg)
+    # Where it is left alone, what was computed before still counts.
+    keys = [Parts(tmp_path / "out", config, tiny_checkpoint, "cpu").key(unit) for config in configs]
+    assert keys[0] != keys[1] == keys[2]
+    rows = _latency({"name": "clean", "snr_db": 0.0, "latency": facts[0]["latency"]})["rows"]
+    assert [row[0] for row in rows] == ["sub-late01", "sub-late02"] and rows[0][3] == "8"

@@ -1,0 +1,80 @@
+"""The table of docs/results.md on songs and listeners that models were not chosen by, from finished evaluations.
+
+    python benchmarks/confirmation.py RESULT [RESULT ...]
+
+RESULT is what `eeg2music evaluate configs/eval/confirm.yaml --out RESULT` wrote (or latency.yaml), or a file kept of it
+by `python benchmarks/identification.py RESULT --out FILE`. Printed as Markdown: what clips were generated for, one
+evaluation after the other; and the onset correlation of each with one lag for each listener, beside the oracle's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from eeg2music.evaluation.tables import known_mean, markdown_table
+from eeg2music.files import read_json
+
+LEVELS = {"clean": "0", "minus 20 dB": "−20", "real": "−37.2"}
+HEADS = ["listeners", "dB", "condition", "embedding: pairwise [95 %]", "top-1", "generated: pairwise [95 %]", "top-1"]
+HEADS += ["onset correlation [95 %]", "with a lag for each listener"]
+Scores = Mapping[str, Any]
+
+
+def main() -> None:
+    """Print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("result", type=Path, nargs="+", help="folder of a finished evaluation, or what was kept of one")
+    given = parser.parse_args()
+    print(table([read_json(path / "scores.json" if path.is_dir() else path) for path in given.result]))
+
+
+def table(results: Sequence[Scores]) -> str:
+    """As it stands on the page."""
+    return markdown_table(HEADS, [cells for scores in results for cells in rows(scores)])
+
+
+def rows(scores: Scores) -> list[list[str]]:
+    """One line for each condition of each level that clips were generated for."""
+    return [
+        [listeners(scores), LEVELS[level["name"]], name.replace("_", " "), *_cells(of)]
+        for level in scores["levels"]
+        for name, of in level["scores"].items()
+        if of["pooled"].get("generated")
+    ]
+
+
+def listeners(scores: Scores) -> str:
+    """Who listened, in a few words."""
+    names = scores["config"]["listening"]["subjects"]
+    text = f"{names[0]} to {re.sub(r'^[^0-9]*', '', names[-1])}"
+    return text + (", latency taken out" if scores["config"]["listening"].get("latency") == "markers" else "")
+
+
+def onsets(scores: Scores, level: str, condition: str) -> float:
+    """Mean onset correlation of a condition over its seeds, with one lag for all."""
+    of = next(one["scores"][condition] for one in scores["levels"] if one["name"] == level)
+    return sum(entry["following"]["mean"] for entry in of["seeds"]) / len(of["seeds"])
+
+
+def _cells(of: Scores) -> list[str]:
+    cells = []
+    for kind in ("embedding", "generated"):
+        pooled = of["pooled"][kind]
+        cells += [_figure(pooled["accuracy"], pooled["ci95"], 3), f"{pooled['top1']:.2f}"]
+    found = [entry["following"] for entry in of["seeds"]]
+    mean, limits = known_mean([one["mean"] for one in found]), (of["pooled"].get("following") or {}).get("ci95")
+    own = known_mean([one["mean_by_listener"] for one in found])
+    return [*cells, "–" if mean is None else _figure(mean, limits, 2), "–" if own is None else f"{own:.2f}"]
+
+
+def _figure(value: float, limits: Sequence[float] | None, digits: int) -> str:
+    # Stored before there was an interval.
+    return f"{value:.{digits}f}" + ("" if limits is None else f" [{limits[0]:.2f}, {limits[1]:.2f}]")
+
+
+if __name__ == "__main__":
+    main()
