@@ -1,9 +1,10 @@
 """The table of docs/results.md on songs and listeners that models were not chosen by, from finished evaluations.
 
-    python benchmarks/confirmation.py RESULT [RESULT ...]
+    python benchmarks/confirmation.py [--of RESULT ...]
 
 RESULT is what `eeg2music evaluate configs/eval/confirm.yaml --out RESULT` wrote (or latency.yaml), or a file kept of it
-by `python benchmarks/identification.py RESULT --out FILE`. Printed as Markdown: what clips were generated for, one
+by `python benchmarks/identification.py RESULT --out FILE`; by default those that lie beside this script. Printed as
+Markdown: what clips were generated for, one
 evaluation after the other; and the onset correlation of each with one lag for each listener, beside the oracle's.
 """
 
@@ -21,15 +22,18 @@ from eeg2music.files import read_json
 LEVELS = {"clean": "0", "minus 20 dB": "−20", "real": "−37.2"}
 HEADS = ["listeners", "dB", "condition", "embedding: pairwise [95 %]", "top-1", "generated: pairwise [95 %]", "top-1"]
 HEADS += ["onset correlation [95 %]", "with a lag for each listener"]
+KEPT = [Path(__file__).with_name(f"{name}.json") for name in ("confirmation", "confirmation_2", "latency")]
 Scores = Mapping[str, Any]
 
 
 def main() -> None:
     """Print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("result", type=Path, nargs="+", help="folder of a finished evaluation, or what was kept of one")
+    parser.add_argument(
+        "--of", type=Path, nargs="+", default=KEPT, help="finished evaluations, or what was kept of them"
+    )
     given = parser.parse_args()
-    print(table([read_json(path / "scores.json" if path.is_dir() else path) for path in given.result]))
+    print(table([read_json(path / "scores.json" if path.is_dir() else path) for path in given.of]))
 
 
 def table(results: Sequence[Scores]) -> str:

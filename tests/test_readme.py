@@ -295,8 +295,7 @@ def test_protocols_are_what_the_stored_ones_print() -> None:
 
 def test_what_was_scored_once_is_what_the_stored_evaluations_print() -> None:
     script = load_file(ROOT / "benchmarks" / "confirmation.py")
-    names = ("confirmation", "confirmation_2", "latency")
-    stored = [read_json(ROOT / "benchmarks" / f"{name}.json") for name in names]
+    stored = [read_json(path) for path in script.KEPT]
     results = (ROOT / "docs" / "results.md").read_text("utf-8")
     assert script.table(stored) in results
     # One checkpoint, three groups of songs and listeners, none of which any model knows by name.
@@ -312,6 +311,8 @@ def test_what_was_scored_once_is_what_the_stored_evaluations_print() -> None:
     assert f"keeps {kept[0]:.2f} with the four" in text
     assert f"{kept[1]:.2f} with the next four, {kept[2]:.2f} with the last" in text
     assert f"{sum(kept) / 3:.2f} over the twelve" in text
+    told = script.onsets(stored[2], "clean", "brain") / script.onsets(stored[2], "clean", "oracle")
+    assert f"keep {told:.2f} of it instead of {kept[2]:.2f}" in text and f"the last {told:.2f} with latencies" in README
 
 
 def test_songs_of_all_styles_are_what_the_stored_evaluation_prints() -> None:
