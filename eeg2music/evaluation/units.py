@@ -318,11 +318,12 @@ class Bench:
             raise ConfigError(f"The level {unit.level!r} has no SNR", allowed="clean, real or decibels")
         stems = None if self._music is None else self._music.stems
         config = self._config.listening
-        if config.latency == "markers" and self._latency is None:
+        if config.latency == "unknown":
+            return simulated_heard(config, unit.snr_db, stems, seed=seed)
+        if self._latency is None:
             music = np.concatenate(list(further_stems(config, config.songs + BEGINNINGS, from_start=True)))
             self._latency = LatencyFromMarkers(self._pipeline, music)
-        align = None if self._latency is None else partial(self._latency, seed=seed)
-        return simulated_heard(config, unit.snr_db, stems, seed=seed, align=align)
+        return simulated_heard(config, unit.snr_db, stems, seed=seed, align=partial(self._latency, seed=seed))
 
     def _others(self, unit: Unit, heard: Heard) -> Heard | None:
         """The next listener's recording of a second presentation, query by query.
