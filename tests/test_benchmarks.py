@@ -139,4 +139,6 @@ def test_codec_and_sound_figures_have_intervals_over_songs() -> None:
     assert (low + high) / 2 == pytest.approx(10.0) and high - low == pytest.approx(2 * 4.3027 / 3**0.5, rel=1e-4)
     assert codec.interval_over_songs([9.0]) is None
     right = sound.against_others(np.eye(8))
-    assert right["mean"] == 1.0 and 0.5 < right["ci95"][0] < 0.9 and right["chance"] == 0.0
+    # All right: Wilson's interval of eight observations, 8 / (8 + t²), t the quantile for 7 degrees of freedom.
+    assert right["ci95"] == pytest.approx([8 / (8 + 2.3646**2), 1.0], rel=1e-4)
+    assert (right["mean"], right["chance"]) == (1.0, 0.0)

@@ -65,18 +65,20 @@ class SphericalSpline(nn.Module):
             return self._weights(positions_m.float(), finite)
 
     def _weights(self, positions_m: Tensor, positioned: Tensor) -> Tensor:
-        used = positioned.float()
-        directions = channel_directions(positions_m, positioned)
+        # In float64: smooth kernels with little noise are nearly singular, and in float32 the weights would differ in the
+        # fourth digit from one processor to the next.
+        used = positioned.double()
+        directions = channel_directions(positions_m, positioned).double()
         within = self._kernel(_cosines(directions, directions)) * used[:, :, None] * used[:, None, :]
-        diagonal = torch.where(positioned, self.regularisation, 1.0)
+        diagonal = torch.where(positioned, self.regularisation, 1.0).double()
         within = within + torch.diag_embed(diagonal)
-        across = self._kernel(_cosines(directions, self.directions[None])) * used[:, :, None]
+        across = self._kernel(_cosines(directions, self.directions[None].double())) * used[:, :, None]
         # One solve for the points and for the constant term (column of ones).
         solved = torch.linalg.solve(within, torch.cat([across, used[:, :, None]], dim=-1))
         smooth, ones = solved[..., :-1], solved[..., -1:]
         missing = 1.0 - smooth.sum(1, keepdim=True)
         weights = smooth + ones * missing / ones.sum(1, keepdim=True).clamp_min(1e-6)
-        return (weights * used[:, :, None]).transpose(1, 2)
+        return (weights * used[:, :, None]).transpose(1, 2).float()
 
     def _kernel(self, cosine: Tensor) -> Tensor:
         """g(x), looked up with linear interpolation."""
