@@ -32,6 +32,7 @@ from eeg2music.codec.encodec import Codec
 from eeg2music.codec.losses import log_mel_distance as audible_log_mel_distance
 from eeg2music.errors import DataError, LeakError
 from eeg2music.evaluation.statistics import cluster_interval
+from eeg2music.evaluation.tables import with_limits
 from eeg2music.files import read_json, sha256_file, write_json, write_text
 from eeg2music.memory import keep_freed_memory
 from eeg2music.metrics.audio import log_mel_distance, multi_scale_stft_distance, si_sdr
@@ -225,18 +226,13 @@ def table(report: dict[str, Any]) -> str:
     ]
     for name, ways in report["stems"].items():
         lines += [
-            f"| {name} | {way} | {row['si_sdr_db_mean']:.1f}{between(row['si_sdr_db_ci95'])} "
+            f"| {name} | {way} | {with_limits(row['si_sdr_db_mean'], row['si_sdr_db_ci95'], 1)} "
             f"/ {row['si_sdr_db_median']:.1f} "
             f"| {row['si_sdr_at_least_10_share']:.0%} | {row['log_mel_db']:.2f} | {row['log_mel_to_60_db']:.2f} "
             f"| {row['stft']:.2f} | {row['above_db_median']:.1f} |"
             for way, row in ways.items()
         ]
     return "\n".join(lines)
-
-
-def between(interval: list[float] | None) -> str:
-    """An interval in decibels, behind its figure."""
-    return "" if interval is None else f" [{interval[0]:.1f}, {interval[1]:.1f}]"
 
 
 def typical(scores: Scores, name: str) -> dict[str, Any]:

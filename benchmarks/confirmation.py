@@ -4,8 +4,8 @@
 
 RESULT is what `eeg2music evaluate configs/eval/confirm.yaml --out RESULT` wrote (or latency.yaml), or a file kept of it
 by `python benchmarks/identification.py RESULT --out FILE`; by default those that lie beside this script. Printed as
-Markdown: what clips were generated for, one
-evaluation after the other; and the onset correlation of each with one lag for each listener, beside the oracle's.
+Markdown: every condition that clips were generated for, one evaluation after the other; the onset correlation at one
+lag for all, and at one for each listener.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from eeg2music.evaluation.tables import known_mean, markdown_table
-from eeg2music.files import read_json
+from eeg2music.evaluation.comparable import read_scores
+from eeg2music.evaluation.tables import known_mean, markdown_table, with_limits
 
-LEVELS = {"clean": "0", "minus 20 dB": "−20", "real": "−37.2"}
 HEADS = ["listeners", "dB", "condition", "embedding: pairwise [95 %]", "top-1", "generated: pairwise [95 %]", "top-1"]
 HEADS += ["onset correlation [95 %]", "with a lag for each listener"]
 KEPT = [Path(__file__).with_name(f"{name}.json") for name in ("confirmation", "confirmation_2", "latency")]
@@ -33,7 +32,7 @@ def main() -> None:
         "--of", type=Path, nargs="+", default=KEPT, help="finished evaluations, or what was kept of them"
     )
     given = parser.parse_args()
-    print(table([read_json(path / "scores.json" if path.is_dir() else path) for path in given.of]))
+    print(table([read_scores(path) for path in given.of]))
 
 
 def table(results: Sequence[Scores]) -> str:
@@ -44,7 +43,7 @@ def table(results: Sequence[Scores]) -> str:
 def rows(scores: Scores) -> list[list[str]]:
     """One line for each condition of each level that clips were generated for."""
     return [
-        [listeners(scores), LEVELS[level["name"]], name.replace("_", " "), *_cells(of)]
+        [listeners(scores), f"{level['snr_db']:g}".replace("-", "−"), name.replace("_", " "), *_cells(of)]
         for level in scores["levels"]
         for name, of in level["scores"].items()
         if of["pooled"].get("generated")
@@ -68,16 +67,12 @@ def _cells(of: Scores) -> list[str]:
     cells = []
     for kind in ("embedding", "generated"):
         pooled = of["pooled"][kind]
-        cells += [_figure(pooled["accuracy"], pooled["ci95"], 3), f"{pooled['top1']:.2f}"]
+        cells += [with_limits(pooled["accuracy"], pooled["ci95"]), f"{pooled['top1']:.2f}"]
     found = [entry["following"] for entry in of["seeds"]]
     mean, limits = known_mean([one["mean"] for one in found]), (of["pooled"].get("following") or {}).get("ci95")
     own = known_mean([one["mean_by_listener"] for one in found])
-    return [*cells, "–" if mean is None else _figure(mean, limits, 2), "–" if own is None else f"{own:.2f}"]
-
-
-def _figure(value: float, limits: Sequence[float] | None, digits: int) -> str:
-    # Stored before there was an interval.
-    return f"{value:.{digits}f}" + ("" if limits is None else f" [{limits[0]:.2f}, {limits[1]:.2f}]")
+    # The first was stored before there was an interval.
+    return [*cells, "–" if mean is None else with_limits(mean, limits, 2), "–" if own is None else f"{own:.2f}"]
 
 
 if __name__ == "__main__":

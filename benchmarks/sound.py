@@ -41,11 +41,12 @@ from eeg2music.codec.encodec import Codec
 from eeg2music.errors import DataError
 from eeg2music.evaluation.baselines import through_codec
 from eeg2music.evaluation.brain import Evidence, control_conditions, generate_clips
-from eeg2music.evaluation.follow import correlation_limits, following
+from eeg2music.evaluation.follow import following
 from eeg2music.evaluation.heard import Heard, audio_conditions
 from eeg2music.evaluation.known import refuse_known
 from eeg2music.evaluation.material import ListeningConfig, listening_songs, simulated_heard
 from eeg2music.evaluation.statistics import cluster_interval
+from eeg2music.evaluation.tables import with_limits
 from eeg2music.files import read_json, write_json
 from eeg2music.memory import keep_freed_memory
 from eeg2music.metrics.harmony import chroma_similarity, diatonic_collection, fifths_apart, tempo_agreement
@@ -94,7 +95,7 @@ def main() -> None:
     }
     for name, clips in made.items():
         follow = following(clips, heard.stems, seed=0, tempi_bpm=[fact["tempo"] for fact in truth])
-        onsets = {**{key: value for key, value in follow.items() if key != "cells"}, "ci95": followed(follow)}
+        onsets = {key: value for key, value in follow.items() if key != "cells"} | {"ci95": follow["ci95_of"]["mean"]}
         report[name] = {**agreement(describe(clips), truth, real), "onsets": onsets}
     print(table(report, ("heard", *made)))
     if bank is not None:
@@ -112,18 +113,6 @@ def generate(pipeline: BrainToMusicPipeline, scorer: ScorerNet, heard: Heard, cl
         name: generate_clips(control_conditions(name, evidence), evidence, rows, SamplingConfig())
         for name in CONDITIONS
     }
-
-
-def followed(follow: dict[str, Any]) -> list[float]:
-    """Interval of the onset correlation over songs; stems that are silent in what was heard are left out."""
-    cells = follow["cells"]
-    pairs = [
-        (value, song)
-        for song, row in zip(cells["song"], cells["correlation"], strict=True)
-        for value in row
-        if value is not None
-    ]
-    return correlation_limits([value for value, _ in pairs], [song for _, song in pairs])
 
 
 # -- key, tempo, chroma ------------------------------------------------------------------------
@@ -206,17 +195,17 @@ def table(report: dict[str, Any], names: tuple[str, ...]) -> str:
     ]
     for name in names:
         row = report[name]
-        cells = [f"{between(row[measure])} ({row[measure]['chance']:.2f})" for measure in measures]
+        cells = [f"{figure(row[measure])} ({row[measure]['chance']:.2f})" for measure in measures]
         onsets = row.get("onsets")
         missing = not onsets or onsets["mean"] is None or onsets["null_by_beat"] is None
-        cells.append("–" if missing else f"{between(onsets)} ({onsets['null_by_beat']:.2f})")
+        cells.append("–" if missing else f"{figure(onsets)} ({onsets['null_by_beat']:.2f})")
         lines.append(f"| {name.replace('_', ' ')} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def between(one: dict[str, Any]) -> str:
+def figure(one: dict[str, Any]) -> str:
     """A mean with its interval."""
-    return f"{one['mean']:.2f} [{one['ci95'][0]:.2f}, {one['ci95'][1]:.2f}]"
+    return with_limits(one["mean"], one["ci95"], 2)
 
 
 # -- replay ------------------------------------------------------------------------------------

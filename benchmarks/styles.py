@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from eeg2music.evaluation.tables import markdown_table
-from eeg2music.files import read_json, write_json
+from eeg2music.evaluation.comparable import read_scores
+from eeg2music.evaluation.tables import markdown_table, with_limits
+from eeg2music.files import write_json
 
-LEVELS = {"clean": "0", "minus 20 dB": "−20", "real": "−37.2"}
 NAMES = ("brain", "ridge", "genre_oracle", "signal_blind")
 # These hear no recording: the same at every level.
 ONCE = ("genre_oracle", "signal_blind")
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("result", type=Path, help="folder of a finished evaluation, or what was kept of one")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    scores = read_json(given.result / "scores.json" if given.result.is_dir() else given.result)
+    scores = read_scores(given.result)
     print("\n\n".join([table(scores), "\n".join(f"- {text}" for text in scores["surprises"])]))
     if given.out:
         write_json(given.out, kept(scores))
@@ -66,7 +66,11 @@ def _shown(breakdown: Scores) -> dict[str, Any]:
 def table(scores: Scores) -> str:
     """As it stands on the page."""
     rows = [
-        [LEVELS[level["name"]] if name not in ONCE else "any", f"{name.replace('_', ' ')}, {kind}", *_cells(found)]
+        [
+            "any" if name in ONCE else f"{level['snr_db']:g}".replace("-", "−"),
+            f"{name.replace('_', ' ')}, {kind}",
+            *_cells(found),
+        ]
         for place, level in enumerate(scores["levels"])
         for name in NAMES
         if place == 0 or name not in ONCE
@@ -81,8 +85,7 @@ def _cells(found: list[Scores]) -> Iterator[str]:
     rows = {row["group"]: row for row in found}
     for group in GROUPS:
         for figure in ("identification", "top1"):
-            low, high = rows[group][f"{figure}_ci95"]
-            yield f"{rows[group][figure]:.3f} [{low:.2f}, {high:.2f}]"
+            yield with_limits(rows[group][figure], rows[group][f"{figure}_ci95"])
 
 
 if __name__ == "__main__":

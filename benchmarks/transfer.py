@@ -24,6 +24,7 @@ from eeg2music.evaluation.heard import audio_conditions
 from eeg2music.evaluation.known import refuse_known
 from eeg2music.evaluation.material import ListeningConfig, gallery_stems, simulated_heard
 from eeg2music.evaluation.statistics import cluster_interval
+from eeg2music.evaluation.tables import with_limits
 from eeg2music.files import write_json
 from eeg2music.origin import made_with
 from eeg2music.pipeline import default_checkpoint, load_pipeline
@@ -59,8 +60,7 @@ def main() -> None:
     means = {name: together([row for row in rows if row["case"] == name]) for name in CASES}
     for name, mean in means.items():
         cells = ", ".join(
-            f"{what} {mean[key]['mean']:.3f} [{mean[key]['ci95'][0]:.2f}, {mean[key]['ci95'][1]:.2f}] "
-            f"(sd {mean[key]['sd']:.3f})"
+            f"{what} {with_limits(mean[key]['mean'], mean[key]['ci95'])} (sd {mean[key]['sd']:.3f})"
             for what, key in (("pairwise", "accuracy"), ("top-1", "top1"))
         )
         print(f"{name:<6} mean of {mean['seeds']}: {cells}, n {mean['n']}, gallery {mean['gallery_size']}")

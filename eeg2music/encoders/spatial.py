@@ -65,8 +65,8 @@ class SphericalSpline(nn.Module):
             return self._weights(positions_m.float(), finite)
 
     def _weights(self, positions_m: Tensor, positioned: Tensor) -> Tensor:
-        # In float64: smooth kernels with little noise are nearly singular, and in float32 the weights would differ in the
-        # fourth digit from one processor to the next.
+        # In float64: smooth kernels with little noise are nearly singular, and in float32 the weights would differ in
+        # the fourth digit from one processor to the next.
         used = positioned.double()
         directions = channel_directions(positions_m, positioned).double()
         within = self._kernel(_cosines(directions, directions)) * used[:, :, None] * used[:, None, :]

@@ -77,10 +77,9 @@ def following(
     allows each listener one such lag, because how late a brain answers is an unknown constant of the listener; None
     without `listeners`. "null" is the same against another song's stem, at the lag of up to 0.5 s that suits each pair
     best; "null_by_beat" against that stem's curve stretched by the ratio of the two tempi, at the lag of up to one beat
-    that suits best. Both are freer than the means. "ci95_of" has the intervals of these three over songs (that of the
-    mean is made where seeds are pooled, from the cells). None where there is nothing to compare: a stem that never
-    sounds, one song. "cells": what the mean is of, {"song", "subject", "correlation"}, clip by clip, the last one by
-    stem.
+    that suits best. Both are freer than the means. "ci95_of" has the intervals of these four over songs. None where
+    there is nothing to compare: a stem that never sounds, one song. "cells": what the mean is of, {"song", "subject",
+    "correlation"}, clip by clip, the last one by stem.
     """
     made, aimed = onset_curves(generated), onset_curves(heard)
     values, lag_s = _at_one_lag(made, aimed)
@@ -89,18 +88,18 @@ def following(
     # With one song in most of the clips they cannot all be paired with another song's.
     alone = 2 * max(Counter(labels).values()) > len(labels)
     other = None if alone else derangement(labels, numpy_rng(seed, "following"))
-    freer = {
+    found = {
+        "mean": values,
         "mean_by_listener": own,
         "null": None if other is None else _null(made, aimed[other]),
         "null_by_beat": None if other is None else _null_by_beat(made, heard, other, tempi_bpm),
     }
     return {
-        "mean": _mean(values),
+        **{name: None if one is None else _mean(one) for name, one in found.items()},
         "by_stem": {name: _mean(column) for name, column in zip(STEMS, values.T, strict=True)},
         "lag_s": lag_s,
-        **{name: None if found is None else _mean(found) for name, found in freer.items()},
         "lag_s_by_listener": lags_s,
-        "ci95_of": {name: _interval(found, labels, listeners) for name, found in freer.items()},
+        "ci95_of": {name: _interval(one, labels, listeners) for name, one in found.items()},
         "n": len(made),
         "cells": {
             "song": [str(label) for label in labels],

@@ -17,7 +17,7 @@ from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
 from eeg2music.errors import InputError
 from eeg2music.pipeline import BrainToMusicPipeline
-from eeg2music.preprocess.eeg import channel_mask
+from eeg2music.preprocess.windows import cut_window
 from eeg2music.seeding import numpy_rng
 from eeg2music.targets.curves import control_curves_numpy
 from eeg2music.types import CURVE_RATE_HZ, EEG_RATE_HZ, SAMPLE_RATE_HZ, WINDOW_S, FloatArray, Recording, Window
@@ -122,21 +122,11 @@ def beginning_windows(recording: Recording) -> list[Window]:
     """The window around each event that names a stimulus, as far as it lies within the recording."""
     length = round(WINDOW_S * EEG_RATE_HZ)
     found = []
-    for number, event in enumerate(recording.events):
+    for event in recording.events:
         first = round((event.onset_s - LEAD_S) * EEG_RATE_HZ)
         if not event.stimulus or first < 0 or first + length > recording.signal_v.shape[1]:
             continue
-        found.append(
-            Window(
-                eeg=recording.signal_v[:, first : first + length],
-                positions_m=recording.positions_m,
-                channel_mask=channel_mask(recording),
-                subject=recording.subject,
-                window_id=f"{recording.key}/beginning {number}",
-                recording=recording.key,
-                start_s=first / EEG_RATE_HZ,
-            )
-        )
+        found.append(cut_window(recording, first, length))
     return found
 
 

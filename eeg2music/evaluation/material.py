@@ -19,7 +19,8 @@ from eeg2music.config_words import Unfit, known_names
 from eeg2music.errors import ConfigError, DataError
 from eeg2music.evaluation.heard import MIXED, Heard
 from eeg2music.evaluation.latency import Delay
-from eeg2music.preprocess.eeg import PreprocessConfig, channel_mask, preprocess
+from eeg2music.preprocess.eeg import PreprocessConfig, preprocess
+from eeg2music.preprocess.windows import cut_window
 from eeg2music.simulation.composer import STYLES, compose
 from eeg2music.simulation.head import MONTAGES
 from eeg2music.simulation.listening import Crosstalk, Listener, draw_listener
@@ -246,16 +247,11 @@ def song_windows(recording: Recording, songs: Sequence[str], start_s: float) -> 
         if first + length > recording.signal_v.shape[1]:
             raise DataError(f"The recording ends before the window of {song}", allowed="whole windows")
         found.append(
-            Window(
-                eeg=recording.signal_v[:, first : first + length],
-                positions_m=recording.positions_m,
-                channel_mask=channel_mask(recording),
-                subject=recording.subject,
+            replace(
+                cut_window(recording, first, length),
                 window_id=f"{recording.key}/{song}",
-                recording=recording.key,
                 stimulus_id=song,
                 stimulus_start_s=start_s,
-                start_s=first / EEG_RATE_HZ,
             )
         )
     return found

@@ -258,6 +258,7 @@ def _follow_row(
 
 def _with_first(value: float | None, of: Sequence[Mapping[str, Any]], key: str) -> str:
     """A mean over seeds, and the first seed's interval."""
+    # Evaluations that were stored earlier have no such interval.
     return number(value) if value is None else with_limits(value, of[0].get("ci95_of", {}).get(key))
 
 

@@ -10,7 +10,7 @@ from eeg2music.evaluation.mix_scores import by_measure
 from eeg2music.evaluation.reconstruction import MIX
 from eeg2music.evaluation.sound_files import FOLDER, quieter_text
 from eeg2music.evaluation.sounds import CODEC, HEARD
-from eeg2music.evaluation.tables import p_text
+from eeg2music.evaluation.tables import p_text, with_limits
 
 MEASURES = {
     "mel_correlation": "mel correlation",
@@ -153,11 +153,11 @@ def _classes(sounds: Mapping[str, Any]) -> dict[str, Any]:
         [
             row["kind"] + (f" ({row['by']})" if "by" in row else ""),
             _title_of(condition),
-            _number(row["balanced_accuracy"]) + _between(row["balanced_ci95"]),
+            with_limits(row["balanced_accuracy"], row["balanced_ci95"], 2),
             _number(row["balanced_chance"]),
             p_text(row["p_value"]),
             _number(row["oracle"]),
-            _number(row["accuracy"]) + _between(row["ci95"]),
+            with_limits(row["accuracy"], row["ci95"], 2),
             f"{row['n']} ({row['classes']} classes)",
         ]
         for condition, of in found.get("rows", {}).items()
@@ -215,11 +215,7 @@ def _beside(row: Mapping[str, Any] | None) -> str:
     """Mean with its interval, and its null where there is one."""
     if row is None or row["mean"] is None:
         return ABSENT
-    return _number(row["mean"]) + _between(row["ci95"]) + ("" if row["null"] is None else f" ({_number(row['null'])})")
-
-
-def _between(interval: Sequence[float] | None) -> str:
-    return "" if interval is None else f" [{_number(interval[0])}, {_number(interval[1])}]"
+    return with_limits(row["mean"], row["ci95"], 2) + ("" if row["null"] is None else f" ({_number(row['null'])})")
 
 
 def _number(value: float | None) -> str:

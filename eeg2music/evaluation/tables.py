@@ -118,13 +118,17 @@ def limits(interval: Sequence[float] | None) -> str:
     return "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
 
 
-def with_limits(value: float, interval: Sequence[float] | None) -> str:
-    """A figure and its interval in one cell.
+def with_limits(value: float, interval: Sequence[float] | None, digits: int = 3) -> str:
+    """A figure and its interval in one cell; the interval has at most two digits. Zero has no sign.
 
-    >>> with_limits(0.8543, (0.8123, 0.9)), with_limits(0.8543, None)
-    ('0.854 [0.81, 0.90]', '0.854')
+    >>> with_limits(0.8543, (0.8123, 0.9)), with_limits(0.8543, None), with_limits(12.34, (-0.001, 25.0), 1)
+    ('0.854 [0.81, 0.90]', '0.854', '12.3 [0.0, 25.0]')
     """
-    return number(value) if interval is None else f"{number(value)} [{interval[0]:.2f}, {interval[1]:.2f}]"
+    text = number(round(value, digits) + 0.0, digits)
+    if interval is None:
+        return text
+    low, high = (number(round(end, min(digits, 2)) + 0.0, min(digits, 2)) for end in interval)
+    return f"{text} [{low}, {high}]"
 
 
 def p_text(p: float) -> str:

@@ -20,7 +20,7 @@ def spread_windows(recording: Recording, *, window_s: float = WINDOW_S, hop_s: f
     """Windows that cover a whole preprocessed recording, evenly spread: no two are further apart than `hop_s`."""
     length, starts = cover(recording.signal_v.shape[1], window_s, hop_s)
     last, gaps = starts[-1], max(1, len(starts) - 1)
-    return [_cut(recording, round(last * index / gaps / _GRID) * _GRID, length) for index in range(len(starts))]
+    return [cut_window(recording, round(last * index / gaps / _GRID) * _GRID, length) for index in range(len(starts))]
 
 
 def cover(total: int, window_s: float, hop_s: float) -> tuple[int, list[int]]:
@@ -86,7 +86,8 @@ def _refuse_overlaps(heard: Sequence[Event]) -> None:
             longest = event
 
 
-def _cut(recording: Recording, start: int, length: int) -> Window:
+def cut_window(recording: Recording, start: int, length: int) -> Window:
+    """The `length` samples from `start` on of a preprocessed recording."""
     return Window(
         eeg=recording.signal_v[:, start : start + length],
         positions_m=recording.positions_m,

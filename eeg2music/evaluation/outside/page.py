@@ -16,7 +16,7 @@ from eeg2music.evaluation.outside.said import (
     near_lines,
     tables_of_sounds,
 )
-from eeg2music.evaluation.tables import DISAGREE, limits, marked_p, number, p_text, write_tables
+from eeg2music.evaluation.tables import DISAGREE, limits, marked_p, number, p_text, with_limits, write_tables
 from eeg2music.report.html import Picture
 from eeg2music.report.words import score_line
 from eeg2music.types import FloatArray
@@ -43,7 +43,7 @@ COUNTED = (
     "Clips of one song count once: KAD leaves out pairs within a song, the others are means over draws of one clip of "
     "each."
 )
-PARTS_NOTE = "Each figure with its 95 % interval over songs, and chance in brackets."
+PARTS_NOTE = "Each figure with its 95 % interval in square brackets and its chance in round ones."
 INTERVALS = (
     "Intervals are over songs: of KAD over those judged and those of the reference, of FAD-∞ over those judged; with "
     "(few) the curve that FAD-∞ extrapolates bends, and it has none."
@@ -195,10 +195,8 @@ def _beside_chance(row: Mapping[str, Any], figure: str, digits: int = 3) -> str:
     value, chance, limits95 = (row.get(f"{figure}{what}") for what in ("", "_chance", "_ci95"))
     if value is None or chance is None:
         return ""
-    short = min(digits, 2)
-    # None over one song, and in scores that were stored earlier.
-    between = "" if limits95 is None else f" [{limits95[0]:.{short}f}, {limits95[1]:.{short}f}]"
-    return f"{value:.{digits}f}{between} ({chance:.{digits}f})"
+    # No interval over one song, or of scores that were stored earlier.
+    return f"{with_limits(value, limits95, digits)} ({number(chance, digits)})"
 
 
 def _size(row: Mapping[str, Any]) -> str:
