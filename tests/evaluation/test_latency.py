@@ -24,7 +24,7 @@ from eeg2music.evaluation.latency import (
 from eeg2music.evaluation.material import ListeningConfig, further_stems, listener_of, simulated_recording
 from eeg2music.evaluation.page import _latency
 from eeg2music.evaluation.parts import Parts
-from eeg2music.evaluation.units import Bench, level_units
+from eeg2music.evaluation.units import BEGINNINGS, Bench, level_units
 from eeg2music.pipeline import default_checkpoint, load_pipeline
 from eeg2music.preprocess.eeg import PreprocessConfig, preprocess
 from eeg2music.seeding import numpy_rng
@@ -170,6 +170,24 @@ def test_the_shipped_encoder_tells_a_late_listener_from_an_early_one() -> None:
     assert true_s[0] - true_s[1] > 0.05
     # What is left in the recording is little.
     assert abs(align(moved, seed=0)[1].seconds) < 0.006
+
+
+@pytest.mark.slow
+def test_latencies_of_a_whole_evaluation_are_told_to_a_part_of_a_frame() -> None:
+    """As many songs as configs/eval/latency.yaml has, other songs and other listeners."""
+    names = ("fresh01", "fresh02", "fresh03", "fresh04")
+    config = ListeningConfig(songs=50, song_seconds=6.5, song_seed=4242, subjects=names)
+    align = LatencyFromMarkers(
+        load_pipeline(default_checkpoint(), "cpu"),
+        np.concatenate(list(further_stems(config, config.songs + BEGINNINGS, from_start=True))),
+    )
+    recorded = (preprocess(simulated_recording(config, name, 0.0), PreprocessConfig()) for name in names)
+    found = np.array([align(recording, seed=0)[1].seconds for recording in recorded])
+    true = np.array([listener_of(config, name).latency_s for name in names])
+    # Half a frame. Which songs say how songs begin moves all alike: less that, listeners are told apart more finely.
+    assert np.abs(found - true).max() < 0.016
+    assert np.abs((found - found.mean()) - (true - true.mean())).max() < 0.008
+    assert true.max() - true.min() > 0.03
 
 
 def test_an_evaluation_takes_latencies_out_and_says_which(
