@@ -66,7 +66,7 @@ def class_scores(
         found = class_agreement(made, ref)
         same = [float(a == b) for a, b in zip(made, ref, strict=True)]
         interval = cluster_interval(same, songs, bounds=(0.0, 1.0))
-        balanced = cluster_interval(np.multiply(same, _class_weights(ref)), songs, bounds=(0.0, 1.0))
+        balanced = cluster_interval(same, songs, bounds=(0.0, 1.0), weights=_class_weights(ref))
         best = None if oracle is None else class_agreement(list(oracle[kind]), ref)
         rows.append(
             {

@@ -43,10 +43,11 @@ def cluster_sums(values: ArrayLike, clusters: Sequence[Hashable]) -> ClusterSums
     return sums_by_code(data, codes)
 
 
-def sums_by_code(data: Float64, codes: Codes) -> ClusterSums:
-    """`cluster_sums` for checked values and codes."""
-    totals = np.bincount(codes, weights=data).astype(np.float64)
-    return ClusterSums(totals, np.bincount(codes).astype(np.float64))
+def sums_by_code(data: Float64, codes: Codes, weight: Float64 | None = None) -> ClusterSums:
+    """`cluster_sums` for checked values and codes; with weights those of weighted values, and of weights."""
+    weighted = data if weight is None else weight * data
+    totals = np.bincount(codes, weights=weighted).astype(np.float64)
+    return ClusterSums(totals, np.bincount(codes, weights=weight).astype(np.float64))
 
 
 def jackknife(sums: ClusterSums) -> tuple[Float64, Float64]:

@@ -27,9 +27,13 @@ LEAD_S = 1.25
 COMPARED_S = (0.5, 2.75)
 # Onset strength and loudness jump where a song begins.
 CURVES_USED = 2
-# Delays that are tried: tenths of a frame, to two frames.
+# Delays that are tried: tenths of a frame, to four frames. Far more than listeners differ: where noise decides, the
+# best delays of resamples must be free to scatter, or they crowd at the ends and look certain.
 PER_FRAME = 10
-GRID_S: NDArray[np.float64] = np.arange(-2 * PER_FRAME, 2 * PER_FRAME + 1) / (PER_FRAME * CURVE_RATE_HZ)
+MOST_FRAMES = 4
+GRID_S: NDArray[np.float64] = np.arange(-MOST_FRAMES * PER_FRAME, MOST_FRAMES * PER_FRAME + 1) / (
+    PER_FRAME * CURVE_RATE_HZ
+)
 # How much listeners are taken to differ (standard deviation) before anything is known: the simulator's, who lie within
 # 30 ms, differ by 17 ms.
 PRIOR_S = 0.02
@@ -43,7 +47,7 @@ class Delay:
 
     Attributes
     ----------
-    seconds : the estimate, drawn towards 0 as far as it is uncertain
+    seconds : the estimate, drawn towards 0 as far as it is uncertain; 0 where it is none
     error_s : its standard error before that, by resampling the beginnings. That the songs which say how songs begin
         are a sample, too, is not in it: it moves all listeners alike
     beginnings : how many it is from
@@ -94,8 +98,7 @@ def beginnings_at(music: FloatArray) -> NDArray[np.float64]:
     the delay. Delays that differ by whole frames have the same curves, some frames apart.
     """
     first, last = _compared()
-    spare = len(GRID_S) // PER_FRAME // 2
-    length = round((last + spare + 2) / CURVE_RATE_HZ * SAMPLE_RATE_HZ)
+    length = round((last + MOST_FRAMES + 2) / CURVE_RATE_HZ * SAMPLE_RATE_HZ)
     found = {}
     for tenth in range(PER_FRAME):
         start = round((LEAD_S + tenth / (PER_FRAME * CURVE_RATE_HZ)) * SAMPLE_RATE_HZ)
@@ -106,7 +109,7 @@ def beginnings_at(music: FloatArray) -> NDArray[np.float64]:
             late[:, start:] = song[:, : length - start]
             each.append(control_curves_numpy(late)[:, :CURVES_USED])
         mean = np.mean(each, axis=0)
-        for frames in range(-spare, spare + 1):
+        for frames in range(-MOST_FRAMES, MOST_FRAMES + 1):
             found[frames * PER_FRAME + tenth] = mean[..., first - frames : last - frames]
     middle = len(GRID_S) // 2
     return np.array([found[place - middle] for place in range(len(GRID_S))], dtype=np.float64)
@@ -134,7 +137,8 @@ def estimate_delay(decoded: FloatArray, templates: NDArray[np.float64], *, seed:
     """The delay at which the average of the decoded beginnings correlates best with how songs begin.
 
     The estimate is the mean over resampled beginnings (bagging), shrunk by its variance against that of the prior, so
-    that of noise alone it is near 0.
+    that of noise alone it is near 0. A mean of more than three standard deviations of the prior is no latency but
+    something that drifts, and nothing is taken out.
 
     Parameters
     ----------
@@ -152,7 +156,8 @@ def estimate_delay(decoded: FloatArray, templates: NDArray[np.float64], *, seed:
     alike = np.einsum("rscf,dscf->rd", means / np.maximum(norms, 1e-12), wanted)
     best = np.array([_peak(row) for row in alike])
     error = float(best.std(ddof=1))
-    shrunk = float(best.mean()) * PRIOR_S**2 / (PRIOR_S**2 + error**2)
+    mean = float(best.mean())
+    shrunk = mean * PRIOR_S**2 / (PRIOR_S**2 + error**2) if abs(mean) <= 3.0 * PRIOR_S else 0.0
     return Delay(shrunk, error, count)
 
 

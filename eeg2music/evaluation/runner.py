@@ -39,7 +39,15 @@ from eeg2music.evaluation.sound_files import FOLDER
 from eeg2music.evaluation.sounds import sound_units, sounds_level, sounds_seed
 from eeg2music.evaluation.sounds_scores import gather_sounds
 from eeg2music.evaluation.splits import Manifest
-from eeg2music.evaluation.units import WITHOUT_RECORDING, Unit, UnitResult, in_order, level_units, unit_of
+from eeg2music.evaluation.units import (
+    WITHOUT_RECORDING,
+    Unit,
+    UnitResult,
+    in_order,
+    level_units,
+    songs_beside,
+    unit_of,
+)
 from eeg2music.evaluation.workers import score_units
 from eeg2music.files import check_result_folder, sha256_file
 from eeg2music.origin import made_with
@@ -142,6 +150,12 @@ def check_evaluation(config: EvaluateConfig, out: Path) -> None:
         data = PreparedDataset(config.prepared)
         if config.split:
             scored_rows(data, config.split)
+        if config.listening.latency != "unknown":
+            raise ConfigError(
+                f"listening.latency: {config.listening.latency} with prepared recordings",
+                allowed="unknown: latencies are taken out of simulated listeners' recordings only",
+                remedy="remove listening.latency",
+            )
     elif config.split:
         raise ConfigError(
             f"split: {config.split} without recordings",
@@ -272,7 +286,7 @@ def _level_scores(
         "style": facts["style"],
         **_styles(facts),
         **({"mix_only": True} if facts.get("mix_only") else {}),
-        **({"latency": facts["latency"]} if "latency" in facts else {}),
+        **_latencies(found),
         "subjects": facts["subjects"],
         "gallery": facts["songs"],
         "scores": scores,
@@ -283,6 +297,14 @@ def _level_scores(
         "expectations": judged.expectations,
         "at_chance": {"judged": judged.at_chance, "missed": judged.at_chance_missed},
     }
+
+
+def _latencies(found: Mapping[str, Sequence[UnitResult]]) -> dict[str, Any]:
+    """What was taken out of this level's recordings; a unit without recordings may be another level's."""
+    for name, results in found.items():
+        if name not in WITHOUT_RECORDING and "latency" in results[0].facts:
+            return {"latency": results[0].facts["latency"]}
+    return {}
 
 
 def _styles(facts: Mapping[str, Any]) -> dict[str, dict[str, int]]:
@@ -320,7 +342,7 @@ def _split(
     Beside it what sounds alike among the songs that were heard and, where they were made, the reference songs.
     """
     facts = [read(unit).facts for level in config.levels for unit in level_units(level, config)[:1]]
-    beside = () if config.prepared else further_songs(config.listening, config.reference_songs)
+    beside = () if config.prepared else songs_beside(config)
     scored = Manifest(
         songs=frozenset(song for one in facts for song in one["songs"]) | frozenset(beside),
         works={song: work for one in facts for song, work in one["works"].items()},

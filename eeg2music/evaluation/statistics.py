@@ -84,6 +84,7 @@ def cluster_interval(
     level: float = 0.95,
     bounds: tuple[float, float] | None = None,
     of: str = "songs",
+    weights: ArrayLike | None = None,
 ) -> Interval:
     """Interval of the mean of `values`, whose songs (and ten or more subjects) were drawn at random.
 
@@ -100,6 +101,7 @@ def cluster_interval(
     songs, subjects : (n,) labels
     bounds : smallest and largest possible value, e.g. (0, 1) for an accuracy
     of : what `songs` are, for the words of the method, where they are no songs: "works"
+    weights : (n,) above 0, of a weighted mean; the sizes of clusters are then sums of weights
 
     Raises
     ------
@@ -108,6 +110,8 @@ def cluster_interval(
 
     >>> cluster_interval([0.0, 1.0, 1.0, 2.0], ["a", "a", "b", "b"]).estimate
     1.0
+    >>> cluster_interval([0.0, 1.0, 1.0], ["a", "b", "c"], weights=[2.0, 1.0, 1.0]).estimate
+    0.5
     """
     data = checked_values(values)
     groups = [label_codes("songs", songs, len(data))]
@@ -118,10 +122,15 @@ def cluster_interval(
     sizes = [int(codes.max()) + 1 for codes in groups]
     if sizes[0] < 2:
         raise DataError(f"An interval over one {of.removesuffix('s')}", allowed=f"two {of} or more")
-    mean = float(data.mean())
-    error = float(np.sqrt(_variance(data, groups)))
-    df = min(float(_freedom(np.bincount(codes))) for codes in groups)
-    low, high = _limits(np.array(mean), np.array(error), df, min(sizes), level, bounds)
+    weight = None if weights is None else _weights(weights, len(data))
+    mean = float(np.average(data, weights=weight))
+    error = float(np.sqrt(_variance(data, groups, weight)))
+    number = [np.bincount(codes, weights=weight) for codes in groups]
+    df = min(float(_freedom(one)) for one in number)
+    # Where all values are equal, clusters count by their weight.
+    alike = min(sizes) if weight is None else min(float(effective_clusters(one)) for one in number)
+    most = np.inf if weight is None else float(effective_clusters(weight))
+    low, high = _limits(np.array(mean), np.array(error), df, alike, level, bounds, most=most)
     method = f"cluster-robust t over {sizes[0]} {of}" + (f" and {sizes[1]} subjects" if len(sizes) == 2 else "")
     method += ", Wilson" if bounds is not None else ""
     return Interval(mean, float(low), float(high), error, df, method)
@@ -170,19 +179,26 @@ def cluster_limits(
     return _limits(mean, error, _freedom(sums.number), sums.total.shape[-1], level, bounds)
 
 
-def _variance(data: Float64, groups: Sequence[Codes]) -> float:
+def _weights(weights: ArrayLike, count: int) -> Float64:
+    found = checked_values(weights)
+    if len(found) != count or found.min() <= 0.0:
+        raise InputError(f"{len(found)} weights from {found.min():g} on", allowed=f"{count}, above 0")
+    return found
+
+
+def _variance(data: Float64, groups: Sequence[Codes], weight: Float64 | None) -> float:
     """Variance of the mean with one or two ways of clustering."""
-    ways = [_one_way(data, codes) for codes in groups]
+    ways = [_one_way(data, codes, weight) for codes in groups]
     if len(ways) == 1:
         return ways[0]
     both = label_codes("pairs", list(zip(*(codes.tolist() for codes in groups), strict=True)), len(data))
     # Two-way variances may come out too small in small samples; never below either one alone. Where neither songs nor
     # subjects differ this is too wide: `benchmarks/statistics_calibration.py` says by how much.
-    return max(sum(ways) - _one_way(data, both), *ways)
+    return max(sum(ways) - _one_way(data, both, weight), *ways)
 
 
-def _one_way(data: Float64, codes: Codes) -> float:
-    sums = sums_by_code(data, codes)
+def _one_way(data: Float64, codes: Codes, weight: Float64 | None) -> float:
+    sums = sums_by_code(data, codes, weight)
     return float(jackknife(sums)[1] ** 2) if len(sums.total) > 1 else 0.0
 
 
@@ -195,18 +211,20 @@ def _limits(
     mean: Float64,
     error: Float64,
     df: float | Float64,
-    clusters: int,
+    clusters: float,
     level: float,
     bounds: tuple[float, float] | None,
+    *,
+    most: float = np.inf,
 ) -> tuple[Float64, Float64]:
     quantile = stats.t.ppf(0.5 + level / 2.0, df)
     if bounds is None:
         return mean - quantile * error, mean + quantile * error
-    return _wilson(mean, error, quantile, clusters, bounds)
+    return _wilson(mean, error, quantile, clusters, bounds, most)
 
 
 def _wilson(
-    mean: Float64, error: Float64, quantile: Float64, clusters: int, bounds: tuple[float, float]
+    mean: Float64, error: Float64, quantile: Float64, clusters: float, bounds: tuple[float, float], most: float
 ) -> tuple[Float64, Float64]:
     floor, ceiling = bounds
     outside = (mean < floor - 1e-9) | (mean > ceiling + 1e-9)
@@ -218,7 +236,9 @@ def _wilson(
     spread = p * (1.0 - p)
     scaled = error / (ceiling - floor)
     at_the_edge = spread < 1e-12
-    effective = np.where(at_the_edge, float(clusters), spread / np.maximum(scaled**2, 1e-18))
+    # Weighted, a value that counts little may be the only one that differs: that is no reason to trust the rest more.
+    observed = np.minimum(spread / np.maximum(scaled**2, 1e-18), most)
+    effective = np.where(at_the_edge, float(clusters), observed)
     weight = quantile**2 / np.maximum(effective, 1e-300)
     centre = (p + weight / 2.0) / (1.0 + weight)
     half = np.sqrt(weight * spread + weight**2 / 4.0) / (1.0 + weight)

@@ -179,6 +179,13 @@ def in_order(units: Sequence[Unit]) -> list[Unit]:
     return sorted(units, key=lambda unit: (place[_recordings(unit)], -unit.cost))
 
 
+def songs_beside(config: EvaluateConfig) -> list[str]:
+    """Simulated songs that are not heard, but that figures hang on; no model may know them either."""
+    heard = config.listening.songs
+    beginnings = heard + BEGINNINGS if config.listening.latency == "markers" else 0
+    return further_songs(config.listening, max(config.reference_songs, beginnings))
+
+
 def _recordings(unit: Unit) -> _Recordings:
     """Units with the same are scored on the same recordings."""
     return unit.snr_db, unit.seed
@@ -309,7 +316,7 @@ class Bench:
             refuse_known(self._folder, heard)
         else:
             heard = self._simulate(unit, unit.seed)
-            refuse_known(self._folder, heard, further_songs(config.listening, config.reference_songs))
+            refuse_known(self._folder, heard, songs_beside(config))
         oracle = self._know(heard.stems).oracle
         return Evidence(self._pipeline, heard, None, oracle, self._scorer, unit.seed)
 
