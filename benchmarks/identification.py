@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from eeg2music.evaluation.comparable import read_scores
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.expectations import missed_line
-from eeg2music.evaluation.tables import known_mean, markdown_table
-from eeg2music.files import read_json, write_json
+from eeg2music.evaluation.tables import known_mean, markdown_table, with_limits
+from eeg2music.files import write_json
 from eeg2music.report.words import NO_FINDING
 
 # One entry a window, a song or a file; and words that stand beside every figure alike.
@@ -60,7 +61,7 @@ def main() -> None:
     parser.add_argument("result", type=Path, help="folder of a finished evaluation, or what was kept of one")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    scores = read_json(given.result / "scores.json" if given.result.is_dir() else given.result)
+    scores = read_scores(given.result)
     print("\n\n".join([*pages(scores), *tables(scores)]))
     if given.out:
         write_json(given.out, without_lists(scores))
@@ -153,23 +154,18 @@ def row(level: str, name: str, of: Scores) -> list[str]:
         cells += [_figure(pooled)] if kind == "curves" else [_figure(pooled), f"{pooled['top1']:.2f}", by_seed]
     following = of["pooled"].get("following")
     if following is not None:
-        low, high = following["ci95"]
-        return [*cells, f"{following['mean']:.2f} [{low:.2f}, {high:.2f}]"]
+        return [*cells, with_limits(following["mean"], following["ci95"], 2)]
     # Of one song, or stored before there was an interval.
     mean = known_mean([entry["following"]["mean"] for entry in of["seeds"] if entry.get("following")])
     return [*cells, ABSENT if mean is None else f"{mean:.2f}"]
 
 
 def _figure(pooled: Scores) -> str:
-    low, high = pooled["ci95"]
-    return f"{pooled['accuracy']:.3f} [{low:.2f}, {high:.2f}]"
+    return with_limits(pooled["accuracy"], pooled["ci95"])
 
 
 def _apart(seeded: Scores) -> str:
-    if not seeded.get("kernel_ci95"):
-        return f"{seeded['kernel']:.2f}"
-    low, high = seeded["kernel_ci95"]
-    return f"{seeded['kernel']:.2f} [{low:.2f}, {high:.2f}]"
+    return with_limits(seeded["kernel"], seeded.get("kernel_ci95"), 2)
 
 
 def _words(name: str) -> str:

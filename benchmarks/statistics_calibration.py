@@ -4,12 +4,13 @@ Draws data sets of which the truth is known and puts them through the functions 
 windows of each song (3 to 9, so that songs do not count alike), songs that differ, scores between 0 and 1 that are
 skewed near the end, and queries whose windows of one song agree though they know nothing of the music. Prints a table
 and writes it as JSON. To hold: 95 % intervals cover 0.93 to 0.97, and p < 0.05 comes in 0.035 to 0.065 of null data
-sets, at 8, 12 and 25 songs. Rows marked "not used" show what goes wrong otherwise. Three cases are held to less:
+sets, at 8, 12 and 25 songs. Rows marked "not used" show what goes wrong otherwise. Four cases are held to less:
 
 - with ten listeners or more, where neither songs nor listeners differ, the two-way interval is conservative: it covers
   0.93 at least;
 - of four classes, where most clips of a song are of one, whole songs are right or wrong, by chance two of eight, and
   where none is, nothing tells how far songs differ: the interval covers 0.9 at least;
+- balanced over classes of unlike size the interval is conservative at few songs: it covers 0.93 at least;
 - where few clips of a song agree, the agreement takes few values, and ties count against a finding: p < 0.05 may come
   less often.
 
@@ -81,6 +82,8 @@ KERNEL = {
 }
 NEAR, REFERENCE = 0.3, 200
 HITS = {"top-1 hits 0.25": (1.0, 3.0)}
+# How well the songs of classes of unlike size are told.
+UNLIKE = (HITS["top-1 hits 0.25"], SKILL["pairwise 0.71"])
 Floats = NDArray[np.float64]
 
 
@@ -271,6 +274,24 @@ def class_rows(data_sets: int, songs: int, rng: np.random.Generator) -> Iterator
         yield from _figures("class_scores", name, songs, found, 1.0 / CLASSES, *said)
 
 
+def class_size_rows(data_sets: int, songs: int, rng: np.random.Generator) -> Iterator[Row]:
+    """Balanced accuracy where half of the songs are of one class, and songs differ: `class_scores` as it is."""
+    labels, number = window_songs(songs, rng), np.arange(songs)
+    kinds = np.where(number < songs // 2, 0, 1 + number % (CLASSES - 1))
+    heard = kinds[labels]
+    for a, b in UNLIKE:
+        limits = []
+        for _ in range(data_sets):
+            right = rng.random(len(labels)) < rng.beta(a, b, size=songs)[labels]
+            # Where it is wrong it is of a class that no clip is of.
+            made = {"class": np.where(right, heard, CLASSES).tolist()}
+            row = class_scores(made, {"class": heard.tolist()}, songs=labels.tolist(), seed=0, permutations=1)[0]
+            limits.append(row["balanced_ci95"])
+        low, high = np.array(limits).T
+        data = f"balanced {a / (a + b):.2f}, unlike classes"
+        yield Row("class_scores, interval", data, songs, "covers at least", covers((low, high), a / (a + b)), data_sets)
+
+
 def fold_rows(data_sets: int, folds: int, rng: np.random.Generator) -> Iterator[Row]:
     """Folds of two songs that are told apart, without knowledge: what protocols do where folds are the clusters."""
     # Windows enough that their hits add up to more than a few values.
@@ -384,8 +405,8 @@ def mean_kernel(spread: Floats, gap: Floats, width: float) -> float:
 
 
 # Each draws from a stream of its own.
-PARTS = (interval_rows, paired_rows, two_way_rows, alike_rows, identification_rows, pooled_rows, class_rows, fold_rows,
-         power_rows)  # fmt: skip
+PARTS = (interval_rows, paired_rows, two_way_rows, alike_rows, identification_rows, pooled_rows, class_rows,
+         class_size_rows, fold_rows, power_rows)  # fmt: skip
 
 
 def window_songs(songs: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -233,8 +233,9 @@ def _latency(level: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "title": level_title(level, "response latencies that were taken out"),
         "note": "How much later than the average each listener responds, from the beginnings of songs alone, whose "
-        "times the event markers give; of the first seed. The estimate is drawn towards 0 as far as it is uncertain; "
-        "the error is that before. Recordings were moved by it before anything else, for the brain and its controls.",
+        "times the event markers give; of the first seed. The estimate is drawn towards 0 as far as it is uncertain, "
+        "and is 0 where it is more than listeners can differ by; the error is that before. Recordings were moved by it "
+        "before anything else, for the brain and its controls.",
         "heads": ["listener", "latency (ms)", "standard error (ms)", "beginnings"],
         "rows": rows,
     }

@@ -119,16 +119,28 @@ def limits(interval: Sequence[float] | None) -> str:
 
 
 def with_limits(value: float, interval: Sequence[float] | None, digits: int = 3) -> str:
-    """A figure and its interval in one cell; the interval has at most two digits. Zero has no sign.
+    """A figure and its interval in one cell. Zero has no sign.
+
+    The interval has at most two digits, or as many as the figure where it would not hold the figure otherwise.
 
     >>> with_limits(0.8543, (0.8123, 0.9)), with_limits(0.8543, None), with_limits(12.34, (-0.001, 25.0), 1)
     ('0.854 [0.81, 0.90]', '0.854', '12.3 [0.0, 25.0]')
+    >>> with_limits(0.9988, (0.9979, 0.9993))
+    '0.999 [0.998, 0.999]'
     """
-    text = number(round(value, digits) + 0.0, digits)
     if interval is None:
-        return text
-    low, high = (number(round(end, min(digits, 2)) + 0.0, min(digits, 2)) for end in interval)
+        return number(_rounded(value, digits), digits)
+    short = min(digits, 2)
+    if not _rounded(interval[0], short) <= _rounded(value, digits) <= _rounded(interval[1], short):
+        short = digits
+    text, low, high = (
+        number(_rounded(each, to), to) for each, to in ((value, digits), *((x, short) for x in interval))
+    )
     return f"{text} [{low}, {high}]"
+
+
+def _rounded(value: float, digits: int) -> float:
+    return round(value, digits) + 0.0
 
 
 def p_text(p: float) -> str:

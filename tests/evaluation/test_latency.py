@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,7 +13,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter1d
 
-from eeg2music.errors import InputError
+from eeg2music.errors import ConfigError, InputError
 from eeg2music.evaluation.config import EvaluateConfig, LevelConfig
 from eeg2music.evaluation.latency import (
     GRID_S,
@@ -25,7 +27,8 @@ from eeg2music.evaluation.latency import (
 from eeg2music.evaluation.material import ListeningConfig, further_stems, listener_of, simulated_recording
 from eeg2music.evaluation.page import _latency
 from eeg2music.evaluation.parts import Parts
-from eeg2music.evaluation.units import BEGINNINGS, Bench, level_units
+from eeg2music.evaluation.runner import check_evaluation, run_evaluation
+from eeg2music.evaluation.units import BEGINNINGS, Bench, level_units, songs_beside
 from eeg2music.pipeline import default_checkpoint, load_pipeline
 from eeg2music.preprocess.eeg import PreprocessConfig, preprocess
 from eeg2music.seeding import numpy_rng
@@ -235,3 +238,49 @@ def test_an_evaluation_takes_latencies_out_and_says_which(
     assert keys[0] != keys[1] == keys[2]
     rows = _latency({"name": "clean", "snr_db": 0.0, "latency": facts[0]["latency"]})["rows"]
     assert [row[0] for row in rows] == ["sub-late01", "sub-late02"] and rows[0][3] == "8"
+
+
+def test_each_level_shows_its_own_latencies(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What needs no recording is computed once for all levels, and says the latencies of the level that came first."""
+    monkeypatch.setattr("eeg2music.evaluation.units.BEGINNINGS", 8)
+    config = EvaluateConfig(
+        checkpoint=str(tiny_checkpoint),
+        listening={"songs": 8, "song_seconds": 6.5, "subjects": ("late01", "late02"), "latency": "markers"},
+        levels=tuple(
+            LevelConfig(name=name, snr=snr, conditions=("brain", "oracle"), generate=())
+            for name, snr in (("clean", "clean"), ("hard", -30.0))
+        ),
+        seeds=(0,),
+        reference_songs=0,
+        sounds={"clips": 0},
+    )
+    scores = run_evaluation(config, tmp_path / "out", device="cpu")
+    shown = [level["latency"] for level in scores["levels"]]
+    assert [sorted(one) for one in shown] == [["sub-late01", "sub-late02"]] * 2
+    bench = Bench(config, tiny_checkpoint, "cpu")
+    for level, found in zip(config.levels, shown, strict=True):
+        assert bench.score(level_units(level, config)[0]).facts["latency"] == found
+    assert shown[0] != shown[1]
+    # The songs that say how songs begin stand with what was scored, and no model may know them.
+    named = set(json.loads((tmp_path / "out" / "split.json").read_text())["test"]["songs"])
+    beside = songs_beside(config)
+    assert len(beside) == 8 and set(beside) < named
+    assert songs_beside(config.model_copy(update={"listening": ListeningConfig(songs=8)})) == []
+
+
+def test_prepared_recordings_refuse_what_is_not_done_to_them(
+    write_cache: Callable[..., Path], tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    cache = write_cache([("sub-a", "one", 20.0, 0), ("sub-a", "two", 40.0, 1280)])
+    config = EvaluateConfig(
+        checkpoint=str(tiny_checkpoint),
+        prepared=str(cache),
+        levels=(LevelConfig(name="all", conditions=("brain",), generate=()),),
+        sounds={"clips": 0},
+        listening={"latency": "markers"},
+    )
+    with pytest.raises(ConfigError, match=r"listening\.latency: markers with prepared recordings"):
+        check_evaluation(config, tmp_path / "out")
+    check_evaluation(config.model_copy(update={"listening": ListeningConfig()}), tmp_path / "out")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from eeg2music.errors import DataError, InputError
 from eeg2music.evaluation.classes import class_scores
@@ -137,17 +139,48 @@ def test_classes_beside_chance_and_oracle() -> None:
     assert json.dumps(row)
 
 
+def balanced(made: Sequence[str], heard: Sequence[str]) -> tuple[float, float, float]:
+    row = class_scores({"g": list(made)}, {"g": list(heard)}, songs=range(len(heard)), seed=0, permutations=9)[0]
+    return (row["balanced_accuracy"], *row["balanced_ci95"])
+
+
 def test_the_interval_of_balanced_accuracy_counts_each_class_alike() -> None:
-    songs = range(12)
     # Ten of one class all right, two of another all wrong: 0.83 of the clips, half of the classes.
-    row = class_scores({"g": ["a"] * 12}, {"g": ["a"] * 10 + ["b"] * 2}, songs=songs, seed=0, permutations=9)[0]
-    assert row["balanced_accuracy"] == pytest.approx(0.5)
-    low, high = row["balanced_ci95"]
-    assert low < 0.5 < high < row["ci95"][1]
+    figure, low, high = balanced(["a"] * 12, ["a"] * 10 + ["b"] * 2)
+    assert figure == pytest.approx(0.5)
+    assert 0.05 < low < 0.2 and 0.8 < high < 0.95
     # Classes of one size: the same as of the clips.
-    made, heard = list("aababbbbaacc"), list("aaaabbbbcccc")
-    row = class_scores({"g": made}, {"g": heard}, songs=songs, seed=0, permutations=9)[0]
+    row = class_scores({"g": list("aababbbbaacc")}, {"g": list("aaaabbbbcccc")}, songs=range(12), seed=0,
+                       permutations=9)[0]  # fmt: skip
     assert row["balanced_ci95"] == pytest.approx(row["ci95"])
+
+
+def test_classes_of_unlike_size_are_no_uncertainty_by_themselves() -> None:
+    heard = "a" * 40 + "b" * 10
+    figure, low, high = balanced("b" + heard[1:], heard)
+    assert figure == pytest.approx(0.9875)
+    assert 0.8 < low < 0.95 < high < 1.0
+    # All right: a song of the rarer class counts four times, so that there are as many as 32.
+    figure, low, high = balanced(heard, heard)
+    assert (figure, high) == (pytest.approx(1.0), pytest.approx(1.0))
+    quantile = stats.t.ppf(0.975, (40 * 0.625 + 10 * 2.5) ** 2 / (40 * 0.625**2 + 10 * 2.5**2) - 1)
+    assert low == pytest.approx(1.0 / (1.0 + quantile**2 / 32.0))
+
+
+@pytest.mark.parametrize(("sizes", "right"), [((40, 10), 0.9), ((40, 4), 0.9), ((30, 10, 5, 5), 0.25), ((10, 2), 0.5)])
+def test_the_interval_of_balanced_accuracy_covers(sizes: tuple[int, ...], right: float) -> None:
+    heard = np.repeat(np.arange(len(sizes)), sizes)
+    rng = numpy_rng(0, "balanced", str(sizes))
+    covered, widths, figures = [], [], []
+    for _ in range(300):
+        made = np.where(rng.random(len(heard)) < right, heard, -1)
+        figure, low, high = balanced(made.astype(str), heard.astype(str))
+        covered.append(low <= right <= high)
+        widths.append(high - low)
+        figures.append(figure)
+    # Three standard errors below 0.95, and not by being wide.
+    assert np.mean(covered) > 0.91
+    assert np.mean(widths) < 1.4 * 3.92 * np.std(figures)
 
 
 def test_the_null_of_classes_gives_whole_songs_anothers_labels() -> None:
