@@ -6,7 +6,7 @@ import ast
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from support import load_file
 
 from eeg2music import cli
 from eeg2music.cli import app
+from eeg2music.evaluation.material import ListeningConfig, listener_of
 from eeg2music.files import read_json
 
 ROOT = Path(__file__).parents[1]
@@ -302,17 +303,41 @@ def test_what_was_scored_once_is_what_the_stored_evaluations_print() -> None:
     assert len({scores["scorer_sha256"] for scores in stored}) == 1
     heard = [(scores["config"]["listening"]["song_seed"], *scores["config"]["seeds"]) for scores in stored]
     assert heard[1] == heard[2] != heard[0]
-    # The sentences below the table: what the brain keeps of the oracle, group by group.
-    kept = []
-    ceiling = script.onsets(stored[1], "clean", "oracle")
-    for scores in (read_json(IDENTIFICATION), *stored[:2]):
-        kept.append(script.onsets(scores, "clean", "brain") / ceiling)
+    # The sentences below the table: what the brain keeps of the oracle, group by group. Of the first of these no clips
+    # of the oracle were generated.
+    groups = [read_json(IDENTIFICATION), *stored[:2]]
+    ceilings = [script.onsets(scores, "clean", "oracle") for scores in (groups[0], stored[1], stored[1])]
+    kept = [script.onsets(scores, "clean", "brain") / ceiling for scores, ceiling in zip(groups, ceilings, strict=True)]
     text = " ".join(results.split())
-    assert f"keeps {kept[0]:.2f} with the four" in text
-    assert f"{kept[1]:.2f} with the next four, {kept[2]:.2f} with the last" in text
+    assert f"({ceilings[0]:.2f} above, {ceilings[1]:.2f} here), the brain keeps {kept[0]:.2f} with the four" in text
+    assert f"{kept[1]:.2f} with the next four (whose oracle was not generated: it is that of the last)" in text
+    assert f"{kept[2]:.2f} with the last, whose latencies" in text
     assert f"{sum(kept) / 3:.2f} over the twelve" in text
+    assert f"{ceilings[0]:.2f}, {kept[0]:.2f} of it; with two other groups" in README
+    assert f"{kept[1]:.2f} and {kept[2]:.2f} of it (the last" in README
     told = script.onsets(stored[2], "clean", "brain") / script.onsets(stored[2], "clean", "oracle")
     assert f"keep {told:.2f} of it instead of {kept[2]:.2f}" in text and f"the last {told:.2f} with latencies" in README
+
+
+def test_the_latencies_in_the_text_are_those_of_the_stored_evaluation() -> None:
+    stored = read_json(ROOT / "benchmarks" / "latency.json")
+    config = ListeningConfig(**stored["config"]["listening"])
+    text = " ".join((ROOT / "docs" / "results.md").read_text("utf-8").split())
+    names = config.subjects
+    true = [f"{1000 * listener_of(config, name).latency_s:.0f}" for name in names]
+    found = [
+        [f"{1000 * level['latency'][f'sub-{name}']['seconds']:.0f}" for name in names] for level in stored["levels"]
+    ]
+    said = [words.replace("-", "−") for words in (spoken(true), *(spoken(each) for each in found))]
+    assert f"The simulator gave these listeners {said[0]} ms;" in text
+    assert f"{said[1]} were estimated at 0 dB" in text
+    assert f"{said[2]} at −20 dB" in text
+    assert f"next to nothing is taken out: {said[3]} ms" in text
+
+
+def spoken(figures: Sequence[str]) -> str:
+    """One after the other, as in a sentence."""
+    return ", ".join(figures[:-1]) + f" and {figures[-1]}"
 
 
 def test_songs_of_all_styles_are_what_the_stored_evaluation_prints() -> None:
