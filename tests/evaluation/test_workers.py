@@ -90,11 +90,21 @@ def test_workers_end_with_the_command(tiny_checkpoint: Path, tmp_path: Path, num
     level = "levels=[{name: clean, snr: clean, generated_windows: 200}]"
     command = [sys.executable, "-m", "eeg2music.cli", "evaluate", "configs/eval/smoke.yaml", "--out", "out", level]
     command += [f"checkpoint={tiny_checkpoint}", "workers=2", "sampling.steps=5000", "listening.songs=3"]
-    run = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    children = _wait_for(lambda: _children(run.pid) if len(_children(run.pid)) >= 3 else None)
-    time.sleep(1.0)
-    run.send_signal(number)
-    assert run.wait(240) == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    run = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # A shell's background job ignores it, and so would what the job starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        children = _wait_for(lambda: _children(run.pid) if len(_children(run.pid)) >= 3 else None)
+        time.sleep(1.0)
+        run.send_signal(number)
+        assert run.wait(240) == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    finally:
+        run.kill()
     assert _wait_for(lambda: not any(_alive(child) for child in children) or None)
 
 
