@@ -9,8 +9,10 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from eeg2music.errors import InputError
-from eeg2music.preprocess.eeg import MIN_GOOD_CHANNELS
+from eeg2music.preprocess.eeg import MIN_GOOD_CHANNELS, MIN_UNMARKED_S, lacks_signal, lost_signal
 from eeg2music.preprocess.quality import assess, signal_notes
 from eeg2music.recordings.prepared import PreparedDataset, is_prepared
 from eeg2music.recordings.read import read_recording, reader_of
@@ -49,9 +51,13 @@ def _recording_in_words(recording: Recording, title: str) -> list[str]:
     lines += _grouped("bad", bad) or ["no bad channel"]
     if sum(good) < MIN_GOOD_CHANNELS:
         lines.append(f"cannot be decoded: {sum(good)} good channels, {MIN_GOOD_CHANNELS} are needed")
-    lines.append(f"regions covered: {coverage(recording.positions_m[good]).in_words()}")
+    elif (said := lacks_signal(lost_signal(recording, np.array(good)), recording.sfreq_hz)) is not None:
+        lines.append(f"cannot be decoded: only {said}, {MIN_UNMARKED_S:g} s are needed")
+    if any(good):
+        lines.append(f"regions covered: {coverage(recording.positions_m[good]).in_words()}")
     count, stimuli = len(recording.events), sum(event.stimulus is not None for event in recording.events)
-    lines.append(f"{count} events, {stimuli} of them name what was played" if count else "no events")
+    several = "event" if count == 1 else "events"
+    lines.append(f"{count} {several}, {stimuli} of them name what was played" if count else "no events")
     return lines + [f"note: {note}" for note in (*recording.notes, *signal_notes(recording))]
 
 

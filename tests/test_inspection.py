@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from edfio import Edf, EdfSignal, read_edf
 
 from eeg2music.errors import InputError
 from eeg2music.inspection import describe_recording
@@ -58,3 +61,20 @@ def test_data_sets_and_caches(real_data: Path, tmp_path: Path) -> None:
 def test_what_is_no_recording(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No file at"):
         describe_recording(tmp_path / "gone.edf")
+
+
+def test_what_generate_refuses_is_said(recording_file: Path, tmp_path: Path) -> None:
+    """Too little signal; and where no channel is good, nothing of where they lie."""
+    edf = read_edf(recording_file)
+    told = {}
+    for name, kept in (("short", 160), ("flat", 0)):
+        signals = []
+        for signal in edf.signals:
+            data = np.concatenate([signal.data[:kept], np.zeros(1280 - kept)])
+            signals.append(EdfSignal(data, 128.0, label=signal.label, physical_dimension="uV",
+                                     physical_range=(-200.0, 200.0)))  # fmt: skip
+        Edf(signals).write(tmp_path / f"{name}.edf")
+        told[name] = "\n".join(describe_recording(tmp_path / f"{name}.edf"))
+    assert re.search(r"cannot be decoded: only 1\.\d\d s of 10\.00 s hold a signal.*, 2 s are needed", told["short"])
+    assert "regions covered" in told["short"] and "regions covered" not in told["flat"]
+    assert "cannot be decoded: 0 good channels, 4 are needed" in told["flat"]

@@ -12,6 +12,7 @@ from typing import Any
 from eeg2music.evaluation.comparable import KINDS
 from eeg2music.evaluation.config import BRAIN
 from eeg2music.evaluation.corrections import holm
+from eeg2music.evaluation.permutations import independent, smallest_p_value
 from eeg2music.evaluation.tables import number, p_text
 from eeg2music.report.words import NO_FINDING
 
@@ -84,17 +85,21 @@ def _together(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Rows that are printed together, corrected over all of them."""
     for row, value in zip(rows, corrected([row["p_value"] for row in rows]), strict=True):
         row["p_corrected"] = value
-    drawn = min((row.pop("permutations") for row in rows), default=0)
+    least = min((row.pop("smallest_p") for row in rows), default=1.0)
     return {
         "correction": "Holm",
         "count": len(rows),
-        "smallest_possible": min(1.0, len(rows) / (1 + drawn)) if rows else None,
+        "smallest_possible": min(1.0, len(rows) * least) if rows else None,
         "rows": rows,
     }
 
 
 def _figures(score: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: score[key] for key in ("accuracy", "p_value", "permutations")}
+    return {
+        "accuracy": score["accuracy"],
+        "p_value": score["p_value"],
+        "smallest_p": smallest_p_value(independent(score), score["permutations"]),
+    }
 
 
 def comparison_tables(comparisons: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -127,7 +132,8 @@ def smallest_line(comparisons: Mapping[str, Any]) -> str:
     if least is None:
         return "Nothing was compared."
     text = f"The smallest p that the permutations can give comes to {p_text(least)}"
-    return text + (": with so many comparisons and so few permutations, nothing can pass." if least >= 0.05 else ".")
+    few = ": with so many comparisons and so few songs or permutations, nothing can pass."
+    return text + (few if least >= 0.05 else ".")
 
 
 def seed_remarks(count: int, what: str) -> list[str]:

@@ -6,7 +6,9 @@ alone: `permutation_p_value` compares.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from math import factorial
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,6 +30,21 @@ def permutation_p_value(observed: float, null: ArrayLike) -> float:
     # Sums in another order differ in the last bits; those are ties.
     margin = 1e-12 * max(1.0, abs(observed))
     return float((1 + np.sum(draws >= observed - margin)) / (1 + len(draws)))
+
+
+def independent(score: Mapping[str, Any]) -> int:
+    """How many songs, or works where they are declared, a score of `identify` is over."""
+    return int(score["works"] if "works" in score else score["songs"])
+
+
+def smallest_p_value(songs: int, permutations: int) -> float:
+    """What no p-value of `song_permutations` is below but by luck: songs have few orders, draws are few.
+
+    >>> smallest_p_value(2, 2000), smallest_p_value(50, 1999)
+    (0.5, 0.0005)
+    """
+    orders = factorial(min(songs, 20))
+    return max(1.0 / orders, 1.0 / (1 + permutations))
 
 
 def song_permutations(

@@ -173,11 +173,13 @@ def _failed(failures: dict[str, str], count: int) -> DataError:
     path, why = next(iter(failures.items()))
     if count == 1:
         return DataError(f"1 of 1 recordings cannot be used. {'' if path in why else path + ': '}{why}")
-    more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+    first = ", the first" if len(failures) > 1 else ""
     where = "" if path in why else f"{path}: "
+    # One remedy, the one for them all; `info` has that of each.
     return DataError(
-        f"{len(failures)} of {count} recordings cannot be used{more}. {where}{why}",
-        remedy="mend or remove them, or set skip_unusable=true to leave them out",
+        f"{len(failures)} of {count} recordings cannot be used{first}: {where}{why.partition(' Remedy: ')[0]}",
+        remedy="mend or remove them and run this again (what was finished is kept), or set skip_unusable=true to leave "
+        "them out; `eeg2music info FILE` says what is wrong with each",
     )
 
 

@@ -58,7 +58,8 @@ def preprocess(recording: Recording, config: PreprocessConfig | None = None) -> 
     Raises
     ------
     InputError
-        If fewer than four good channels are left, nearly all is marked bad, or the recording is too short to filter.
+        If fewer than four good channels are left, nearly all is marked bad or holds no signal, or the recording is too
+        short to filter.
     """
     config = config or PreprocessConfig()
     marked = marked_bad(recording)
@@ -66,8 +67,9 @@ def preprocess(recording: Recording, config: PreprocessConfig | None = None) -> 
     bad = assess(recording)
     good = np.array([name not in bad for name in recording.channel_names])
     check_good_channels(bad, good)
-    gaps = find_gaps(recording.signal_v, recording.sfreq_hz, usable=good & ~is_constant(recording.signal_v))
+    gaps = _gaps(recording, good)
     lost = gaps | marked
+    _check_signal(lost, recording.sfreq_hz)
     whole = bridge(recording.signal_v[good], lost, copy=False)  # indexing has copied
     line = config.line_freq_hz or recording.line_freq_hz or detect_line(whole, recording.sfreq_hz)
     filtered = band_limit(whole, recording.sfreq_hz, config.highpass_hz, config.lowpass_hz, line)
@@ -97,6 +99,36 @@ def check_unmarked(marked: NDArray[np.bool_], sfreq_hz: float) -> None:
         )
 
 
+def lacks_signal(lost: NDArray[np.bool_], sfreq_hz: float) -> str | None:
+    """What is left of a recording that is mostly lost or marked bad (time,), where that is under two seconds.
+
+    A recording of two seconds may have padding at its end, as many files do.
+    """
+    left = np.count_nonzero(~lost)
+    if left / sfreq_hz >= MIN_UNMARKED_S or 2 * left >= lost.size:
+        return None
+    return f"{left / sfreq_hz:.2f} s of {lost.size / sfreq_hz:.2f} s hold a signal that is not marked bad"
+
+
+def lost_signal(recording: Recording, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(time,) True where the recording is marked bad or its good channels (channel,) hold no signal."""
+    return _gaps(recording, good) | marked_bad(recording)
+
+
+def _gaps(recording: Recording, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return find_gaps(recording.signal_v, recording.sfreq_hz, usable=good & ~is_constant(recording.signal_v))
+
+
+def _check_signal(lost: NDArray[np.bool_], sfreq_hz: float) -> None:
+    said = lacks_signal(lost, sfreq_hz)
+    if said is not None:
+        raise InputError(
+            f"Only {said}",
+            allowed=f"at least {MIN_UNMARKED_S:g} s",
+            remedy="use another recording, or take another stretch with --start and --stop",
+        )
+
+
 def channel_mask(recording: Recording) -> NDArray[np.bool_]:
     """(channel,) True for good channels."""
     return np.array([name not in recording.bad_channels for name in recording.channel_names])
@@ -112,7 +144,9 @@ def check_good_channels(bad: dict[str, str], good: NDArray[np.bool_]) -> None:
     raise InputError(
         f"The recording has {good.sum()} good channel(s) of {len(good)}{why}",
         allowed=f"at least {MIN_GOOD_CHANNELS} good channels",
-        remedy="record from more electrodes" if few else "use another recording, or name the channels with --channels",
+        remedy="name more channels with --channels, or record from more electrodes"
+        if few
+        else "use another recording, or name the channels with --channels",
     )
 
 

@@ -274,5 +274,5 @@ def _leak(kind: str, shared: list[str], of: int, what: str, remedy: str) -> Leak
     return LeakError(
         f"{what} {len(shared)} of {of} {several}: {first_few(shared)}",
         allowed=f"no {kind} on both sides",
-        remedy=f"{remedy}, or test on data the model has not seen",
+        remedy=f"{remedy}, or test on data the model has not seen (simulated songs: of another song_seed)",
     )

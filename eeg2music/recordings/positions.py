@@ -67,9 +67,8 @@ def locate(
     if matched is None:
         numbers = ", ".join(counting(names)[:3])
         why = f"names such as {numbers} only number the channels" if numbers else "the names match no standard montage"
-        return positions, (
-            f"positions unknown: the file has none and {why}; global decoding only (name a montage with --montage)",
-        )
+        remedy = "name the channels by their electrodes in the file" if numbers else "name a montage with --montage"
+        return positions, (f"positions unknown: the file has none and {why}; global decoding only ({remedy})",)
     found = int(np.isfinite(positions).all(axis=1).sum())
     return positions, (_said(f"positions by matching names with {matched}", found, len(names)),)
 

@@ -16,11 +16,13 @@ from eeg2music.seeding import numpy_rng
 from eeg2music.types import CURVES
 
 
-def level(name: str, p_values: list[tuple[float, float | None]], permutations: int = 999) -> dict[str, Any]:
+def level(
+    name: str, p_values: list[tuple[float, float | None]], permutations: int = 999, songs: int = 50
+) -> dict[str, Any]:
     """A level whose brain has a p-value of the embedding and, maybe, of the generated music for each seed."""
 
     def score(p: float) -> dict[str, Any]:
-        return {"accuracy": 0.6, "p_value": p, "permutations": permutations}
+        return {"accuracy": 0.6, "p_value": p, "permutations": permutations, "songs": songs}
 
     seeds = [
         {"seed": seed, "embedding": score(one), "generated": None if other is None else score(other)}
@@ -56,6 +58,14 @@ def test_too_few_permutations_for_so_many_comparisons_are_said() -> None:
     found = brain_comparisons([level(f"{n}", [(0.05, 0.05)], permutations=19) for n in range(3)])
     assert found["smallest_possible"] == pytest.approx(6 / 20)
     assert "nothing can pass" in comparison_tables(found)[0]["note"]
+
+
+def test_too_few_songs_for_any_p_value_are_said() -> None:
+    """Two songs have two orders, and four have 24: p cannot come below 1/2 and 1/24."""
+    for songs, least in ((2, 1.0), (4, 2 / 24), (6, 2 / 720)):
+        found = brain_comparisons([level("few", [(0.5, 0.5)], songs=songs)])
+        assert found["smallest_possible"] == pytest.approx(least)
+        assert ("nothing can pass" in comparison_tables(found)[0]["note"]) == (songs < 6)
 
 
 def test_one_comparison_needs_no_correction() -> None:

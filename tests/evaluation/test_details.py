@@ -21,7 +21,7 @@ SONGS = numpy_rng(0, "songs").normal(size=(60, 4))
 def score(accuracy: float) -> dict[str, Any]:
     return {
         "accuracy": accuracy, "top1": accuracy / 2, "ci95": [accuracy - 0.1, accuracy + 0.1], "p_value": 0.01,
-        "chance": 0.5, "n": 20, "gallery_size": 5, "permutations": 99,
+        "chance": 0.5, "n": 20, "gallery_size": 5, "permutations": 99, "songs": 5,
     }  # fmt: skip
 
 

@@ -86,6 +86,16 @@ def test_where_everything_sits_as_it_should_nothing_is_said() -> None:
     assert (at_chance, missed) == (4, 0)
 
 
+def test_ceilings_are_not_judged_by_too_few_songs() -> None:
+    """A perfect score of two songs has a p of 1/2, whatever was scored; of six, one in 720."""
+    for songs in (2, 4, 6):
+        perfect = scored(1.0, songs=songs)
+        seeded = {"seed": 0, "embedding": None, "generated": perfect}
+        found = judge({"oracle": {**seeded, "seeds": [seeded]}})
+        assert found.surprises == [] and perfect["accuracy"] == pytest.approx(1.0)
+        assert found.expectations == (songs == 6)
+
+
 @pytest.mark.parametrize(
     ("name", "planted", "said"),
     [

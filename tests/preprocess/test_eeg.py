@@ -184,7 +184,7 @@ def test_the_mains_frequency_is_found_or_taken_as_given() -> None:
 
 
 def test_too_few_good_channels_are_refused() -> None:
-    with pytest.raises(InputError, match=r"3 good channel.*at least 4.*Remedy: record from more electrodes"):
+    with pytest.raises(InputError, match=r"3 good channel.*at least 4.*--channels, or record from more electrodes"):
         preprocess(recording(pink(3, 10.0, 256.0)))
     flat = pink(6, 10.0, 256.0)
     flat[2:] = 0.0
@@ -266,3 +266,22 @@ def test_a_recording_that_is_marked_bad_is_refused() -> None:
     signal = recording(pink(8, 30.0, 256.0), events=(Event(1.5, 40.0, MARKED_BAD),))
     with pytest.raises(InputError, match=r"All but 1\.50 s of the recording are marked bad.*at least 2 s.*--start"):
         preprocess(signal)
+
+
+def test_a_recording_that_holds_next_to_no_signal_is_refused() -> None:
+    signal = pink(8, 10.0, 256.0)
+    signal[:, 384:] = 0.0
+    lost = recording(signal)
+    with pytest.raises(InputError, match=r"Only 1\.\d+ s of 10\.00 s hold a signal.*at least 2 s.*--start"):
+        preprocess(lost)
+    # Marked and lost count together; what is left over two seconds is enough.
+    signal = pink(8, 10.0, 256.0)
+    signal[:, 1024:] = 0.0
+    preprocess(recording(signal))
+    marked = recording(signal, events=(Event(0.0, 2.5, MARKED_BAD),))
+    with pytest.raises(InputError, match=r"Only 1\.\d+ s"):
+        preprocess(marked)
+    # Two seconds with padding at the end are what many a short file is.
+    signal = pink(8, 2.0, 256.0)
+    signal[:, 384:] = 0.0
+    preprocess(recording(signal))

@@ -126,7 +126,7 @@ def test_numbers_are_no_places(names: list[str]) -> None:
     shown = ", ".join([name for name in names if name != "Cz"][:3])
     assert notes == (
         f"positions unknown: the file has none and names such as {shown} only number the channels; global decoding "
-        "only (name a montage with --montage)",
+        "only (name the channels by their electrodes in the file)",
     )
 
 
