@@ -50,12 +50,14 @@ class Tally:
         text = f"{self._done} of {self._total} units finished"
         if not self._spent or self._done == self._total:
             return text
-        return f"{text}, about {_duration((self._clock() - self._start) * self._left / self._spent)} left"
+        return f"{text}, {_duration((self._clock() - self._start) * self._left / self._spent)} left"
 
 
 def _duration(seconds: float) -> str:
-    minutes = max(1, round(seconds / 60))
-    return f"{minutes} min" if minutes < 100 else f"{minutes / 60:.1f} h"
+    if seconds < 50:
+        return "less than a minute"
+    minutes = round(seconds / 60)
+    return f"about {minutes} min" if minutes < 100 else f"about {minutes / 60:.1f} h"
 
 
 def score_units(

@@ -44,6 +44,8 @@ def test_the_time_left_follows_from_the_time_taken() -> None:
     now[0] = 24000.0
     tally.add(work[1])
     assert tally.text() == "4 of 5 units finished, about 1.7 h left"
+    now[0] = 60.0
+    assert tally.text() == "4 of 5 units finished, less than a minute left"
     tally.add(work[2])
     assert tally.text() == "5 of 5 units finished"
 

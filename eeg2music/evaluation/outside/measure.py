@@ -164,8 +164,8 @@ def distances(
             f"Too few for a Fréchet distance: {count} songs of {condition!r} ({len(judged)} clips) and "
             f"{len(reference)} references in {space.dim} dimensions ({space.name})",
             allowed=f"{2 * space.dim} or more of both",
-            remedy="ask for distances=[kernel,frechet_infinity] instead; --allow-small scores all the same and stamps "
-            "the score",
+            remedy=f"ask for distances=[{'kernel' if count < FEWEST_FOR_INFINITY else 'kernel,frechet_infinity'}] "
+            "instead; --allow-small scores all the same and stamps the score",
         )
     scores: dict[str, Any] = {
         "n": len(judged),

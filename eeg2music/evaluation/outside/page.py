@@ -8,6 +8,7 @@ from typing import Any
 
 from eeg2music.evaluation.card import card_snippet
 from eeg2music.evaluation.outside.listening import listening_gallery
+from eeg2music.evaluation.outside.measure import FEWEST_FOR_INFINITY
 from eeg2music.evaluation.outside.said import (
     controls,
     farthest,
@@ -204,6 +205,12 @@ def _size(row: Mapping[str, Any]) -> str:
     return "" if low is None else f"{low}" if low == high else f"{low} to {high}"
 
 
+def _why_endless(of: Mapping[str, Any]) -> str:
+    """Why there is no FAD-∞ where one was asked for."""
+    asked = "frechet_infinity" in of
+    return f"not measured: {of['songs']} songs, {FEWEST_FOR_INFINITY} are needed" if asked else ""
+
+
 def _distances(scores: Mapping[str, Any]) -> dict[str, Any]:
     rows = []
     for condition, name, of in _entries(scores, "distances"):
@@ -218,7 +225,7 @@ def _distances(scores: Mapping[str, Any]) -> dict[str, Any]:
                 number(of["kernel"]) if "kernel" in of else of.get("why", ""),
                 limits(of.get("kernel_ci95")),
                 number(of["kernel_reversed"]) if "kernel_reversed" in of else "",
-                number(endless["value"]) + bends if endless else "",
+                number(endless["value"]) + bends if endless else _why_endless(of),
                 limits(endless["ci95"]) if endless else "",
                 number(covered["density"]) if covered else "",
                 f"{covered['coverage']:.3f} ({covered['coverage_expected']:.3f})" if covered else "",

@@ -175,6 +175,9 @@ def test_distances_count_the_songs_that_the_manifest_names(manifest: Path, tmp_p
     manifest.write_text("\n".join(map(json.dumps, works)))
     scores = run_score(manifest, tmp_path / "out", config, device="cpu")
     assert scores["scores"]["brain"]["muq"]["distances"]["songs"] == 6
+    (table,) = [table for table in tables_of(scores) if table["title"] == "Distance from music"]
+    (place,) = [place for place, head in enumerate(table["heads"]) if head == "FAD-∞"]
+    assert table["rows"][0][place] == "not measured: 6 songs, 8 are needed"
     manifest.write_text("\n".join(json.dumps({"row": row["row"], "condition": row["condition"]}) for row in rows))
     scores = run_score(manifest, tmp_path / "out", config, device="cpu")
     assert scores["scores"]["brain"]["muq"]["distances"]["songs"] == N
