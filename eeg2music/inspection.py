@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from eeg2music.errors import InputError
-from eeg2music.preprocess.eeg import MIN_GOOD_CHANNELS, MIN_UNMARKED_S, lacks_signal, lost_signal
+from eeg2music.preprocess.eeg import MIN_GOOD_CHANNELS, MIN_UNMARKED_S, lacks_signal, signal_gaps
 from eeg2music.preprocess.quality import assess, signal_notes
 from eeg2music.recordings.prepared import PreparedDataset, is_prepared
 from eeg2music.recordings.read import read_recording, reader_of
@@ -51,8 +51,8 @@ def _recording_in_words(recording: Recording, title: str) -> list[str]:
     lines += _grouped("bad", bad) or ["no bad channel"]
     if sum(good) < MIN_GOOD_CHANNELS:
         lines.append(f"cannot be decoded: {sum(good)} good channels, {MIN_GOOD_CHANNELS} are needed")
-    elif (said := lacks_signal(lost_signal(recording, np.array(good)), recording.sfreq_hz)) is not None:
-        lines.append(f"cannot be decoded: only {said}, {MIN_UNMARKED_S:g} s are needed")
+    elif (said := lacks_signal(recording, signal_gaps(recording, np.array(good)))) is not None:
+        lines.append(f"cannot be decoded: {said}, {MIN_UNMARKED_S:g} s are needed")
     if any(good):
         lines.append(f"regions covered: {coverage(recording.positions_m[good]).in_words()}")
     count, stimuli = len(recording.events), sum(event.stimulus is not None for event in recording.events)

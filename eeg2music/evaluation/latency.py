@@ -47,7 +47,7 @@ class Delay:
 
     Attributes
     ----------
-    seconds : the estimate, drawn towards 0 as far as it is uncertain; 0 where it is none
+    seconds : the estimate, drawn towards 0 as far as it is uncertain; 0 where it is more than listeners differ
     error_s : its standard error before that, by resampling the beginnings. That the songs which say how songs begin
         are a sample, too, is not in it: it moves all listeners alike
     beginnings : how many it is from

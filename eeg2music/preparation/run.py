@@ -7,7 +7,7 @@ import logging
 import multiprocessing
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
@@ -60,7 +60,7 @@ def prepare(
     new = _claim(cache, config)
     _sweep(cache)
     results = _run_all(sources, cache, config, progress)
-    failures = {str(s.path): str(r["error"]) for s, r in zip(sources, results, strict=True) if "error" in r}
+    failures = {str(s.path): r for s, r in zip(sources, results, strict=True) if "error" in r}
     if failures and (not config.skip_unusable or len(failures) == len(sources)):
         if new and len(failures) == len(sources):
             shutil.rmtree(cache)  # nothing in it is worth resuming
@@ -169,17 +169,19 @@ def _run_all(sources: Sequence[Source], cache: Path, config: PrepareConfig, prog
     return [results[index] for index in range(len(sources))]
 
 
-def _failed(failures: dict[str, str], count: int) -> DataError:
-    path, why = next(iter(failures.items()))
+def _failed(failures: Mapping[str, Facts], count: int) -> DataError:
+    path, told = next(iter(failures.items()))
+    # Of several, one remedy for them all; `info` has that of each.
+    why = told["error" if count == 1 else "why"]
+    named = why if path in why else f"{path}: {why}"
     if count == 1:
-        return DataError(f"1 of 1 recordings cannot be used. {'' if path in why else path + ': '}{why}")
+        return DataError(f"1 of 1 recordings cannot be used. {named}")
     first = ", the first" if len(failures) > 1 else ""
-    where = "" if path in why else f"{path}: "
-    # One remedy, the one for them all; `info` has that of each.
+    kept = " (what was finished is kept)" if len(failures) < count else ""
     return DataError(
-        f"{len(failures)} of {count} recordings cannot be used{first}: {where}{why.partition(' Remedy: ')[0]}",
-        remedy="mend or remove them and run this again (what was finished is kept), or set skip_unusable=true to leave "
-        "them out; `eeg2music info FILE` says what is wrong with each",
+        f"{len(failures)} of {count} recordings cannot be used{first}: {named}",
+        remedy=f"mend or remove them and run this again{kept}, or set skip_unusable=true to leave them out; "
+        "`eeg2music info FILE` says what is wrong with each",
     )
 
 

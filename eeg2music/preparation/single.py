@@ -23,7 +23,8 @@ Facts = dict[str, Any]
 
 
 def prepare_one(source: Source, *, cache: Path, config: PrepareConfig) -> Facts:
-    """Facts about one recording, taken from the cache where they still hold; {"error": why} if it is unusable."""
+    """Facts about one recording, taken from the cache where they still hold; if it is unusable, {"error": why and what
+    to do, "why": that alone}."""
     from threadpoolctl import threadpool_limits
 
     try:
@@ -38,7 +39,7 @@ def prepare_one(source: Source, *, cache: Path, config: PrepareConfig) -> Facts:
         named = recording.replace(key=source.key or recording.key)
         rows, left_out = without_marked(list(_rows(named, source, config)), bad_stretches(named))
     except Eeg2MusicError as error:
-        return {"error": str(error)}
+        return {"error": str(error), "why": str(Eeg2MusicError(error.what, allowed=error.allowed))}
     content = content_key(raw.signal_v, raw.sfreq_hz, raw.channel_names)
     return _store(named, {"content": content, "fingerprint": fingerprint}, rows, left_out, cache)
 

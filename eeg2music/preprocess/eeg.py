@@ -62,14 +62,13 @@ def preprocess(recording: Recording, config: PreprocessConfig | None = None) -> 
         short to filter.
     """
     config = config or PreprocessConfig()
-    marked = marked_bad(recording)
-    check_unmarked(marked, recording.sfreq_hz)
+    _check_signal(recording)
     bad = assess(recording)
     good = np.array([name not in bad for name in recording.channel_names])
     check_good_channels(bad, good)
-    gaps = _gaps(recording, good)
-    lost = gaps | marked
-    _check_signal(lost, recording.sfreq_hz)
+    gaps = signal_gaps(recording, good)
+    _check_signal(recording, gaps)
+    lost = gaps | marked_bad(recording)
     whole = bridge(recording.signal_v[good], lost, copy=False)  # indexing has copied
     line = config.line_freq_hz or recording.line_freq_hz or detect_line(whole, recording.sfreq_hz)
     filtered = band_limit(whole, recording.sfreq_hz, config.highpass_hz, config.lowpass_hz, line)
@@ -88,44 +87,38 @@ def preprocess(recording: Recording, config: PreprocessConfig | None = None) -> 
     )
 
 
-def check_unmarked(marked: NDArray[np.bool_], sfreq_hz: float) -> None:
-    """Refuse a recording that is marked bad (time,) but for less than two seconds."""
-    left_s = np.count_nonzero(~marked) / sfreq_hz
-    if marked.any() and left_s < MIN_UNMARKED_S:
-        raise InputError(
-            f"All but {left_s:.2f} s of the recording are marked bad",
-            allowed=f"at least {MIN_UNMARKED_S:g} s that are not",
-            remedy="correct its annotations, or take another stretch with --start and --stop",
-        )
+def lacks_signal(recording: Recording, lost: NDArray[np.bool_] | None = None) -> str | None:
+    """Why a recording is too little to decode, or None: less what is marked bad or lost, it has under two seconds.
 
+    Of what is not marked, padding at the end of a recording of two seconds is forgiven: many short files have it.
 
-def lacks_signal(lost: NDArray[np.bool_], sfreq_hz: float) -> str | None:
-    """What is left of a recording that is mostly lost or marked bad (time,), where that is under two seconds.
-
-    A recording of two seconds may have padding at its end, as many files do.
+    Parameters
+    ----------
+    lost : (time,) where its good channels hold no signal; None looks at the marks alone
     """
-    left = np.count_nonzero(~lost)
-    if left / sfreq_hz >= MIN_UNMARKED_S or 2 * left >= lost.size:
+    marked = marked_bad(recording)
+    if marked.any() and (left_s := np.count_nonzero(~marked) / recording.sfreq_hz) < MIN_UNMARKED_S:
+        return f"all but {left_s:.2f} s of the recording are marked bad"
+    left = np.count_nonzero(~(marked if lost is None else marked | lost))
+    if left / recording.sfreq_hz >= MIN_UNMARKED_S or 2 * left >= marked.size:
         return None
-    return f"{left / sfreq_hz:.2f} s of {lost.size / sfreq_hz:.2f} s hold a signal that is not marked bad"
+    return (
+        f"only {left / recording.sfreq_hz:.2f} s of {recording.duration_s:.2f} s hold a signal that is not marked bad"
+    )
 
 
-def lost_signal(recording: Recording, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(time,) True where the recording is marked bad or its good channels (channel,) hold no signal."""
-    return _gaps(recording, good) | marked_bad(recording)
-
-
-def _gaps(recording: Recording, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def signal_gaps(recording: Recording, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(time,) True where the good channels (channel,) hold no signal."""
     return find_gaps(recording.signal_v, recording.sfreq_hz, usable=good & ~is_constant(recording.signal_v))
 
 
-def _check_signal(lost: NDArray[np.bool_], sfreq_hz: float) -> None:
-    said = lacks_signal(lost, sfreq_hz)
+def _check_signal(recording: Recording, lost: NDArray[np.bool_] | None = None) -> None:
+    said = lacks_signal(recording, lost)
     if said is not None:
         raise InputError(
-            f"Only {said}",
-            allowed=f"at least {MIN_UNMARKED_S:g} s",
-            remedy="use another recording, or take another stretch with --start and --stop",
+            said[0].upper() + said[1:],
+            allowed=f"at least {MIN_UNMARKED_S:g} s of signal that is not marked bad",
+            remedy="correct its annotations, use another recording, or take another stretch with --start and --stop",
         )
 
 

@@ -202,6 +202,16 @@ def test_unusable_recordings_stop_or_are_left_out(study: Path, tmp_path: Path) -
     with pytest.raises(DataError, match=r"1 of 6 recordings cannot be used.*run-1_eeg\.edf is truncated"):
         prepare(source, tmp_path / "strict", ONE)
     assert not is_prepared(tmp_path / "strict")
+    # Of several the first is told, and one remedy for all.
+    second = source / "sub-a/eeg/sub-a_task-listen_run-2_eeg.edf"
+    whole = second.read_bytes()
+    second.write_bytes(whole[:-1000])
+    with pytest.raises(
+        DataError, match=r"2 of 6 recordings cannot be used, the first: .*what was finished is kept"
+    ) as e:
+        prepare(source, tmp_path / "strict", ONE)
+    assert str(e.value).count("Remedy") == 1
+    second.write_bytes(whole)
     data = PreparedDataset(prepare(source, tmp_path / "loose", PrepareConfig(workers=1, skip_unusable=True)))
     assert len(data.recordings) == 5
 
